@@ -1,0 +1,4 @@
+//! The wshost server: everything behind the command line.
+
+pub mod http;
+pub mod protocol;

@@ -1,0 +1,1 @@
+//! The crate engines build against.

@@ -1,1 +1,138 @@
-//! The crate engines build against.
+//! What a wshost engine is written against.
+//!
+//! An *engine* is an application (echo, chat, a game, push) that `wshost` loads from a dynamic library. You implement
+//! [`Engine`], export it with [`export_engine!`], and build the crate as a `cdylib`:
+//!
+//! ```toml
+//! [lib]
+//! crate-type = ["cdylib"]
+//!
+//! [dependencies]
+//! plugin-api = "1"
+//! ```
+//!
+//! The host speaks the protocol, runs the threads and owns the sockets. No async code and no knowledge of WebSocket is
+//! needed here.
+//!
+//! # An engine's life
+//!
+//! 1. The host opens the library, checks how it was built, and calls [`Engine::new`] with a [`Host`] handle and the
+//!    engine's [`Config`]. `[main thread]`
+//! 2. A client asks to connect: [`Engine::authenticate`] looks at its [`Request`] and accepts it, with a *session*, or
+//!    rejects it. `[event loop, or worker]`
+//! 3. [`Engine::on_open`]: the connection is there. `[event loop]`
+//! 4. [`Engine::on_text`], [`Engine::on_binary`], [`Engine::on_ping`] and [`Engine::on_pong`], once per message, with the
+//!    session. Each may return a [`Job`], which the host runs away from the connection; [`Engine::on_event`] brings a
+//!    job's result back. `[event loop]`
+//! 5. [`Engine::on_close`]: the client has sent a close frame. Skipped where the connection just breaks. `[event loop]`
+//! 6. [`Engine::on_closed`] takes the session back: exactly once for every `on_open`, however the connection ended.
+//!    `[event loop]`
+//! 7. The engine is dropped, after its last session. `[main thread]`
+//!
+//! Callbacks for one connection never overlap. Callbacks for different connections run at the same time on several
+//! event loops, hence `&self` and `Sync`. They must not block: what takes long goes into a [`Job`].
+//!
+//! ```
+//! use plugin_api::prelude::*;
+//! use std::sync::atomic::{AtomicUsize, Ordering};
+//!
+//! struct Counter {
+//!     greeted: AtomicUsize,
+//! }
+//!
+//! #[derive(Default)]
+//! struct Session {
+//!     name: String,
+//!     messages: u64,
+//! }
+//!
+//! impl Engine for Counter {
+//!     type Session = Session;
+//!
+//!     // 1
+//!     fn new(_host: Host, _config: &Config) -> Result<Self> {
+//!         Ok(Counter { greeted: AtomicUsize::new(0) })
+//!     }
+//!
+//!     // 2
+//!     fn authenticate(&self, request: &Request) -> Result<Accept<Session>, Reject> {
+//!         let name = request.header("x-name").ok_or_else(Reject::unauthorized)?;
+//!         Ok(Accept::new(Session { name: name.to_owned(), messages: 0 }))
+//!     }
+//!
+//!     // 3
+//!     fn on_open(&self, client: &Client, session: &mut Session) -> Option<Box<dyn Job>> {
+//!         let number = self.greeted.fetch_add(1, Ordering::Relaxed) + 1;
+//!         client.send_text(&format!("Hello {}, you are number {number}", session.name));
+//!         None
+//!     }
+//!
+//!     // 4
+//!     fn on_text(&self, client: &Client, session: &mut Session, text: &str) -> Option<Box<dyn Job>> {
+//!         session.messages += 1;
+//!         let (client, text) = (client.clone(), text.to_owned());
+//!         Some(Box::new(move || {
+//!             client.send_text(&text.to_uppercase()); // any thread may send
+//!         }))
+//!     }
+//!
+//!     // 6
+//!     fn on_closed(&self, _client: &Client, session: Session, code: u16) {
+//!         log::info!("{} left with {code} after {} messages", session.name, session.messages);
+//!     }
+//! }
+//!
+//! export_engine!(Counter);
+//! # fn main() {}
+//! ```
+//!
+//! # Panics
+//!
+//! A panic in any callback, job or drop is caught inside the engine. The host logs it with the engine's name, the
+//! callback and the source line, closes the connection it was for with 1011, and goes on with all others. Build engines
+//! with `panic = "unwind"` (the default): an abort cannot be contained.
+//!
+//! # What is not shared with the host
+//!
+//! An engine has its own copy of the standard library: allocator, thread-locals and global loggers are its own. The
+//! [`log`] macros work all the same, since `export_engine!` installs a logger that writes to the host's log.
+
+// The boundary: see `abi` for what crosses it and `export` for the engine's side of every call.
+#![allow(unsafe_code)]
+
+pub mod abi;
+mod accept;
+mod client;
+pub mod close_code;
+mod config;
+mod contain;
+mod engine;
+#[doc(hidden)]
+pub mod export;
+mod host;
+mod job;
+mod logger;
+mod request;
+
+pub use accept::{Accept, Reject};
+pub use client::{Client, ClientId, Sent, State};
+pub use config::{Config, Format};
+pub use engine::{Engine, Idle};
+pub use host::Host;
+pub use job::Job;
+pub use log;
+pub use request::Request;
+
+/// Any error; `?` makes one of every error type and of a text.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// `Result` with [`Error`] unless another is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that an engine commonly needs: `use plugin_api::prelude::*;`
+pub mod prelude {
+    pub use crate::{
+        Accept, Client, ClientId, Config, Engine, Host, Idle, Job, Reject, Request, Result, Sent, State, close_code,
+        export_engine, log,
+    };
+}

@@ -1,2 +1,2 @@
 //! Behaviour.
-fn main(){}
+fn main() {}

@@ -1,0 +1,79 @@
+//! One connected client, as an engine sees it.
+
+use super::EventObject;
+use abi_stable::StableAbi;
+use abi_stable::std_types::{RSlice, RStr};
+
+/// A client: an object of the host's and the functions that take it.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct ClientHandle {
+    /// Counted by `retain` and `release`. Outlives its connection harmlessly.
+    pub object: *const (),
+    /// The host's table for it.
+    pub table: &'static ClientTable,
+}
+
+/// 128 bits that no other client of any host run has.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, StableAbi)]
+pub struct ClientId {
+    /// Drawn at random when the host started.
+    pub high: u64,
+    /// Counts up within a run of the host.
+    pub low: u64,
+}
+
+/// A close code with its reason, borrowed for the call.
+#[repr(C)]
+#[derive(Clone, Copy, StableAbi)]
+pub struct CloseView<'a> {
+    /// The close code; 1005 stands for a close frame without one (RFC 6455 section 7.1.5).
+    pub code: u16,
+    /// The reason, at most 123 bytes from a peer.
+    pub reason: RStr<'a>,
+}
+
+/// `wshost.client/1`. Every function may be called on any thread, also when the connection is gone.
+///
+/// Statuses are those of [`Sent`](crate::Sent): 0 sent, 1 backlogged, 2 gone, 3 refused.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct ClientTable {
+    /// One more owner of the object.
+    pub retain: unsafe extern "C" fn(object: *const ()),
+    /// One owner fewer.
+    pub release: unsafe extern "C" fn(object: *const ()),
+    /// The client's id.
+    pub id: unsafe extern "C" fn(object: *const ()) -> ClientId,
+    /// The address of the peer as text, e.g. `192.0.2.1:4711`; valid as long as the object is owned.
+    pub peer: unsafe extern "C" fn(object: *const ()) -> RStr<'static>,
+    /// Path and query of the request; valid as long as the object is owned.
+    pub resource: unsafe extern "C" fn(object: *const ()) -> RStr<'static>,
+    /// The subprotocol agreed on, or empty; valid as long as the object is owned.
+    pub subprotocol: unsafe extern "C" fn(object: *const ()) -> RStr<'static>,
+    /// Milliseconds since the last byte came from the client.
+    pub idle_ms: unsafe extern "C" fn(object: *const ()) -> u64,
+    /// 0 open, 1 closing, 2 closed.
+    pub state: unsafe extern "C" fn(object: *const ()) -> u32,
+    /// Bytes that wait for the socket.
+    pub buffered: unsafe extern "C" fn(object: *const ()) -> usize,
+    /// Queues one text message; the engine vouches that it is UTF-8.
+    pub send_text: unsafe extern "C" fn(object: *const (), text: RStr<'_>) -> u32,
+    /// Queues one binary message.
+    pub send_binary: unsafe extern "C" fn(object: *const (), data: RSlice<'_, u8>) -> u32,
+    /// Queues a ping ahead of data; at most 125 bytes.
+    pub ping: unsafe extern "C" fn(object: *const (), data: RSlice<'_, u8>) -> u32,
+    /// Queues a pong ahead of data; at most 125 bytes.
+    pub pong: unsafe extern "C" fn(object: *const (), data: RSlice<'_, u8>) -> u32,
+    /// Closes behind what is queued; code 1005 sends a close frame without a code.
+    pub close: unsafe extern "C" fn(object: *const (), close: CloseView<'_>) -> u32,
+    /// Drops what is queued, then closes.
+    pub close_now: unsafe extern "C" fn(object: *const (), close: CloseView<'_>) -> u32,
+    /// Drops the queued messages that the socket has taken nothing of yet. Returns the bytes dropped.
+    pub discard_buffered: unsafe extern "C" fn(object: *const ()) -> usize,
+    /// Stops (`true`) or resumes reading from the client.
+    pub pause_reading: unsafe extern "C" fn(object: *const (), paused: bool) -> u32,
+    /// Posts a value to the session; taken over in any case, discarded when the client is gone.
+    pub post: unsafe extern "C" fn(object: *const (), event: *mut EventObject) -> u32,
+}

@@ -1,0 +1,129 @@
+//! What crosses between host and engine, and nothing else: `repr(C)` types with their layouts, ids and revisions.
+//!
+//! Authors of engines need none of this; the safe face is the rest of the crate.
+//!
+//! # How the boundary grows
+//!
+//! The [root module](EngineModule) is frozen: a revision and one function that answers an id with an [`Interface`].
+//! abi_stable refuses a type whose host side has other fields than the engine's, so a released table never changes.
+//! What is new comes under a new id (`wshost.engine/2`), beside the old one: an old engine goes on answering
+//! `wshost.engine/1` to a new host, and a new engine still offers `/1` to an old host. The host's services reach the
+//! engine in the same way, through [`HostTable::interface`].
+//!
+//! # Rules
+//!
+//! Memory crosses borrowed for the length of a call, or as an object that carries the function that frees it: host and
+//! engine have separate allocators. No panic crosses: the engine's side catches it and returns a [`Failure`].
+
+mod client;
+mod engine;
+mod host;
+mod object;
+
+pub use client::{ClientHandle, ClientId, ClientTable, CloseView};
+pub use engine::{
+    AcceptView, AnswerHandle, AuthenticateReturned, ConfigView, EngineObject, EngineTable, HeaderView, Manifest,
+    NewReturned, RejectView, RequestView, SessionObject,
+};
+pub use host::{HostHandle, HostTable};
+pub use object::{EventObject, Failure, JobObject, Returned};
+
+use abi_stable::StableAbi;
+use abi_stable::abi_stability::abi_checking::check_layout_compatibility;
+use abi_stable::library::RootModule;
+use abi_stable::package_version_strings;
+use abi_stable::sabi_types::VersionStrings;
+use abi_stable::std_types::{ROption, RStr};
+use abi_stable::type_layout::TypeLayout;
+
+/// The revision of the root module itself. It has not changed and is not meant to.
+pub const ROOT_REVISION: u32 = 1;
+
+/// The id of [`EngineTable`].
+pub const ENGINE_ID: &str = "wshost.engine/1";
+/// The id of [`Manifest`].
+pub const MANIFEST_ID: &str = "wshost.manifest/1";
+/// The id of [`ClientTable`].
+pub const CLIENT_ID: &str = "wshost.client/1";
+/// The id of [`HostTable`].
+pub const HOST_ID: &str = "wshost.host/1";
+
+/// The root of every engine: found by symbol name, checked by abi_stable, frozen.
+#[repr(C)]
+#[derive(StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = EngineModuleRef)))]
+#[sabi(missing_field(panic))]
+pub struct EngineModule {
+    /// [`ROOT_REVISION`] of the crate that the engine was built with.
+    pub revision: u32,
+    /// Answers an id with a table, or with nothing where the engine has none under it.
+    #[sabi(last_prefix_field)]
+    pub interface: extern "C" fn(id: RStr<'_>) -> ROption<Interface>,
+}
+
+impl RootModule for EngineModuleRef {
+    abi_stable::declare_root_module_statics! {EngineModuleRef}
+    const BASE_NAME: &'static str = "wshost_engine";
+    const NAME: &'static str = "wshost engine";
+    const VERSION_STRINGS: VersionStrings = package_version_strings!();
+}
+
+/// One table and the layout that its maker gives it.
+#[repr(C)]
+#[derive(Clone, Copy, StableAbi)]
+pub struct Interface {
+    /// The layout of the type behind `table`, as the side that made it was compiled.
+    pub layout: &'static TypeLayout,
+    /// The table, alive as long as the process.
+    pub table: *const (),
+}
+
+/// Something that can be asked for by id: a table that is frozen under that id.
+///
+/// # Safety
+///
+/// No two types share an id, and a type never changes once it is released.
+pub unsafe trait Table: StableAbi + Sized + 'static {
+    /// The id, as `wshost.name/revision`.
+    const ID: &'static str;
+}
+
+// SAFETY: each id is named once.
+unsafe impl Table for EngineTable {
+    const ID: &'static str = ENGINE_ID;
+}
+// SAFETY: as above.
+unsafe impl Table for Manifest {
+    const ID: &'static str = MANIFEST_ID;
+}
+// SAFETY: as above.
+unsafe impl Table for ClientTable {
+    const ID: &'static str = CLIENT_ID;
+}
+// SAFETY: as above.
+unsafe impl Table for HostTable {
+    const ID: &'static str = HOST_ID;
+}
+
+impl Interface {
+    /// Offers `table` under its type's id.
+    pub const fn new<T: Table>(table: &'static T) -> Interface {
+        Interface { layout: T::LAYOUT, table: std::ptr::from_ref(table).cast() }
+    }
+
+    /// The table, after its layout was compared with what this side was compiled with.
+    ///
+    /// # Errors
+    ///
+    /// What abi_stable has to say about the first difference.
+    ///
+    /// # Safety
+    ///
+    /// `self` was the answer to `T::ID`, from a module that passed abi_stable's own header check.
+    pub unsafe fn check<T: Table>(self) -> Result<&'static T, String> {
+        check_layout_compatibility(T::LAYOUT, self.layout)
+            .map_err(|errors| format!("the layout of {} differs: {errors}", T::ID))?;
+        // SAFETY: the layouts agree, and the maker promised a static of that layout.
+        Ok(unsafe { &*self.table.cast::<T>() })
+    }
+}

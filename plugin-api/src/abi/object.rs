@@ -1,0 +1,49 @@
+//! Objects that the engine makes and the host owns for a while. Each begins with the functions that end it.
+
+use abi_stable::StableAbi;
+use abi_stable::std_types::RString;
+
+/// Work that an engine returned. The host calls `run` or `discard`, once; both free the object.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct JobObject {
+    /// Runs the job and frees it. Null, or the panic that ended it. `[worker, or the event loop with --workers 0]`
+    pub run: unsafe extern "C" fn(job: *mut JobObject) -> *mut Failure,
+    /// Frees the job without running it. Null, or the panic of its drop. `[any thread]`
+    pub discard: unsafe extern "C" fn(job: *mut JobObject) -> *mut Failure,
+}
+
+/// A value that an engine posted to one of its own sessions. Handed to `on_event`, or discarded, once.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct EventObject {
+    /// Frees the value undelivered. Null, or the panic of its drop. `[any thread]`
+    pub discard: unsafe extern "C" fn(event: *mut EventObject) -> *mut Failure,
+}
+
+/// What went wrong inside the engine. Read by the host, then released by it.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct Failure {
+    /// The panic's message, or the error as the engine words it.
+    pub message: RString,
+    /// `file:line:column` of a panic; empty for an error that was returned.
+    pub location: RString,
+    /// Frees the failure. `[any thread]`
+    pub release: unsafe extern "C" fn(failure: *mut Failure),
+}
+
+/// What every callback returns, in two registers: at most one of the two is not null.
+#[repr(C)]
+#[derive(Clone, Copy, StableAbi)]
+pub struct Returned {
+    /// A job to run, or null.
+    pub job: *mut JobObject,
+    /// The panic that ended the callback, or null.
+    pub failure: *mut Failure,
+}
+
+impl Returned {
+    /// Neither a job nor a failure.
+    pub const NOTHING: Returned = Returned { job: std::ptr::null_mut(), failure: std::ptr::null_mut() };
+}

@@ -1,0 +1,239 @@
+//! The handle of one connected client.
+
+use crate::abi::{self, ClientHandle, CloseView, EventObject, Failure};
+use crate::contain::contain;
+use std::any::Any;
+use std::fmt;
+use std::time::Duration;
+
+/// One connected client: send to it, close it, ask about it.
+///
+/// A handle is cheap to clone, works from any thread, and outlives its connection harmlessly: what is sent to a client
+/// that is gone returns [`Sent::Gone`].
+#[repr(transparent)]
+pub struct Client(ClientHandle);
+
+// SAFETY: every function of ClientTable may be called on any thread, and the count behind retain/release is the host's.
+unsafe impl Send for Client {}
+// SAFETY: as above; no function needs exclusive access.
+unsafe impl Sync for Client {}
+
+/// What became of something sent. It may be ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Queued, or on its way.
+    Sent,
+    /// Not queued: more than the backlog limit waits for this client already.
+    Backlogged,
+    /// Not queued: the connection is closing or gone.
+    Gone,
+    /// Not queued: the call itself was wrong, such as a ping of 126 bytes. The host logs why.
+    Refused,
+}
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Messages go both ways.
+    Open,
+    /// A close frame has been sent or received.
+    Closing,
+    /// The connection is gone.
+    Closed,
+}
+
+/// Which client: unique among all clients of all host runs. Shown as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(abi::ClientId);
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}{:016x}", self.0.high, self.0.low)
+    }
+}
+
+impl fmt::Debug for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Calls a function of the client's table on its object.
+macro_rules! call {
+    ($client:expr, $function:ident $(, $argument:expr)*) => {{
+        let handle = &$client.0;
+        // SAFETY: the handle owns one count of the object, so it is alive, and the arguments live for the call.
+        unsafe { (handle.table.$function)(handle.object $(, $argument)*) }
+    }};
+}
+
+impl Client {
+    /// Views a handle that the host lends for a call.
+    pub(crate) fn borrowed(handle: &ClientHandle) -> &Client {
+        // SAFETY: Client is a transparent wrapper.
+        unsafe { &*std::ptr::from_ref(handle).cast::<Client>() }
+    }
+
+    /// Which client this is.
+    pub fn id(&self) -> ClientId {
+        ClientId(call!(self, id))
+    }
+
+    /// The peer's address as text, e.g. `192.0.2.1:4711`.
+    pub fn peer(&self) -> &str {
+        call!(self, peer).as_str()
+    }
+
+    /// Path and query of the request that opened the connection.
+    pub fn resource(&self) -> &str {
+        call!(self, resource).as_str()
+    }
+
+    /// The subprotocol that was agreed on, if any.
+    pub fn subprotocol(&self) -> Option<&str> {
+        Some(call!(self, subprotocol).as_str()).filter(|name| !name.is_empty())
+    }
+
+    /// How long ago the last byte came from the client, to about a quarter of a second.
+    pub fn idle(&self) -> Duration {
+        Duration::from_millis(call!(self, idle_ms))
+    }
+
+    /// Whether the connection is open, closing or closed, as of now.
+    pub fn state(&self) -> State {
+        match call!(self, state) {
+            0 => State::Open,
+            1 => State::Closing,
+            _ => State::Closed,
+        }
+    }
+
+    /// Bytes that wait until the socket takes them.
+    pub fn buffered(&self) -> usize {
+        call!(self, buffered)
+    }
+
+    /// Sends a text message.
+    pub fn send_text(&self, text: &str) -> Sent {
+        sent(call!(self, send_text, text.into()))
+    }
+
+    /// Sends a binary message.
+    pub fn send_binary(&self, data: &[u8]) -> Sent {
+        sent(call!(self, send_binary, data.into()))
+    }
+
+    /// Sends a ping of at most 125 bytes, ahead of queued messages (RFC 6455 section 5.5.2).
+    pub fn ping(&self, data: &[u8]) -> Sent {
+        sent(call!(self, ping, data.into()))
+    }
+
+    /// Sends a pong of at most 125 bytes, ahead of queued messages (RFC 6455 section 5.5.3).
+    pub fn pong(&self, data: &[u8]) -> Sent {
+        sent(call!(self, pong, data.into()))
+    }
+
+    /// Closes the connection behind what is queued.
+    ///
+    /// `code` is one of [`close_code`](crate::close_code) or 3000 to 4999; 1005 sends a close frame without a code, and
+    /// codes that must not be sent (RFC 6455 section 7.4) are refused. A `reason` of over 123 bytes is cut at a character.
+    pub fn close(&self, code: u16, reason: &str) -> Sent {
+        sent(call!(self, close, CloseView { code, reason: reason.into() }))
+    }
+
+    /// Drops what is queued, then closes as [`close`](Client::close) does.
+    pub fn close_now(&self, code: u16, reason: &str) -> Sent {
+        sent(call!(self, close_now, CloseView { code, reason: reason.into() }))
+    }
+
+    /// Drops queued messages of which the socket has taken nothing yet. Returns how many bytes were dropped.
+    pub fn discard_buffered(&self) -> usize {
+        call!(self, discard_buffered)
+    }
+
+    /// Reads nothing more from this client until [`resume_reading`](Client::resume_reading).
+    ///
+    /// Messages that one read already brought are still delivered.
+    pub fn pause_reading(&self) -> Sent {
+        sent(call!(self, pause_reading, true))
+    }
+
+    /// Reads from this client again.
+    pub fn resume_reading(&self) -> Sent {
+        sent(call!(self, pause_reading, false))
+    }
+
+    /// Sends a value to this client's own session: the engine's [`on_event`](crate::Engine::on_event) gets it.
+    ///
+    /// This is the way for a job's result to reach the session. The value is dropped when the client is gone.
+    pub fn post(&self, event: impl Any + Send) -> Sent {
+        let event: Box<dyn Any + Send> = Box::new(event);
+        let crossing = Box::new(Crossing { object: EventObject { discard }, event });
+        sent(call!(self, post, Box::into_raw(crossing).cast()))
+    }
+}
+
+impl Clone for Client {
+    fn clone(&self) -> Self {
+        call!(self, retain);
+        Client(ClientHandle { object: self.0.object, table: self.0.table })
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        call!(self, release);
+    }
+}
+
+impl PartialEq for Client {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.object == other.0.object
+    }
+}
+
+impl Eq for Client {}
+
+impl std::hash::Hash for Client {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.object.hash(state);
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({} from {})", self.id(), self.peer())
+    }
+}
+
+fn sent(status: u32) -> Sent {
+    match status {
+        0 => Sent::Sent,
+        1 => Sent::Backlogged,
+        2 => Sent::Gone,
+        _ => Sent::Refused,
+    }
+}
+
+/// A posted value as it crosses: the function first, then what is ours.
+#[repr(C)]
+struct Crossing {
+    object: EventObject,
+    event: Box<dyn Any + Send>,
+}
+
+/// Takes back what `post` gave away.
+///
+/// # Safety
+///
+/// `event` came from this engine's `post` and is handed back once.
+pub(crate) unsafe fn take_event(event: *mut EventObject) -> Box<dyn Any + Send> {
+    // SAFETY: the caller's promise.
+    unsafe { Box::from_raw(event.cast::<Crossing>()) }.event
+}
+
+unsafe extern "C" fn discard(event: *mut EventObject) -> *mut Failure {
+    // SAFETY: the host hands back what `post` made, once.
+    let event = unsafe { take_event(event) };
+    contain(|| drop(event)).err().unwrap_or(std::ptr::null_mut())
+}

@@ -1,0 +1,386 @@
+//! The engine's side of every call: [`export_engine!`](crate::export_engine) and the functions behind its tables.
+//!
+//! Each function turns what crosses into the safe face, inside [`contain`]. Nothing here is for authors.
+
+use crate::abi::{
+    AcceptView, AnswerHandle, AuthenticateReturned, ClientHandle, CloseView, ConfigView, ENGINE_ID, EngineModule,
+    EngineModuleRef, EngineObject, EngineTable, EventObject, Failure, HeaderView, HostHandle, Interface, MANIFEST_ID,
+    Manifest, NewReturned, ROOT_REVISION, RejectView, RequestView, Returned, SessionObject,
+};
+use crate::client::take_event;
+use crate::contain::{contain, failed, install_hook};
+use crate::{Accept, Client, Config, Engine, Host, Idle, Job, Reject, Request, job, logger};
+use abi_stable::library::{__call_root_module_loader, CheckTypeLayout};
+use abi_stable::prefix_type::PrefixTypeTrait;
+use abi_stable::std_types::{ROption, RSlice, RStr};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+pub use abi_stable::library::{LibHeader, RootModuleResult};
+
+/// Exports an [`Engine`] from a `cdylib`. Once per crate, at its root.
+///
+/// Name, version and description come from the crate's `Cargo.toml`.
+///
+/// ```
+/// use plugin_api::prelude::*;
+///
+/// struct Silent;
+///
+/// impl Engine for Silent {
+///     type Session = ();
+///     fn new(_: Host, _: &Config) -> Result<Self> {
+///         Ok(Silent)
+///     }
+/// }
+///
+/// export_engine!(Silent);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! export_engine {
+    ($engine:ty) => {
+        const _: () = {
+            impl $crate::export::Described for $engine {
+                const NAME: &'static str = env!("CARGO_PKG_NAME");
+                const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+                const DESCRIPTION: &'static str = env!("CARGO_PKG_DESCRIPTION");
+            }
+
+            extern "C" fn root_module() -> $crate::export::RootModuleResult {
+                $crate::export::root_module::<$engine>()
+            }
+
+            // abi_stable::library::ROOT_MODULE_LOADER_NAME; a test holds the two against each other.
+            #[allow(unsafe_code)]
+            #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
+            pub static ROOT_MODULE: $crate::export::LibHeader = $crate::export::header(root_module);
+        };
+    };
+}
+
+/// What `export_engine!` knows of the crate that it stands in.
+pub trait Described: Engine {
+    /// `CARGO_PKG_NAME`.
+    const NAME: &'static str;
+    /// `CARGO_PKG_VERSION`.
+    const VERSION: &'static str;
+    /// `CARGO_PKG_DESCRIPTION`.
+    const DESCRIPTION: &'static str;
+}
+
+/// The header that the host looks up by name.
+pub const fn header(root_module: extern "C" fn() -> RootModuleResult) -> LibHeader {
+    // SAFETY: `root_module` returns an EngineModuleRef, erased by abi_stable itself.
+    unsafe { LibHeader::from_constructor::<EngineModuleRef>(root_module, CheckTypeLayout::Yes) }
+}
+
+/// Makes the root module of an engine.
+pub fn root_module<E: Described>() -> RootModuleResult {
+    fn module<E: Described>() -> EngineModuleRef {
+        EngineModule { revision: ROOT_REVISION, interface: interface::<E> }.leak_into_prefix()
+    }
+    __call_root_module_loader(module::<E>)
+}
+
+extern "C" fn interface<E: Described>(id: RStr<'_>) -> ROption<Interface> {
+    match id.as_str() {
+        ENGINE_ID => ROption::RSome(Interface::new(Tables::<E>::ENGINE)),
+        MANIFEST_ID => ROption::RSome(Interface::new(Tables::<E>::MANIFEST)),
+        _ => ROption::RNone,
+    }
+}
+
+struct Tables<E>(PhantomData<E>);
+
+impl<E: Described> Tables<E> {
+    const MANIFEST: &'static Manifest = &Manifest {
+        name: RStr::from_str(E::NAME),
+        version: RStr::from_str(E::VERSION),
+        description: RStr::from_str(E::DESCRIPTION),
+        plugin_api: RStr::from_str(env!("CARGO_PKG_VERSION")),
+        rustc: RStr::from_str(env!("PLUGIN_API_RUSTC")),
+        target: RStr::from_str(env!("PLUGIN_API_TARGET")),
+        panic_unwinds: cfg!(panic = "unwind"),
+    };
+
+    const ENGINE: &'static EngineTable = &EngineTable {
+        authenticate_on_worker: E::AUTHENTICATE_ON_WORKER,
+        ping_after_ms: millis(E::PING_AFTER),
+        close_after_no_pong_ms: millis(E::CLOSE_AFTER_NO_PONG),
+        new: new::<E>,
+        shutdown: shutdown::<E>,
+        authenticate: authenticate::<E>,
+        discard_session: discard_session::<E>,
+        on_open: on_open::<E>,
+        on_text: on_text::<E>,
+        on_binary: on_binary::<E>,
+        on_ping: on_ping::<E>,
+        on_pong: on_pong::<E>,
+        on_event: on_event::<E>,
+        on_idle: on_idle::<E>,
+        on_read_complete: on_read_complete::<E>,
+        on_drain: on_drain::<E>,
+        on_close: on_close::<E>,
+        on_closed: on_closed::<E>,
+    };
+}
+
+const fn millis(duration: Option<Duration>) -> u64 {
+    match duration {
+        Some(duration) => duration.as_millis() as u64,
+        None => 0,
+    }
+}
+
+unsafe extern "C" fn new<E: Engine>(host: HostHandle, config: ConfigView<'_>) -> NewReturned {
+    install_hook();
+    let made = contain(|| {
+        let host = Host::take_over(host)?;
+        logger::install(&host);
+        E::new(host, &Config::new(config)).map_err(|error| error.to_string())
+    });
+    let refused = |failure| NewReturned { engine: EngineObject(std::ptr::null()), failure };
+    match made {
+        Ok(Ok(engine)) => NewReturned {
+            engine: EngineObject(Box::into_raw(Box::new(engine)).cast_const().cast()),
+            failure: std::ptr::null_mut(),
+        },
+        Ok(Err(message)) => refused(failed(message)),
+        Err(failure) => refused(failure),
+    }
+}
+
+unsafe extern "C" fn shutdown<E: Engine>(engine: EngineObject) -> *mut Failure {
+    // SAFETY: the host hands back what `new` made, once.
+    let engine = unsafe { Box::from_raw(engine.0.cast_mut().cast::<E>()) };
+    failure_of(contain(|| drop(engine)))
+}
+
+unsafe extern "C" fn authenticate<E: Engine>(
+    engine: EngineObject,
+    request: &RequestView<'_>,
+    answer: AnswerHandle,
+) -> AuthenticateReturned {
+    // SAFETY: the host passes what `new` made.
+    let engine = unsafe { engine_ref::<E>(&engine) };
+    let answered = contain(|| match engine.authenticate(&Request::new(request)) {
+        Ok(accept) => Some(accepted(accept, answer)),
+        Err(reject) => {
+            rejected(&reject, answer);
+            None
+        }
+    });
+    let none = SessionObject(std::ptr::null_mut());
+    match answered {
+        Ok(Some(session)) => AuthenticateReturned { accepted: true, session, failure: std::ptr::null_mut() },
+        Ok(None) => AuthenticateReturned { accepted: false, session: none, failure: std::ptr::null_mut() },
+        Err(failure) => AuthenticateReturned { accepted: false, session: none, failure },
+    }
+}
+
+fn accepted<S>(accept: Accept<S>, answer: AnswerHandle) -> SessionObject {
+    let headers = header_views(&accept.headers);
+    let view = AcceptView { subprotocol: accept.subprotocol.as_str().into(), headers: headers.as_slice().into() };
+    // SAFETY: the host's handle lives for the call of `authenticate`, and so does the view.
+    unsafe { (answer.accept)(answer.object, &view) };
+    SessionObject(Box::into_raw(Box::new(accept.session)).cast())
+}
+
+fn rejected(reject: &Reject, answer: AnswerHandle) {
+    let headers = header_views(&reject.headers);
+    let view =
+        RejectView { status: reject.status, headers: headers.as_slice().into(), body: reject.body.as_slice().into() };
+    // SAFETY: the host's handle lives for the call of `authenticate`, and so does the view.
+    unsafe { (answer.reject)(answer.object, &view) };
+}
+
+fn header_views(headers: &[(String, String)]) -> Vec<HeaderView<'_>> {
+    headers
+        .iter()
+        .map(|(name, value)| HeaderView { name: name.as_str().into(), value: value.as_bytes().into() })
+        .collect()
+}
+
+unsafe extern "C" fn discard_session<E: Engine>(session: SessionObject) -> *mut Failure {
+    // SAFETY: the host hands back what `authenticate` made, once.
+    let session = unsafe { Box::from_raw(session.0.cast::<E::Session>()) };
+    failure_of(contain(|| drop(session)))
+}
+
+unsafe extern "C" fn on_open<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+) -> Returned {
+    // SAFETY: the table's contract, see `call`.
+    unsafe { call::<E>(engine, client, session, |engine, client, session| engine.on_open(client, session)) }
+}
+
+unsafe extern "C" fn on_text<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+    text: RStr<'_>,
+) -> Returned {
+    // SAFETY: the table's contract, see `call`.
+    unsafe {
+        call::<E>(engine, client, session, |engine, client, session| engine.on_text(client, session, text.as_str()))
+    }
+}
+
+unsafe extern "C" fn on_binary<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+    data: RSlice<'_, u8>,
+) -> Returned {
+    // SAFETY: the table's contract, see `call`.
+    unsafe {
+        call::<E>(engine, client, session, |engine, client, session| engine.on_binary(client, session, data.as_slice()))
+    }
+}
+
+unsafe extern "C" fn on_ping<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+    data: RSlice<'_, u8>,
+) -> Returned {
+    // SAFETY: the table's contract, see `call`.
+    unsafe {
+        call::<E>(engine, client, session, |engine, client, session| engine.on_ping(client, session, data.as_slice()))
+    }
+}
+
+unsafe extern "C" fn on_pong<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+    data: RSlice<'_, u8>,
+) -> Returned {
+    // SAFETY: the table's contract, see `call`.
+    unsafe {
+        call::<E>(engine, client, session, |engine, client, session| engine.on_pong(client, session, data.as_slice()))
+    }
+}
+
+unsafe extern "C" fn on_event<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+    event: *mut EventObject,
+) -> Returned {
+    // SAFETY: `event` is what this engine posted, handed back once; for the rest see `call`.
+    unsafe {
+        let event = take_event(event);
+        call::<E>(engine, client, session, |engine, client, session| engine.on_event(client, session, event))
+    }
+}
+
+unsafe extern "C" fn on_idle<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+    idle: u32,
+) -> Returned {
+    let idle = if idle == 0 { Idle::PingDue } else { Idle::PongMissing };
+    // SAFETY: the table's contract, see `call`.
+    unsafe { call::<E>(engine, client, session, |engine, client, session| engine.on_idle(client, session, idle)) }
+}
+
+unsafe extern "C" fn on_read_complete<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+) -> Returned {
+    // SAFETY: the table's contract, see `call`.
+    unsafe {
+        call::<E>(engine, client, session, |engine, client, session| {
+            engine.on_read_complete(client, session);
+            None
+        })
+    }
+}
+
+unsafe extern "C" fn on_drain<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+) -> Returned {
+    // SAFETY: the table's contract, see `call`.
+    unsafe {
+        call::<E>(engine, client, session, |engine, client, session| {
+            engine.on_drain(client, session);
+            None
+        })
+    }
+}
+
+unsafe extern "C" fn on_close<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+    close: CloseView<'_>,
+) -> Returned {
+    // SAFETY: the table's contract, see `call`.
+    unsafe {
+        call::<E>(engine, client, session, |engine, client, session| {
+            engine.on_close(client, session, close.code, close.reason.as_str())
+        })
+    }
+}
+
+unsafe extern "C" fn on_closed<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+    code: u16,
+) -> *mut Failure {
+    // SAFETY: the host passes what `new` made, and hands back what `authenticate` made, once.
+    let (engine, session) = unsafe { (engine_ref::<E>(&engine), Box::from_raw(session.0.cast::<E::Session>())) };
+    failure_of(contain(|| engine.on_closed(Client::borrowed(client), *session, code)))
+}
+
+/// One callback with a session.
+///
+/// # Safety
+///
+/// `engine` came from `new`, `session` from `authenticate`, neither has ended, and no other call uses the session.
+#[inline]
+unsafe fn call<E: Engine>(
+    engine: EngineObject,
+    client: &ClientHandle,
+    session: SessionObject,
+    callback: impl FnOnce(&E, &Client, &mut E::Session) -> Option<Box<dyn Job>>,
+) -> Returned {
+    // SAFETY: the caller's promise.
+    let (engine, session) = unsafe { (engine_ref::<E>(&engine), &mut *session.0.cast::<E::Session>()) };
+    match contain(|| callback(engine, Client::borrowed(client), session)) {
+        Ok(None) => Returned::NOTHING,
+        Ok(Some(job)) => Returned { job: job::into_object(job), ..Returned::NOTHING },
+        Err(failure) => Returned { failure, ..Returned::NOTHING },
+    }
+}
+
+/// # Safety
+///
+/// `engine` came from `new` of the same type and has not been shut down.
+unsafe fn engine_ref<E>(engine: &EngineObject) -> &E {
+    // SAFETY: the caller's promise.
+    unsafe { &*engine.0.cast::<E>() }
+}
+
+fn failure_of(result: Result<(), *mut Failure>) -> *mut Failure {
+    result.err().unwrap_or(std::ptr::null_mut())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_exported_name_is_the_one_that_abi_stable_looks_for() {
+        let macro_text = include_str!("export.rs");
+        let name = abi_stable::library::ROOT_MODULE_LOADER_NAME;
+        assert!(macro_text.contains(&format!("export_name = \"{name}\"")), "export_engine! must export {name}");
+    }
+}

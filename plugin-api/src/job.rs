@@ -1,0 +1,50 @@
+//! Jobs: work that a callback hands to the host.
+
+use crate::abi::{Failure, JobObject};
+use crate::contain::contain;
+
+/// Work that is run away from the connection that asked for it, such as a computation or a look-up.
+///
+/// Every closure that is `FnOnce() + Send` is a job. Jobs of one client run one at a time, in the order in which they
+/// were returned. A job that needs its client takes a [clone](crate::Client) of the handle along.
+///
+/// ```
+/// use plugin_api::Job;
+///
+/// let job: Box<dyn Job> = Box::new(|| println!("counted to {}", (1..=1000).count()));
+/// job.run();
+/// ```
+pub trait Job: Send {
+    /// Does the work. `[worker; event loop with --workers 0]`
+    fn run(self: Box<Self>);
+}
+
+impl<F: FnOnce() + Send> Job for F {
+    fn run(self: Box<Self>) {
+        self()
+    }
+}
+
+/// A job as it crosses: the functions first, then what is ours.
+#[repr(C)]
+struct Crossing {
+    object: JobObject,
+    job: Box<dyn Job>,
+}
+
+pub(crate) fn into_object(job: Box<dyn Job>) -> *mut JobObject {
+    let object = JobObject { run, discard };
+    Box::into_raw(Box::new(Crossing { object, job })).cast()
+}
+
+unsafe extern "C" fn run(job: *mut JobObject) -> *mut Failure {
+    // SAFETY: the host hands back what into_object made, once.
+    let crossing = unsafe { Box::from_raw(job.cast::<Crossing>()) };
+    contain(|| crossing.job.run()).err().unwrap_or(std::ptr::null_mut())
+}
+
+unsafe extern "C" fn discard(job: *mut JobObject) -> *mut Failure {
+    // SAFETY: the host hands back what into_object made, once.
+    let crossing = unsafe { Box::from_raw(job.cast::<Crossing>()) };
+    contain(|| drop(crossing.job)).err().unwrap_or(std::ptr::null_mut())
+}

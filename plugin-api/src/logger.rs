@@ -1,0 +1,30 @@
+//! Brings the engine's `log` output to the host's log.
+
+use crate::Host;
+use log::{Log, Metadata, Record};
+
+struct HostLogger {
+    host: Host,
+}
+
+/// Installs the logger, once per loaded library. An engine that installed one of its own keeps it.
+pub(crate) fn install(host: &Host) {
+    let level = host.log_level();
+    if log::set_boxed_logger(Box::new(HostLogger { host: host.clone() })).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+impl Log for HostLogger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.host.log(record.level(), record.target(), &record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}

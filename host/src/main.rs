@@ -1,1 +1,150 @@
-fn main() {}
+//! `wshost`: loads engines, listens, and serves until it is told to end.
+
+use anyhow::Context;
+use clap::Parser;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use wshost::cli::{Cli, LogFormat};
+use wshost::engine::{Config, Instance, LoadError, Plugin, find};
+use wshost::listener;
+use wshost::server::{Mount, Running, Server};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long clients may take to go when the server ends.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Exit codes, as in sysexits.
+mod exit {
+    pub(crate) const USAGE: u8 = 64;
+    pub(crate) const PLUGIN_REFUSED: u8 = 65;
+    pub(crate) const PLUGIN_NOT_FOUND: u8 = 66;
+    pub(crate) const CANNOT_LISTEN: u8 = 69;
+    pub(crate) const INTERNAL: u8 = 70;
+}
+
+/// Why the server did not come up: what to tell the operator, and the exit code.
+struct Refused(u8, String);
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    start_log(cli.log_format);
+    match serve(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Refused(code, why)) => {
+            // A caller that gave the log to a collector still sees why its command ended.
+            eprintln!("wshost: {why}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn serve(cli: &Cli) -> Result<(), Refused> {
+    if let Some(path) = cli.path_claimed_twice() {
+        return Err(Refused(exit::USAGE, format!("two plugins claim {path}; give each a path of its own with PATH=FILE")));
+    }
+    let mounts = load(cli)?;
+    let listener = listener::bind(cli.listen).map_err(|error| {
+        let why = format!("cannot listen on {}: {error}; choose another address with --listen", cli.listen);
+        Refused(exit::CANNOT_LISTEN, why)
+    })?;
+    let internal = |error: anyhow::Error| Refused(exit::INTERNAL, format!("{error:#}"));
+    let address = listener.local_addr().context("the bound address").map_err(internal)?;
+    let engines = describe(&mounts);
+    let signals = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime for signals")
+        .map_err(internal)?;
+    let running = Server::start(cli.settings(), mounts, vec![listener])
+        .context("cannot start the event loops")
+        .map_err(internal)?;
+
+    tracing::info!(%address, "listening");
+    println!("listening on ws://{address}/ ({engines})");
+    let _ = std::io::stdout().flush();
+    signals.block_on(until_told_to_end(running)).map_err(internal)
+}
+
+/// Loads every plugin and makes its engine, before anything else starts.
+fn load(cli: &Cli) -> Result<Vec<Mount>, Refused> {
+    let refused = |error: LoadError| {
+        let code = match error {
+            LoadError::NotFound { .. } | LoadError::Unreadable { .. } => exit::PLUGIN_NOT_FOUND,
+            _ => exit::PLUGIN_REFUSED,
+        };
+        Refused(code, error.to_string())
+    };
+    let load_one = |argument: &wshost::cli::PluginArg| {
+        let file = find(&argument.file).map_err(refused)?;
+        let plugin = Plugin::load(&file).map_err(refused)?;
+        let (name, version) = (plugin.name(), plugin.version());
+        if !plugin.panic_unwinds() {
+            tracing::warn!(engine = name, version, "built with panic = \"abort\": a panic in it will end wshost");
+        }
+        let (plugin_api, rustc) = plugin.built_with();
+        tracing::info!(engine = name, version, file = %file.display(), plugin_api, rustc, "plugin loaded");
+        let instance = Instance::new(plugin, &Config::default()).map_err(|failure| {
+            let why = format!("engine {name} {version} from {} refused to start: {failure}", file.display());
+            Refused(exit::PLUGIN_REFUSED, why)
+        })?;
+        Ok(Mount { path: argument.path.clone(), instance })
+    };
+    cli.plugins.iter().map(load_one).collect()
+}
+
+/// `engine echo 1.0.0`, or `engines echo 1.0.0 at /echo, chat 1.0.0 at /chat`.
+fn describe(mounts: &[Mount]) -> String {
+    let one = |mount: &Mount| {
+        let plugin = mount.instance.plugin();
+        let at = mount.path.as_ref().map(|path| format!(" at {path}")).unwrap_or_default();
+        format!("{} {}{at}", plugin.name(), plugin.version())
+    };
+    let word = if mounts.len() == 1 { "engine" } else { "engines" };
+    format!("{word} {}", mounts.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+/// Serves until Ctrl-C or SIGTERM, then drains. A second signal ends the process at once.
+async fn until_told_to_end(running: Running) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut told = async || {
+        tokio::select! {
+            _ = interrupt.recv() => "Ctrl-C",
+            _ = terminate.recv() => "SIGTERM",
+        }
+    };
+    let why = told().await;
+    tracing::info!("{why}: closing connections; once more ends at once");
+    let drained = tokio::task::spawn_blocking(move || running.drain(DRAIN_DEADLINE));
+    tokio::select! {
+        left = drained => match left.context("cannot drain")? {
+            0 => tracing::info!("all connections are closed"),
+            left => tracing::warn!("{left} connections did not close in {DRAIN_DEADLINE:?} and are dropped"),
+        },
+        why = told() => {
+            tracing::warn!("{why} again: ending at once");
+            std::process::exit(0);
+        }
+    }
+    Ok(())
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("WSHOST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}

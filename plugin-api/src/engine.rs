@@ -100,10 +100,10 @@ pub trait Engine: Sized + Send + Sync + 'static {
         let _ = (client, session);
     }
 
-    /// The client sent a close frame; `code` is 1005 where it gave none.
+    /// The client sent a close frame, other than in answer to ours; `code` is 1005 where it gave none.
     ///
     /// Default: completes the closing handshake with the same code (RFC 6455 section 5.5.1). An engine that overrides
-    /// this closes the client itself; the host does so at the close deadline. `[event loop, closing]`
+    /// this closes the client itself, within the 5 s after which the host drops the connection. `[event loop, closing]`
     fn on_close(&self, client: &Client, session: &mut Self::Session, code: u16, reason: &str) -> Option<Box<dyn Job>> {
         let _ = (session, reason);
         client.close(code, "");

@@ -123,6 +123,9 @@ pub use job::Job;
 pub use log;
 pub use request::Request;
 
+/// The version of this crate, which host and engine compare.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Any error; `?` makes one of every error type and of a text.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 

@@ -1,0 +1,197 @@
+//! The command line: what an operator can say, and what is made of it.
+
+use crate::config::{MAX_MESSAGE, READ_SIZE, Settings};
+use crate::http::HttpLimits;
+use bytesize::ByteSize;
+use clap::{Parser, ValueEnum};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+/// A WebSocket server that runs engines: applications loaded from dynamic libraries.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// An engine to serve, as FILE or PATH=FILE; repeatable.
+    ///
+    /// A bare file name is looked for in the current folder, beside wshost, and in /usr/lib/wshost. Without PATH the
+    /// engine serves every path that no other engine has; with PATH (such as /chat) that path and what lies below it.
+    #[arg(long = "plugin", value_name = "[PATH=]FILE", required = true, env = "WSHOST_PLUGIN", value_delimiter = ',')]
+    pub plugins: Vec<PluginArg>,
+
+    /// The address to listen on; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001", env = "WSHOST_LISTEN", value_parser = address)]
+    pub listen: SocketAddr,
+
+    /// Event loops, one thread each [default: the number of cores]
+    #[arg(long, value_name = "N", env = "WSHOST_LOOPS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub loops: Option<u16>,
+
+    /// Bytes per read; each event loop has one buffer of this size.
+    #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(READ_SIZE as u64), env = "WSHOST_READ_SIZE",
+        value_parser = read_size)]
+    pub read_size: ByteSize,
+
+    /// The largest message taken, such as 64KiB or 16MiB; a larger one closes the connection with 1009.
+    #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(MAX_MESSAGE as u64), env = "WSHOST_MAX_MESSAGE",
+        value_parser = message_size)]
+    pub max_message: ByteSize,
+
+    /// How long a client may take to complete the handshake, such as 500ms or 10s.
+    #[arg(long, value_name = "DURATION", default_value = "10s", env = "WSHOST_HANDSHAKE_TIMEOUT",
+        value_parser = duration)]
+    pub handshake_timeout: Duration,
+
+    /// How the log on stderr is written.
+    #[arg(long, value_name = "FORMAT", default_value = "text", env = "WSHOST_LOG_FORMAT")]
+    pub log_format: LogFormat,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  wshost --plugin libecho.so                                   echo on ws://127.0.0.1:9001/
+  wshost --plugin /echo=libecho.so --plugin /chat=libchat.so   two engines, a path each
+  wshost --plugin ./libmine.so --listen 0.0.0.0:80             for everyone, on port 80
+
+The log goes to stderr; WSHOST_LOG=debug shows more of it. When the server is ready, one line goes to stdout.
+Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot listen.";
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line per event, for people.
+    Text,
+    /// One JSON object per line, for machines.
+    Json,
+}
+
+/// One `--plugin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginArg {
+    /// The path it is served under, without a slash at its end; `None` for every path.
+    pub path: Option<String>,
+    /// The file, as given.
+    pub file: PathBuf,
+}
+
+impl std::str::FromStr for PluginArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // A file whose own name has an equals sign in it is still a file.
+        let split = if Path::new(text).exists() { None } else { text.split_once('=') };
+        let Some((path, file)) = split else {
+            return if text.is_empty() { Err("a file is needed".into()) } else { Ok(PluginArg::file(text)) };
+        };
+        if !path.starts_with('/') || path.contains(['?', '#']) {
+            return Err(format!("the path {path:?} must begin with a slash, as in /chat=libchat.so"));
+        }
+        if file.is_empty() {
+            return Err(format!("a file is needed behind {path}="));
+        }
+        let path = if path == "/" { path } else { path.trim_end_matches('/') };
+        Ok(PluginArg { path: Some(path.into()), file: file.into() })
+    }
+}
+
+impl PluginArg {
+    fn file(file: &str) -> Self {
+        PluginArg { path: None, file: file.into() }
+    }
+}
+
+impl Cli {
+    /// The server's settings.
+    pub fn settings(&self) -> Settings {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Settings {
+            loops: self.loops.map_or(cores, usize::from),
+            read_size: bytes(self.read_size),
+            max_message: bytes(self.max_message),
+            http: HttpLimits { handshake_timeout: self.handshake_timeout, ..HttpLimits::default() },
+        }
+    }
+
+    /// The path that two plugins claim, if there is one.
+    pub fn path_claimed_twice(&self) -> Option<&str> {
+        let mut paths: Vec<_> = self.plugins.iter().map(|plugin| plugin.path.as_deref()).collect();
+        paths.sort_unstable();
+        paths.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].unwrap_or("every path"))
+    }
+}
+
+fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut addresses = text.to_socket_addrs().map_err(|error| format!("{error}; give it as 127.0.0.1:9001"))?;
+    addresses.next().ok_or_else(|| "no address has this name".into())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("it must be longer than 0".into()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; give it as 500ms, 10s or 2m")),
+    }
+}
+
+fn read_size(text: &str) -> Result<ByteSize, String> {
+    size(text, ByteSize::b(512), ByteSize::mib(64))
+}
+
+fn message_size(text: &str) -> Result<ByteSize, String> {
+    size(text, ByteSize::b(1), ByteSize::gib(2))
+}
+
+fn size(text: &str, least: ByteSize, most: ByteSize) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|error| format!("{error}; give it as 4096, 64KiB or 16MiB"))?;
+    if size < least || size > most { Err(format!("it must be from {least} to {most}")) } else { Ok(size) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["wshost"], arguments].concat())
+    }
+
+    #[test]
+    fn a_plugin_is_a_file_or_a_path_and_a_file() {
+        let plugin = |text: &str| text.parse::<PluginArg>();
+        assert_eq!(plugin("libecho.so").unwrap(), PluginArg::file("libecho.so"));
+        assert_eq!(plugin("/opt/libecho.so").unwrap(), PluginArg::file("/opt/libecho.so"));
+        let chat = PluginArg { path: Some("/chat".into()), file: "libchat.so".into() };
+        assert_eq!(plugin("/chat=libchat.so").unwrap(), chat);
+        assert_eq!(plugin("/chat/=libchat.so").unwrap(), chat);
+        assert_eq!(plugin("/=libchat.so").unwrap().path.as_deref(), Some("/"));
+        assert!(plugin("chat=libchat.so").unwrap_err().contains("begin with a slash"));
+        assert!(plugin("/chat=").unwrap_err().contains("a file is needed"));
+        assert!(plugin("").is_err());
+    }
+
+    #[test]
+    fn sizes_and_durations_have_units() {
+        let cli = parse(&["--plugin", "x", "--max-message", "16MiB", "--handshake-timeout", "500ms"]).unwrap();
+        let settings = cli.settings();
+        assert_eq!(settings.max_message, 16 * 1024 * 1024);
+        assert_eq!(settings.http.handshake_timeout, Duration::from_millis(500));
+        assert!(parse(&["--plugin", "x", "--max-message", "many"]).is_err());
+        assert!(parse(&["--plugin", "x", "--handshake-timeout", "0s"]).is_err());
+        assert!(parse(&["--plugin", "x", "--loops", "0"]).is_err());
+        assert!(parse(&[]).is_err(), "there must be a plugin");
+    }
+
+    #[test]
+    fn two_plugins_cannot_have_one_path() {
+        let twice = parse(&["--plugin", "/a=x", "--plugin", "/a/=y"]).unwrap();
+        assert_eq!(twice.path_claimed_twice(), Some("/a"));
+        let every = parse(&["--plugin", "x", "--plugin", "y"]).unwrap();
+        assert_eq!(every.path_claimed_twice(), Some("every path"));
+        let fine = parse(&["--plugin", "x", "--plugin", "/=x", "--plugin", "/a=y"]).unwrap();
+        assert_eq!(fine.path_claimed_twice(), None);
+    }
+}

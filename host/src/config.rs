@@ -1,0 +1,33 @@
+//! The server's settings, checked: what the command line comes to.
+
+use crate::http::HttpLimits;
+use crate::protocol::Limits;
+use std::time::Duration;
+
+/// A message at most, unless set: 1 MiB.
+pub const MAX_MESSAGE: usize = 1024 * 1024;
+/// Bytes per read, unless set: 64 KiB. One buffer of this size per event loop.
+pub const READ_SIZE: usize = 64 * 1024;
+/// From a message's first byte to its last: 60 s.
+pub const ASSEMBLY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How the server behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Event loops, each with a thread of its own; at least 1.
+    pub loops: usize,
+    /// Bytes per read, and of each loop's read buffer. Larger reads take more memory per loop, not per connection.
+    pub read_size: usize,
+    /// Bytes of a message at most; a longer one closes the connection with 1009. A client can make the host hold this
+    /// much per connection.
+    pub max_message: usize,
+    /// Limits of the handshake.
+    pub http: HttpLimits,
+}
+
+impl Settings {
+    /// What each connection's protocol is held to.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { max_message: self.max_message, assembly_timeout: ASSEMBLY_TIMEOUT }
+    }
+}

@@ -1,0 +1,361 @@
+//! One connection: from its first frame to `on_closed`.
+//!
+//! Moves bytes between its stream and the protocol, calls the engine per message, and ends in an orderly way. Written
+//! over the byte stream as a type parameter: it does not know TCP, TLS or HTTP. It lives and dies on one event loop.
+
+use crate::client::{Client, Closing};
+use crate::deadlines::Deadlines;
+use crate::engine::{CallbackResult, EngineFailure, Event, Instance, Session};
+use crate::jobs;
+use crate::outbox::{Batch, with_batch};
+use crate::protocol::{Fault, Limits, Received, Receiver, close};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// From our close frame to the end of TCP, whatever the peer does.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// Nothing more is read while this much waits for the socket, so that a peer that does not read its replies is slowed
+/// down by TCP. One read can overshoot it by what its messages are answered with.
+const PAUSE_READING_ABOVE: usize = 1024 * 1024;
+/// Reads in one turn before other connections of the loop get theirs.
+const READS_PER_TURN: usize = 16;
+
+/// What all connections of one event loop share.
+#[derive(Debug)]
+pub struct Shared {
+    /// One read at a time goes on in a loop, and leaves nothing behind: one buffer does for all.
+    pub read_buffer: RefCell<Box<[u8]>>,
+    /// Wakes connections at their deadlines.
+    pub deadlines: RefCell<Deadlines>,
+}
+
+/// Runs a connection until it is over.
+///
+/// `leftover` are bytes that came behind the handshake's request.
+pub async fn run<S>(
+    stream: S,
+    leftover: &[u8],
+    client: Arc<Client>,
+    session: Session,
+    limits: Limits,
+    shared: &Shared,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut connection = Connection {
+        stream,
+        instance: Arc::clone(session.instance()),
+        session: Some(session),
+        receiver: Receiver::new(limits),
+        batch: Some(Box::default()),
+        stage: Stage::Open,
+        input_ended: false,
+        code: close::ABNORMAL,
+        close_deadline: None,
+        armed: None,
+        waker: None,
+        client,
+    };
+    connection.open(leftover);
+    poll_fn(|cx| connection.poll(cx, shared)).await;
+    connection.end();
+}
+
+struct Connection<S> {
+    stream: S,
+    client: Arc<Client>,
+    instance: Arc<Instance>,
+    /// Taken when the engine gets it back.
+    session: Option<Session>,
+    receiver: Receiver,
+    /// Away while callbacks run: see [`with_batch`].
+    batch: Option<Box<Batch>>,
+    stage: Stage,
+    /// The peer has shut its side of TCP.
+    input_ended: bool,
+    /// What `on_closed` will say.
+    code: u16,
+    close_deadline: Option<Instant>,
+    /// The wheel wakes us then.
+    armed: Option<Instant>,
+    waker: Option<Waker>,
+}
+
+/// How far the end has come (RFC 6455 section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Messages go to the engine.
+    Open,
+    /// Nothing more goes to the engine. What is queued is written, the last of it a close frame.
+    Flushing,
+    /// All is written and our side of TCP is shut; what still comes is read and dropped, since closing a socket with
+    /// unread bytes would make the kernel reset the connection, and the peer could lose our close frame.
+    Lingering,
+    Over,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Tells the engine, then hands over what came with the handshake.
+    fn open(&mut self, leftover: &[u8]) {
+        let number = self.client.number();
+        let mut batch = self.batch.take();
+        with_batch(number, &mut batch, || {
+            self.callback(|instance, client, session| instance.on_open(client, session));
+            if !leftover.is_empty() {
+                self.receive(&mut leftover.to_vec(), Instant::now());
+            }
+        });
+        self.batch = batch;
+    }
+
+    /// One turn: execute what others ask, write, read, until there is nothing to do.
+    fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
+        self.note_waker(cx);
+        let mut reads = 0;
+        loop {
+            self.take_orders();
+            self.meet_deadlines();
+            self.start_close_deadline();
+            if let Err(error) = self.write(cx) {
+                self.broken(&error);
+            }
+            if self.stage == Stage::Over {
+                return Poll::Ready(());
+            }
+            if !self.wants_to_read() {
+                break;
+            }
+            if reads == READS_PER_TURN {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            reads += 1;
+            match self.read(cx, shared) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => self.end_of_input(),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => self.broken(&error),
+            }
+        }
+        self.arm(cx, shared);
+        self.client.outbox().publish_unwritten(self.unwritten());
+        Poll::Pending
+    }
+
+    /// The engine gets its session back.
+    fn end(&mut self) {
+        self.client.outbox().end();
+        if let Some(session) = self.session.take()
+            && let Err(failure) = self.instance.on_closed(&self.client, session, self.code)
+        {
+            self.instance.report(&failure, self.client.peer());
+        }
+    }
+
+    /// Other threads wake the task for their orders. It stays the same task, so this happens once.
+    fn note_waker(&mut self, cx: &Context<'_>) {
+        if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+            self.client.outbox().set_waker(cx.waker());
+        }
+    }
+
+    fn take_orders(&mut self) {
+        let Some(batch) = &mut self.batch else { return };
+        self.client.outbox().execute_queued(batch);
+        if batch.events.is_empty() {
+            return;
+        }
+        let events = std::mem::take(&mut batch.events);
+        self.with_batch(|connection| {
+            events.into_iter().for_each(|event: Event| {
+                connection.callback(|instance, client, session| instance.on_event(client, session, event));
+            });
+        });
+    }
+
+    fn meet_deadlines(&mut self) {
+        if self.close_deadline.is_none() && self.receiver.deadline().is_none() {
+            return;
+        }
+        let now = Instant::now();
+        if self.close_deadline.is_some_and(|deadline| deadline <= now) {
+            self.stage = Stage::Over;
+        } else if let Err(fault) = self.receiver.handle_timeout(now) {
+            self.peer_fault(&fault);
+        }
+    }
+
+    /// Whichever close frame comes first starts the clock.
+    fn start_close_deadline(&mut self) {
+        let Some(batch) = &self.batch else { return };
+        if self.close_deadline.is_none() && (batch.close_written || self.stage != Stage::Open) {
+            self.close_deadline = Some(Instant::now() + CLOSE_DEADLINE);
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(batch) = &mut self.batch else { return Ok(()) };
+        while !batch.write.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, batch.write.unwritten()) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(written)) => batch.write.advance(written),
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        if self.stage == Stage::Flushing && batch.close_written {
+            match Pin::new(&mut self.stream).poll_shutdown(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) if self.input_ended => self.stage = Stage::Over,
+                Poll::Ready(Ok(())) => self.stage = Stage::Lingering,
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn wants_to_read(&self) -> bool {
+        match self.stage {
+            Stage::Open => {
+                let batch = self.batch.as_ref();
+                batch.is_some_and(|batch| {
+                    batch.close_written || (!batch.paused && batch.write.len() <= PAUSE_READING_ABOVE)
+                })
+            }
+            // A peer that sends on and reads nothing must still be noticed when it goes.
+            Stage::Flushing | Stage::Lingering => !self.input_ended,
+            Stage::Over => false,
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<io::Result<usize>> {
+        let mut buffer = shared.read_buffer.borrow_mut();
+        let mut read = ReadBuf::new(&mut buffer);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        let count = read.filled().len();
+        if count > 0 && self.stage == Stage::Open {
+            let now = Instant::now();
+            self.client.touch(now);
+            self.with_batch(|connection| {
+                connection.receive(&mut buffer[..count], now);
+                connection.callback(|instance, client, session| instance.on_read_complete(client, session));
+            });
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Hands every message in `input` to the engine.
+    fn receive(&mut self, mut input: &mut [u8], now: Instant) {
+        while !input.is_empty() && self.stage == Stage::Open {
+            let Some(session) = &mut self.session else { return };
+            let (client, instance) = (&self.client, &self.instance);
+            let (used, called) = match self.receiver.receive(now, input) {
+                Err(fault) => return self.peer_fault(&fault),
+                Ok((used, None)) => (used, Ok(None)),
+                Ok((used, Some(Received::Close { code, reason }))) => {
+                    self.code = code;
+                    self.stage = Stage::Flushing;
+                    let answers_ours = client.closing() >= Closing::Sent;
+                    client.outbox().note_close_received();
+                    (used, if answers_ours { Ok(None) } else { instance.on_close(client, session, code, reason) })
+                }
+                // After our own close frame only the peer's is of interest.
+                Ok((used, Some(_))) if client.closing() >= Closing::Sent => (used, Ok(None)),
+                Ok((used, Some(Received::Text(text)))) => (used, instance.on_text(client, session, text)),
+                Ok((used, Some(Received::Binary(data)))) => (used, instance.on_binary(client, session, data)),
+                Ok((used, Some(Received::Ping(data)))) => (used, instance.on_ping(client, session, data)),
+                Ok((used, Some(Received::Pong(data)))) => (used, instance.on_pong(client, session, data)),
+            };
+            self.finish(called);
+            input = &mut input[used..];
+        }
+    }
+
+    /// Calls the engine, unless the connection's messages are at their end.
+    fn callback(&mut self, call: impl FnOnce(&Instance, &Arc<Client>, &mut Session) -> CallbackResult) {
+        if self.stage == Stage::Open
+            && let Some(session) = &mut self.session
+        {
+            let called = call(&self.instance, &self.client, session);
+            self.finish(called);
+        }
+    }
+
+    /// Runs the job that a callback returned, or closes where it failed.
+    #[inline]
+    fn finish(&mut self, called: CallbackResult) {
+        match called {
+            Ok(None) => {}
+            Ok(Some(job)) => {
+                if let Err(failure) = jobs::run(job) {
+                    self.engine_fault(&failure);
+                }
+            }
+            Err(failure) => self.engine_fault(&failure),
+        }
+    }
+
+    /// The engine panicked: its fault, and the end of this connection alone.
+    #[cold]
+    fn engine_fault(&mut self, failure: &EngineFailure) {
+        self.instance.report(failure, self.client.peer());
+        self.fail(close::INTERNAL, "the engine failed");
+    }
+
+    /// The peer broke the protocol (RFC 6455 section 7.1.7).
+    #[cold]
+    fn peer_fault(&mut self, fault: &Fault) {
+        tracing::info!(peer = self.client.peer(), code = fault.close_code(), "connection failed: {fault}");
+        self.fail(fault.close_code(), &fault.to_string());
+    }
+
+    fn fail(&mut self, code: u16, reason: &str) {
+        self.code = code;
+        self.stage = Stage::Flushing;
+        self.client.close(code, reason);
+    }
+
+    /// The peer sends nothing more. Where it has said goodbye before, it may still read what is queued.
+    fn end_of_input(&mut self) {
+        self.input_ended = true;
+        if self.stage != Stage::Flushing || self.unwritten() == 0 {
+            self.stage = Stage::Over;
+        }
+    }
+
+    /// The stream is of no use any more.
+    fn broken(&mut self, error: &io::Error) {
+        tracing::debug!(peer = self.client.peer(), "connection broke: {error}");
+        self.stage = Stage::Over;
+    }
+
+    fn with_batch(&mut self, work: impl FnOnce(&mut Self)) {
+        let mut batch = self.batch.take();
+        with_batch(self.client.number(), &mut batch, || work(self));
+        self.batch = batch;
+    }
+
+    fn unwritten(&self) -> usize {
+        self.batch.as_ref().map_or(0, |batch| batch.write.len())
+    }
+
+    /// Has the wheel wake us at the next deadline, unless it will do so before.
+    fn arm(&mut self, cx: &Context<'_>, shared: &Shared) {
+        let next = match (self.close_deadline, self.receiver.deadline()) {
+            (Some(one), Some(other)) => one.min(other),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return,
+        };
+        let now = Instant::now();
+        if self.armed.is_none_or(|armed| armed <= now || armed > next + crate::deadlines::TICK) {
+            self.armed = Some(shared.deadlines.borrow_mut().wake_at(next, cx.waker()));
+        }
+    }
+}

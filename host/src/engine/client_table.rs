@@ -1,0 +1,152 @@
+//! `wshost.client/1`: the host's side of an engine's client handle.
+
+use super::Event;
+use crate::client::{Client, Closing, Sent};
+use crate::protocol::Opcode;
+use abi_stable::std_types::{RSlice, RStr};
+use plugin_api::abi::{ClientHandle, ClientId, ClientTable, CloseView, EventObject};
+use std::sync::Arc;
+
+/// Lends a client for the length of a call.
+pub(super) fn lend(client: &Arc<Client>) -> ClientHandle {
+    ClientHandle { object: Arc::as_ptr(client).cast(), table: &TABLE }
+}
+
+pub(super) static TABLE: ClientTable = ClientTable {
+    retain,
+    release,
+    id,
+    peer,
+    resource,
+    subprotocol,
+    idle_ms,
+    state,
+    buffered,
+    send_text,
+    send_binary,
+    ping,
+    pong,
+    close,
+    close_now,
+    discard_buffered,
+    pause_reading,
+    post,
+};
+
+/// The client behind a handle's object.
+///
+/// # Safety
+///
+/// `object` came from [`lend`], and the caller owns a count of it or has it on loan.
+unsafe fn client<'a>(object: *const ()) -> &'a Client {
+    // SAFETY: the caller's promise.
+    unsafe { &*object.cast::<Client>() }
+}
+
+fn status(sent: Sent) -> u32 {
+    match sent {
+        Sent::Sent => 0,
+        Sent::Backlogged => 1,
+        Sent::Gone => 2,
+        Sent::Refused => 3,
+    }
+}
+
+unsafe extern "C" fn retain(object: *const ()) {
+    // SAFETY: the object is an Arc's, and alive.
+    unsafe { Arc::increment_strong_count(object.cast::<Client>()) }
+}
+
+unsafe extern "C" fn release(object: *const ()) {
+    // SAFETY: the engine gives up a count that `retain` gave it.
+    unsafe { Arc::decrement_strong_count(object.cast::<Client>()) }
+}
+
+unsafe extern "C" fn id(object: *const ()) -> ClientId {
+    // SAFETY: the table's contract.
+    let (high, low) = unsafe { client(object) }.id();
+    ClientId { high, low }
+}
+
+unsafe extern "C" fn peer(object: *const ()) -> RStr<'static> {
+    // SAFETY: the table's contract; the text lives as long as the object, which the engine respects.
+    unsafe { client(object) }.peer().into()
+}
+
+unsafe extern "C" fn resource(object: *const ()) -> RStr<'static> {
+    // SAFETY: as in `peer`.
+    unsafe { client(object) }.resource().into()
+}
+
+unsafe extern "C" fn subprotocol(object: *const ()) -> RStr<'static> {
+    // SAFETY: as in `peer`.
+    unsafe { client(object) }.subprotocol().into()
+}
+
+unsafe extern "C" fn idle_ms(object: *const ()) -> u64 {
+    // SAFETY: the table's contract.
+    let idle = unsafe { client(object) }.idle();
+    u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)
+}
+
+unsafe extern "C" fn state(object: *const ()) -> u32 {
+    // SAFETY: the table's contract.
+    match unsafe { client(object) }.closing() {
+        Closing::No => 0,
+        Closing::Begun | Closing::Sent => 1,
+        Closing::Gone => 2,
+    }
+}
+
+unsafe extern "C" fn buffered(object: *const ()) -> usize {
+    // SAFETY: the table's contract.
+    unsafe { client(object) }.buffered()
+}
+
+unsafe extern "C" fn send_text(object: *const (), text: RStr<'_>) -> u32 {
+    // SAFETY: the table's contract.
+    status(unsafe { client(object) }.send(Opcode::Text, text.as_str().as_bytes()))
+}
+
+unsafe extern "C" fn send_binary(object: *const (), data: RSlice<'_, u8>) -> u32 {
+    // SAFETY: the table's contract.
+    status(unsafe { client(object) }.send(Opcode::Binary, data.as_slice()))
+}
+
+unsafe extern "C" fn ping(object: *const (), data: RSlice<'_, u8>) -> u32 {
+    // SAFETY: the table's contract.
+    status(unsafe { client(object) }.send_control(Opcode::Ping, data.as_slice()))
+}
+
+unsafe extern "C" fn pong(object: *const (), data: RSlice<'_, u8>) -> u32 {
+    // SAFETY: the table's contract.
+    status(unsafe { client(object) }.send_control(Opcode::Pong, data.as_slice()))
+}
+
+unsafe extern "C" fn close(object: *const (), close: CloseView<'_>) -> u32 {
+    // SAFETY: the table's contract.
+    status(unsafe { client(object) }.close(close.code, close.reason.as_str()))
+}
+
+unsafe extern "C" fn close_now(object: *const (), close: CloseView<'_>) -> u32 {
+    // SAFETY: the table's contract.
+    status(unsafe { client(object) }.close_now(close.code, close.reason.as_str()))
+}
+
+unsafe extern "C" fn discard_buffered(object: *const ()) -> usize {
+    // SAFETY: the table's contract.
+    unsafe { client(object) }.discard_buffered()
+}
+
+unsafe extern "C" fn pause_reading(object: *const (), paused: bool) -> u32 {
+    // SAFETY: the table's contract.
+    status(unsafe { client(object) }.pause_reading(paused))
+}
+
+unsafe extern "C" fn post(object: *const (), event: *mut EventObject) -> u32 {
+    // SAFETY: the table's contract; the engine gives the event up.
+    unsafe {
+        let event = Event::take(event);
+        status(client(object).post(event))
+    }
+}

@@ -1,0 +1,322 @@
+//! From a file to a checked plugin: find, stage, open, check.
+//!
+//! Facts behind each step, tried on Linux: the loader recognises a file by path and inode, so that a changed file under
+//! the same path gives the old code again; and a mapped file that is overwritten crashes the process. So every load
+//! opens a private copy under a name of its own. A library that was opened is never closed, since thread-locals,
+//! vtables and type layouts of it can live anywhere.
+
+use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, elf};
+use plugin_api::abi::{EngineModuleRef, EngineTable, Manifest, ROOT_REVISION, Table};
+use std::collections::HashSet;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tempfile::TempDir;
+
+/// Where a bare file name is looked for last, after the current folder and the executable's.
+const SYSTEM_FOLDER: &str = "/usr/lib/wshost";
+
+/// Why a plugin is refused. Each says what happened, to which file, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// No file of that name.
+    #[error("no plugin {name:?}: looked for {}; build it with cargo build --release or give its path", list(looked))]
+    NotFound {
+        /// As it was given.
+        name: PathBuf,
+        /// All places that were tried.
+        looked: Vec<PathBuf>,
+    },
+    /// The file cannot be read or copied.
+    #[error("cannot {action} {}: {error}", path.display())]
+    Unreadable {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The file is no dynamic library of this machine's kind, or not a whole one.
+    #[error("{} is {what}; give the .so that cargo builds from an engine's crate on this kind of machine", path.display())]
+    NotALibrary {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        what: String,
+    },
+    /// The system's loader refuses the library.
+    #[error("{} cannot be opened: {error}; build it again on this machine", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What the loader says.
+        error: String,
+    },
+    /// A dynamic library, and no engine.
+    #[error("{} is a library, but not an engine: it needs export_engine!(..) from plugin-api", path.display())]
+    NotAnEngine {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An engine for another revision of the boundary.
+    #[error(
+        "{} was built for another revision of plugin-api: {why}; this wshost has plugin-api {}: build both from one version",
+        path.display(),
+        plugin_api::VERSION
+    )]
+    OtherRevision {
+        /// The file.
+        path: PathBuf,
+        /// The first difference.
+        why: String,
+    },
+    /// The loader gave code that is loaded already.
+    #[error("{} came out as a library that is loaded already; this is a fault of wshost, please report it", path.display())]
+    SeenBefore {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// An engine's library, opened and checked. Its code stays mapped until the process ends.
+#[derive(Debug)]
+pub struct Plugin {
+    path: PathBuf,
+    manifest: &'static Manifest,
+    engine: &'static EngineTable,
+    /// Holds the private copy: tools such as debuggers and profilers want the file of what is mapped.
+    _staged: TempDir,
+}
+
+/// Finds the file that an operator means: a bare name is looked for in the current folder, beside the executable, and
+/// in `/usr/lib/wshost`; anything with a slash is a path.
+///
+/// # Errors
+///
+/// [`LoadError::NotFound`] with all places that were tried.
+pub fn find(name: &Path) -> Result<PathBuf, LoadError> {
+    let mut looked = vec![name.to_owned()];
+    if name.components().count() == 1 && !name.is_absolute() {
+        looked = vec![Path::new(".").join(name)];
+        if let Some(folder) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
+            looked.push(folder.join(name));
+        }
+        looked.push(Path::new(SYSTEM_FOLDER).join(name));
+    }
+    match looked.iter().find(|path| path.exists()) {
+        Some(path) => Ok(path.clone()),
+        None => Err(LoadError::NotFound { name: name.to_owned(), looked }),
+    }
+}
+
+impl Plugin {
+    /// Opens a copy of the library at `path` and checks that it is an engine of this host's revision.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused; nothing of the engine's own code has run then, except what the library runs when it is opened.
+    pub fn load(path: &Path) -> Result<Plugin, LoadError> {
+        let (staged, copy) = stage(path)?;
+        let (manifest, engine) = open(path, &copy)?;
+        Ok(Plugin { path: path.to_owned(), manifest, engine, _staged: staged })
+    }
+
+    /// The file that it was loaded from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The engine's name.
+    pub fn name(&self) -> &'static str {
+        self.manifest.name.as_str()
+    }
+
+    /// The engine's version.
+    pub fn version(&self) -> &'static str {
+        self.manifest.version.as_str()
+    }
+
+    /// What the engine's package says that it is; may be empty.
+    pub fn description(&self) -> &'static str {
+        self.manifest.description.as_str()
+    }
+
+    /// The version of plugin-api and the compiler that it was built with.
+    pub fn built_with(&self) -> (&'static str, &'static str) {
+        (self.manifest.plugin_api.as_str(), self.manifest.rustc.as_str())
+    }
+
+    /// Whether its panics unwind, so that they can be contained.
+    pub fn panic_unwinds(&self) -> bool {
+        self.manifest.panic_unwinds
+    }
+
+    pub(super) fn engine(&self) -> &'static EngineTable {
+        self.engine
+    }
+}
+
+/// Makes a private copy of the file, under a name that no load has had.
+fn stage(path: &Path) -> Result<(TempDir, PathBuf), LoadError> {
+    static GENERATION: AtomicU64 = AtomicU64::new(1);
+    let unreadable = |action| move |error| LoadError::Unreadable { action, path: path.to_owned(), error };
+    let content = fs::read(path).map_err(unreadable("read"))?;
+    check_elf(&content).map_err(|what| LoadError::NotALibrary { path: path.to_owned(), what })?;
+
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+    let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+    let folder = tempfile::Builder::new().prefix("wshost-").tempdir().map_err(unreadable("make a private copy of"))?;
+    let copy = folder.path().join(format!("{generation}-{:016x}-{file_name}", hasher.finish()));
+    fs::write(&copy, content).map_err(unreadable("make a private copy of"))?;
+    Ok((folder, copy))
+}
+
+/// Refuses what the system's loader would crash on or describe badly: it maps what the headers promise, so that a
+/// truncated file ends the process.
+fn check_elf(content: &[u8]) -> Result<(), String> {
+    type Header = elf::FileHeader64<Endianness>;
+    if content.is_empty() {
+        return Err("empty".into());
+    }
+    if !content.starts_with(&elf::ELFMAG) {
+        return Err("not a dynamic library".into());
+    }
+    let header = Header::parse(content).map_err(|_| "not a 64-bit dynamic library".to_owned())?;
+    let endian = header.endian().map_err(|_| "not a dynamic library of this machine's byte order".to_owned())?;
+    let machine = header.e_machine(endian);
+    if machine != own_machine() {
+        return Err(format!("built for another architecture (ELF machine {machine}, this one is {})", own_machine()));
+    }
+    if header.e_type(endian) != elf::ET_DYN {
+        return Err("not a dynamic library (an object file or a program)".into());
+    }
+    let truncated = |_| "truncated".to_owned();
+    let end = u64::try_from(content.len()).unwrap_or(u64::MAX);
+    for segment in header.program_headers(endian, content).map_err(truncated)? {
+        let (offset, size) = segment.file_range(endian);
+        if segment.p_type(endian) == elf::PT_LOAD && offset.checked_add(size).is_none_or(|last| last > end) {
+            return Err("truncated".into());
+        }
+    }
+    header.section_headers(endian, content).map_err(truncated)?;
+    Ok(())
+}
+
+fn own_machine() -> u16 {
+    if cfg!(target_arch = "x86_64") {
+        elf::EM_X86_64
+    } else if cfg!(target_arch = "aarch64") {
+        elf::EM_AARCH64
+    } else if cfg!(target_arch = "riscv64") {
+        elf::EM_RISCV
+    } else {
+        elf::EM_NONE
+    }
+}
+
+fn open(path: &Path, copy: &Path) -> Result<(&'static Manifest, &'static EngineTable), LoadError> {
+    // SAFETY: opening runs the library's initialisers; that this is the engine's code to run is the operator's decision.
+    let library = unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }
+        .map_err(|error| LoadError::Refused { path: path.to_owned(), error: error.to_string() })?;
+    // Never closed, also when it is refused below.
+    let library = ManuallyDrop::new(library);
+
+    // SAFETY: a symbol of this name is only made by abi_stable, as this type.
+    let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) }
+        .map_err(|_| LoadError::NotAnEngine { path: path.to_owned() })?;
+    if !first_seen(header.0 as *const _ as usize) {
+        return Err(LoadError::SeenBefore { path: path.to_owned() });
+    }
+
+    let other = |why: String| LoadError::OtherRevision { path: path.to_owned(), why };
+    let module = header
+        .upgrade()
+        .and_then(|header| header.init_root_module::<EngineModuleRef>())
+        .map_err(|error| other(first_difference(&error)))?;
+    if module.revision() != ROOT_REVISION {
+        return Err(other(format!("its root module has revision {}, not {ROOT_REVISION}", module.revision())));
+    }
+    let manifest = table::<Manifest>(module).map_err(other)?;
+    let engine = table::<EngineTable>(module).map_err(other)?;
+    Ok((manifest, engine))
+}
+
+fn table<T: Table>(module: EngineModuleRef) -> Result<&'static T, String> {
+    let interface =
+        (module.interface())(T::ID.into()).into_option().ok_or_else(|| format!("it does not offer {}", T::ID))?;
+    // SAFETY: the module answered to T::ID and passed abi_stable's check.
+    unsafe { interface.check::<T>() }
+}
+
+fn first_seen(address: usize) -> bool {
+    static SEEN: Mutex<Option<HashSet<usize>>> = Mutex::new(None);
+    let mut seen = SEEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    seen.get_or_insert_default().insert(address)
+}
+
+fn first_difference(error: &LibraryError) -> String {
+    match error {
+        LibraryError::IncompatibleVersionNumber { expected_version, actual_version, .. } => {
+            format!("it has plugin-api {actual_version}, and {expected_version} is expected")
+        }
+        LibraryError::AbiInstability(_) => "the layout of its root module differs".into(),
+        LibraryError::InvalidAbiHeader(_) => "it was built with another version of abi_stable".into(),
+        other => other.to_string().lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown").trim().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(content: &[u8]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libx.so");
+        fs::write(&path, content).unwrap();
+        Plugin::load(&path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn refuses_what_is_no_library() {
+        assert!(refusal(b"").contains("is empty"));
+        assert!(refusal(b"#!/bin/sh\n").contains("is not a dynamic library"));
+        assert!(refusal(b"\x7fELF").contains("is not a 64-bit dynamic library"));
+    }
+
+    #[test]
+    fn refuses_another_architecture() {
+        let mut program = fs::read(std::env::current_exe().unwrap()).unwrap();
+        program[18] = 0xf3; // e_machine
+        program[19] = 0x7f;
+        assert!(refusal(&program).contains("another architecture"));
+    }
+
+    #[test]
+    fn refuses_a_truncated_library_at_any_length() {
+        let program = fs::read(std::env::current_exe().unwrap()).unwrap();
+        for part in 1..8 {
+            assert!(check_elf(&program[..program.len() * part / 8]).is_err(), "{part}/8 of the file passed");
+        }
+    }
+
+    #[test]
+    fn names_every_place_that_was_looked_at() {
+        let error = find(Path::new("libnowhere.so")).unwrap_err().to_string();
+        assert!(error.contains("./libnowhere.so") && error.contains("/usr/lib/wshost/libnowhere.so"), "{error}");
+    }
+}

@@ -1,0 +1,16 @@
+//! Engines: loading the library, and safe calls into what it holds.
+//!
+//! Owns every `unsafe` of the host. Knows nothing of sockets, frames or tokio: a client is a handle here.
+
+// The boundary; plugin-api's `abi` module says what crosses it.
+#![allow(unsafe_code)]
+
+mod client_table;
+mod host_table;
+mod instance;
+mod library;
+mod object;
+
+pub use instance::{Answer, Config, Instance, Session, Template};
+pub use library::{LoadError, Plugin, find};
+pub use object::{EngineFailure, Event, Job};

@@ -1,0 +1,121 @@
+//! What an engine made and the host owns for a while: jobs, events and failures.
+
+use plugin_api::abi::{EventObject, Failure, JobObject};
+use std::fmt;
+
+/// A failure inside an engine: its message and, for a panic, the source line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineFailure {
+    /// The callback that failed.
+    pub callback: &'static str,
+    /// The panic's message, or the error as the engine words it.
+    pub message: String,
+    /// `file:line:column` of a panic; empty for an error that was returned.
+    pub location: String,
+}
+
+impl fmt::Display for EngineFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.location.is_empty() {
+            write!(f, "{} failed: {}", self.callback, self.message)
+        } else {
+            write!(f, "{} panicked at {}: {}", self.callback, self.location, self.message)
+        }
+    }
+}
+
+impl EngineFailure {
+    /// Takes over a failure that the engine returned; null is none.
+    ///
+    /// # Safety
+    ///
+    /// `failure` is null or came from the engine just now and is used nowhere else.
+    pub(super) unsafe fn take(callback: &'static str, failure: *mut Failure) -> Result<(), EngineFailure> {
+        if failure.is_null() {
+            return Ok(());
+        }
+        // SAFETY: the caller's promise; the strings are copied before the engine frees them.
+        unsafe {
+            let message = (*failure).message.as_str().to_owned();
+            let location = (*failure).location.as_str().to_owned();
+            ((*failure).release)(failure);
+            Err(EngineFailure { callback, message, location })
+        }
+    }
+}
+
+/// A job that an engine returned. Dropped without being run, it is discarded.
+#[derive(Debug)]
+pub struct Job {
+    object: *mut JobObject,
+}
+
+// SAFETY: plugin-api only makes job objects of `Box<dyn Job>`, and `Job: Send`.
+unsafe impl Send for Job {}
+
+impl Job {
+    /// Takes over a job that the engine returned.
+    ///
+    /// # Safety
+    ///
+    /// `object` came from the engine just now and is used nowhere else.
+    pub(super) unsafe fn take(object: *mut JobObject) -> Job {
+        Job { object }
+    }
+
+    /// Runs the job.
+    ///
+    /// # Errors
+    ///
+    /// The panic that ended it.
+    pub fn run(self) -> Result<(), EngineFailure> {
+        let job = std::mem::ManuallyDrop::new(self);
+        // SAFETY: run frees the object, and the ManuallyDrop keeps us from doing so again.
+        unsafe { EngineFailure::take("job", ((*job.object).run)(job.object)) }
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        // SAFETY: the object is ours and has not been run.
+        let discarded = unsafe { EngineFailure::take("drop of a job", ((*self.object).discard)(self.object)) };
+        if let Err(failure) = discarded {
+            tracing::error!("{failure}");
+        }
+    }
+}
+
+/// A value that an engine posted to one of its sessions. Dropped undelivered, it is discarded.
+#[derive(Debug)]
+pub struct Event {
+    object: *mut EventObject,
+}
+
+// SAFETY: plugin-api only makes event objects of `Box<dyn Any + Send>`.
+unsafe impl Send for Event {}
+
+impl Event {
+    /// Takes over a value that the engine posted.
+    ///
+    /// # Safety
+    ///
+    /// `object` came from the engine just now and is used nowhere else.
+    pub(super) unsafe fn take(object: *mut EventObject) -> Event {
+        Event { object }
+    }
+
+    /// Gives the value up to `on_event`.
+    pub(super) fn into_object(self) -> *mut EventObject {
+        std::mem::ManuallyDrop::new(self).object
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: the object is ours and has not been delivered.
+        let discarded = unsafe { EngineFailure::take("drop of an event", ((*self.object).discard)(self.object)) };
+        if let Err(failure) = discarded {
+            tracing::error!("{failure}");
+        }
+    }
+}

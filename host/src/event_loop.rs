@@ -1,0 +1,157 @@
+//! Event loops: one thread with one single-threaded runtime each, and one task per connection.
+
+use crate::connection::{self, Shared};
+use crate::deadlines::{Deadlines, TICK};
+use crate::handshake;
+use crate::server::Server;
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use tokio::net::TcpStream;
+use tokio::runtime::LocalRuntime;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+/// What an event loop can be told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Serve this connection.
+    Serve { stream: std::net::TcpStream, peer: SocketAddr },
+    /// Accept on this socket, and deal connections to all loops.
+    Accept { listener: std::net::TcpListener, loops: Arc<[LoopHandle]> },
+    /// Accept nothing more, and end with the last connection.
+    Drain,
+}
+
+/// How others reach a loop.
+#[derive(Clone, Debug)]
+pub(crate) struct LoopHandle {
+    pub commands: UnboundedSender<Command>,
+    /// Connections dealt to the loop and not over.
+    pub load: Arc<AtomicUsize>,
+}
+
+/// A loop that has not started.
+#[derive(Debug)]
+pub(crate) struct EventLoop {
+    index: usize,
+    commands: UnboundedReceiver<Command>,
+    load: Arc<AtomicUsize>,
+    runtime: LocalRuntime,
+}
+
+impl EventLoop {
+    /// Makes loop number `index`.
+    ///
+    /// # Errors
+    ///
+    /// What the system says: the runtime needs a few descriptors.
+    pub(crate) fn new(index: usize) -> io::Result<(EventLoop, LoopHandle)> {
+        let (sender, commands) = unbounded_channel();
+        let load = Arc::new(AtomicUsize::new(0));
+        let handle = LoopHandle { commands: sender, load: Arc::clone(&load) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
+        Ok((EventLoop { index, commands, load, runtime }, handle))
+    }
+
+    /// Runs the loop on the calling thread until it has drained.
+    pub(crate) fn run(self, server: &Arc<Server>) {
+        let EventLoop { index, commands, load, runtime } = self;
+        runtime.block_on(serve(index, commands, load, Arc::clone(server)));
+    }
+}
+
+async fn serve(
+    index: usize,
+    mut commands: UnboundedReceiver<Command>,
+    load: Arc<AtomicUsize>,
+    server: Arc<Server>,
+) {
+    let shared = Rc::new(Shared {
+        read_buffer: RefCell::new(vec![0; server.settings.read_size].into()),
+        deadlines: RefCell::new(Deadlines::new(Instant::now())),
+    });
+    let ticker = tokio::task::spawn_local(tick(Rc::clone(&shared)));
+    let mut accepting = Vec::new();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(Command::Serve { stream, peer }) => {
+                    let load = LoadGuard(Arc::clone(&load));
+                    connections.spawn_local(serve_one(index, stream, peer, Arc::clone(&server), Rc::clone(&shared), load));
+                }
+                Some(Command::Accept { listener, loops }) => match tokio::net::TcpListener::from_std(listener) {
+                    Ok(listener) => {
+                        accepting.push(tokio::task::spawn_local(crate::listener::accept(listener, loops)));
+                    }
+                    Err(error) => tracing::error!("cannot accept connections: {error}"),
+                },
+                Some(Command::Drain) | None => break,
+            },
+            Some(ended) = connections.join_next() => report(ended),
+        }
+    }
+    accepting.iter().for_each(tokio::task::JoinHandle::abort);
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
+    ticker.abort();
+}
+
+/// One connection, from TCP to its end.
+async fn serve_one(
+    index: usize,
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    server: Arc<Server>,
+    shared: Rc<Shared>,
+    _load: LoadGuard,
+) {
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(%peer, "connection lost before it was served: {error}"),
+    };
+    let Some(opened) = handshake::run(stream, &peer.to_string(), &server).await else { return };
+    tracing::debug!(%peer, event_loop = index, resource = opened.client.resource(), "connection opened");
+    let client = Arc::clone(&opened.client);
+    server.registry.insert(index, &client);
+    if *server.draining.borrow() {
+        server.say_goodbye(&client);
+    }
+    let limits = server.settings.limits();
+    connection::run(opened.stream, &opened.leftover, opened.client, opened.session, limits, &shared).await;
+    server.registry.remove(index, &client);
+    tracing::debug!(%peer, event_loop = index, "connection closed");
+}
+
+/// Moves the deadlines on.
+async fn tick(shared: Rc<Shared>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        shared.deadlines.borrow_mut().advance(Instant::now());
+    }
+}
+
+/// A connection's task only panics by a fault of wshost's own; the others go on.
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!("a connection ended by a fault of wshost, please report it: {error}");
+    }
+}
+
+/// Counts one connection of the loop, as long as it lives.
+#[derive(Debug)]
+struct LoadGuard(Arc<AtomicUsize>);
+
+impl Drop for LoadGuard {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

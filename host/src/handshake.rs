@@ -1,0 +1,93 @@
+//! From a byte stream to an open connection: HTTP in front, and the engine's word on who may connect.
+
+use crate::client::Client;
+use crate::engine::{Answer, EngineFailure, Instance, Session};
+use crate::http::{self, Decision, HttpError, Upgraded};
+use crate::server::Server;
+use ::http::request::Parts;
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A connection that is about to open.
+#[derive(Debug)]
+pub(crate) struct Opened<S> {
+    pub stream: S,
+    /// What the client sent right behind its request.
+    pub leftover: Bytes,
+    pub client: Arc<Client>,
+    pub session: Session,
+}
+
+/// Runs the handshake. `None` where it came to nothing, which is answered and logged here.
+pub(crate) async fn run<S>(stream: S, peer: &str, server: &Server) -> Option<Opened<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let mut draining = server.draining.subscribe();
+    let upgrade = http::upgrade(stream, &server.settings.http, &server.site, async |parts: &Parts| {
+        decide(parts, peer, server).await
+    });
+    let upgraded = tokio::select! {
+        upgraded = upgrade => upgraded,
+        _ = draining.wait_for(|draining| *draining) => return None,
+    };
+    match upgraded {
+        Ok(Some(Upgraded { io, leftover, keep: (client, session) })) => {
+            Some(Opened { stream: io, leftover, client, session })
+        }
+        Ok(None) => None,
+        Err(error) => {
+            log_refusal(peer, &error);
+            None
+        }
+    }
+}
+
+fn log_refusal(peer: &str, error: &HttpError) {
+    tracing::info!(peer, "handshake failed: {error}");
+}
+
+/// Asks the engine that serves the path.
+async fn decide(parts: &Parts, peer: &str, server: &Server) -> Decision<(Arc<Client>, Session)> {
+    let Some(instance) = server.site.serves(parts.uri.path()).and_then(|index| server.engines.get(index)) else {
+        return Decision::NotFound;
+    };
+    let resource = parts.uri.path_and_query().map_or("/", |resource| resource.as_str());
+    match authenticate(instance, resource, peer, parts).await {
+        Ok(Answer::Accept(session, template)) => {
+            let client = Arc::new(Client::new(peer, resource, &template.subprotocol));
+            let protocol = Some(template.subprotocol).filter(|name| !name.is_empty());
+            Decision::Accept { protocol, headers: template.headers, keep: (client, session) }
+        }
+        Ok(Answer::Reject { status, headers, body }) => {
+            tracing::info!(peer, engine = instance.plugin().name(), status, "client rejected by the engine");
+            let status = if (400..600).contains(&status) { status } else { 500 };
+            Decision::Reject { status, headers, body }
+        }
+        Err(failure) => {
+            instance.report(&failure, peer);
+            Decision::Reject { status: 500, headers: Vec::new(), body: b"The engine failed.\n".to_vec() }
+        }
+    }
+}
+
+async fn authenticate(
+    instance: &Arc<Instance>,
+    resource: &str,
+    peer: &str,
+    parts: &Parts,
+) -> Result<Answer, EngineFailure> {
+    let ask = |instance: &Arc<Instance>, resource: &str, peer: &str, headers: &::http::HeaderMap| {
+        instance.authenticate(resource, peer, headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+    };
+    if !instance.authenticates_on_worker() {
+        return ask(instance, resource, peer, &parts.headers);
+    }
+    let (instance, headers) = (Arc::clone(instance), parts.headers.clone());
+    let (resource, peer) = (resource.to_owned(), peer.to_owned());
+    let asked = tokio::task::spawn_blocking(move || ask(&instance, &resource, &peer, &headers)).await;
+    asked.unwrap_or_else(|error| {
+        Err(EngineFailure { callback: "authenticate", message: error.to_string(), location: String::new() })
+    })
+}

@@ -1,1 +1,19 @@
-//! RFC 6455, sans-IO.
+//! The server's side of RFC 6455 behind the handshake, sans-IO: bytes and `Instant`s in, events and bytes out.
+//!
+//! [`Receiver`] turns what a client sent into messages.
+//! Neither knows a socket, a clock, a runtime or an engine, and neither answers by itself: the pong to a ping and the
+//! close frame behind a [`Fault`] are the connection's to send.
+
+pub mod close;
+
+mod assembly;
+mod fault;
+mod frame;
+mod mask;
+mod message;
+mod progress;
+mod utf8;
+
+pub use fault::Fault;
+pub use frame::Opcode;
+pub use message::{Limits, Received, Receiver};

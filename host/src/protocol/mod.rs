@@ -1,1 +1,23 @@
-//! RFC 6455, sans-IO.
+//! The server's side of RFC 6455 behind the handshake, sans-IO: bytes and `Instant`s in, events and bytes out.
+//!
+//! [`Receiver`] turns what a client sent into messages; [`WriteBuffer`] keeps what goes back to it in frames.
+//! Neither knows a socket, a clock, a runtime or an engine, and neither answers by itself: the pong to a ping and the
+//! close frame behind a [`Fault`] are the connection's to send.
+
+pub mod close;
+
+mod assembly;
+mod encode;
+mod fault;
+mod frame;
+mod mask;
+mod message;
+mod progress;
+mod utf8;
+mod write_buffer;
+
+pub use encode::{encode, encode_close};
+pub use fault::Fault;
+pub use frame::Opcode;
+pub use message::{Limits, Received, Receiver};
+pub use write_buffer::WriteBuffer;

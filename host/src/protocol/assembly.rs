@@ -1,0 +1,109 @@
+//! A message that did not arrive in one piece, put together.
+//!
+//! Memory follows the bytes that came, never those that a header announced.
+
+use super::message::Received;
+use super::utf8::PartialText;
+use super::{Fault, Opcode};
+
+/// The message in progress.
+#[derive(Debug)]
+pub(super) enum Assembly {
+    Text(PartialText),
+    Binary(Vec<u8>),
+}
+
+impl Assembly {
+    /// For the message that a frame with this opcode begins.
+    pub(super) fn new(opcode: Opcode) -> Assembly {
+        match opcode {
+            Opcode::Text => Assembly::Text(PartialText::default()),
+            _ => Assembly::Binary(Vec::new()),
+        }
+    }
+
+    /// Bytes so far.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Assembly::Text(text) => text.len(),
+            Assembly::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Bytes of heap.
+    pub(super) fn capacity(&self) -> usize {
+        match self {
+            Assembly::Text(text) => text.capacity(),
+            Assembly::Binary(bytes) => bytes.capacity(),
+        }
+    }
+
+    /// Appends unmasked payload. `most` is what the length of the message can come to.
+    pub(super) fn append(&mut self, part: &[u8], most: usize) -> Result<(), Fault> {
+        match self {
+            Assembly::Text(text) => text.append(part, most),
+            Assembly::Binary(bytes) => {
+                bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), part.len(), most));
+                bytes.extend_from_slice(part);
+                Ok(())
+            }
+        }
+    }
+
+    /// Declares the message complete.
+    pub(super) fn finish(&self) -> Result<(), Fault> {
+        match self {
+            Assembly::Text(text) => text.finish(),
+            Assembly::Binary(_) => Ok(()),
+        }
+    }
+
+    /// The complete message.
+    pub(super) fn received(&self) -> Received<'_> {
+        match self {
+            Assembly::Text(text) => Received::Text(text.as_str()),
+            Assembly::Binary(bytes) => Received::Binary(bytes),
+        }
+    }
+}
+
+/// By how much to grow a buffer of `len` bytes for `more` bytes: to twice its capacity, so that many small parts cost
+/// linear time, but not beyond the `most` bytes that it can ever hold.
+pub(super) fn growth(len: usize, capacity: usize, more: usize, most: usize) -> usize {
+    const LEAST: usize = 64;
+    let needed = len + more;
+    if needed <= capacity {
+        return 0;
+    }
+    capacity.saturating_mul(2).max(LEAST).min(most).max(needed) - len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_doubles_up_to_what_it_can_come_to() {
+        assert_eq!(growth(0, 0, 0, 1 << 20), 0);
+        assert_eq!(growth(0, 0, 1, 1 << 20), 64);
+        assert_eq!(growth(0, 0, 1000, 1 << 20), 1000);
+        assert_eq!(growth(1000, 1000, 1, 1 << 20), 1000);
+        assert_eq!(growth(1000, 1000, 1, 1500), 500);
+        assert_eq!(growth(1000, 2000, 1000, 1500), 0);
+    }
+
+    #[test]
+    fn memory_is_bounded_by_bytes_received() {
+        let mut message = Assembly::new(Opcode::Binary);
+        let mut received = 0;
+        for part in [1, 100, 3000, 16384, 16384, 16384] {
+            message.append(&vec![0; part], 1 << 24).unwrap();
+            received += part;
+            assert!(
+                message.capacity() <= (2 * received).max(64),
+                "{} for {received}",
+                message.capacity()
+            );
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The receiving half of a connection: bytes in, messages and control frames out.
+//!
+//! Owns what is left over when a read ends inside a frame or a message. Answers nothing: pongs and close frames are
+//! the connection's to send.
+
+use std::time::{Duration, Instant};
+
+use super::frame::{Context, Header};
+use super::progress::{Progress, Step};
+use super::{Fault, Opcode, close, mask, utf8};
+
+/// What one message may cost the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most bytes a message may have once its fragments are joined. A connection holds about the bytes of its
+    /// unfinished message that came so far, at most this many: a large value multiplied by many slow clients is the
+    /// memory they can claim.
+    pub max_message: usize,
+    /// How long a message may take from its first byte to its last, on the wire. A large value lets clients keep
+    /// what they have claimed for longer.
+    pub assembly_timeout: Duration,
+}
+
+/// A message or control frame from the client.
+#[derive(Debug, PartialEq)]
+pub enum Received<'a> {
+    /// A whole text message.
+    Text(&'a str),
+    /// A whole binary message.
+    Binary(&'a [u8]),
+    /// A ping, to be answered by a pong with the same payload.
+    Ping(&'a [u8]),
+    /// A pong, asked for or not.
+    Pong(&'a [u8]),
+    /// The client's last frame; whatever follows it is ignored.
+    Close {
+        /// The client's close code, [`close::NO_STATUS`] when it gave none.
+        code: u16,
+        /// The client's reason, often empty.
+        reason: &'a str,
+    },
+}
+
+/// The receiving half of one server connection.
+///
+/// Holds no heap memory unless a frame or message is unfinished.
+#[derive(Debug)]
+pub struct Receiver {
+    limits: Limits,
+    /// What is unfinished; `None` between messages, when the next frame can be taken from the input as it lies there.
+    progress: Option<Box<Progress>>,
+    /// A close frame or a fault has ended the conversation.
+    ended: bool,
+}
+
+impl Receiver {
+    /// A receiver at the start of a connection, behind the handshake.
+    pub fn new(limits: Limits) -> Receiver {
+        Receiver {
+            limits,
+            progress: None,
+            ended: false,
+        }
+    }
+
+    /// Consumes from the front of `input`, unmasking in place, up to and including the next event. Returns the bytes
+    /// consumed and the event.
+    ///
+    /// No event means that all of `input` was consumed and more is needed: unfinished headers and payloads are kept
+    /// inside, and `input` is free again. A caller goes on until then, even with nothing left to pass, since memory
+    /// that an event borrowed is given back by the call after it.
+    ///
+    /// After [`Received::Close`] or a fault everything is consumed without an event.
+    ///
+    /// # Errors
+    /// What the client did wrong, at the first byte that shows it.
+    #[inline]
+    pub fn receive<'a>(
+        &'a mut self,
+        now: Instant,
+        input: &'a mut [u8],
+    ) -> Result<(usize, Option<Received<'a>>), Fault> {
+        if self.progress.is_some() || self.ended {
+            return self.resume(now, input);
+        }
+        let context = Context {
+            assembled: None,
+            max_message: self.limits.max_message,
+        };
+        match Header::parse(input, context) {
+            Ok(Some(header)) if header.fin && header.length <= input.len() - header.size => {
+                let end = header.size + header.length;
+                let payload = &mut input[header.size..end];
+                mask::unmask(payload, header.key);
+                let event = whole_frame(header.opcode, payload);
+                self.ended = matches!(event, Ok(Received::Close { .. }) | Err(_));
+                Ok((end, Some(event?)))
+            }
+            Ok(None) if input.is_empty() => Ok((0, None)),
+            Ok(_) => self.begin(now, input),
+            Err(fault) => Err(self.end(fault)),
+        }
+    }
+
+    /// When the frame or message in progress must be finished; `None` when there is none.
+    pub fn deadline(&self) -> Option<Instant> {
+        match &self.progress {
+            Some(progress) if !progress.is_over() && !self.ended => progress.deadline(),
+            _ => None,
+        }
+    }
+
+    /// To be called when [`Receiver::deadline`] has come. Harmless at any other time.
+    ///
+    /// # Errors
+    /// [`Fault::AssemblyTimeout`] if something is unfinished at its deadline.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Fault> {
+        match self.deadline() {
+            Some(deadline) if now >= deadline => Err(self.end(Fault::AssemblyTimeout)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes of heap held for what is unfinished, or for the last event.
+    pub fn held(&self) -> usize {
+        self.progress.as_ref().map_or(0, |progress| progress.held())
+    }
+
+    /// Goes on where the call before left off.
+    fn resume<'a>(
+        &'a mut self,
+        now: Instant,
+        input: &'a mut [u8],
+    ) -> Result<(usize, Option<Received<'a>>), Fault> {
+        if self.ended {
+            self.progress = None;
+            // RFC 6455 section 1.4: behind a close frame "a peer discards any further data received"; section 7.1.7:
+            // an endpoint that fails the connection "MUST NOT continue to attempt to process data".
+            return Ok((input.len(), None));
+        }
+        if self
+            .progress
+            .as_ref()
+            .is_some_and(|progress| progress.is_over())
+        {
+            self.progress = None;
+            return self.receive(now, input);
+        }
+        self.advance(now, input)
+    }
+
+    /// Begins with a frame that is not the whole of a message, or not all here.
+    fn begin<'a>(
+        &'a mut self,
+        now: Instant,
+        input: &'a mut [u8],
+    ) -> Result<(usize, Option<Received<'a>>), Fault> {
+        self.progress = Some(Box::new(Progress::new(
+            now.checked_add(self.limits.assembly_timeout),
+        )));
+        self.advance(now, input)
+    }
+
+    fn advance<'a>(
+        &'a mut self,
+        now: Instant,
+        input: &'a mut [u8],
+    ) -> Result<(usize, Option<Received<'a>>), Fault> {
+        let Some(progress) = &mut self.progress else {
+            return Ok((0, None));
+        };
+        let (consumed, step) = match progress.advance(input, self.limits.max_message) {
+            Ok(done) => done,
+            Err(fault) => return Err(self.end(fault)),
+        };
+        if step == Step::Starved {
+            // A client that never pauses must not outrun the caller's timer.
+            self.handle_timeout(now)?;
+            return Ok((consumed, None));
+        }
+        let Some(progress) = &self.progress else {
+            return Ok((consumed, None));
+        };
+        let event = progress.event(step, input);
+        self.ended = matches!(event, Ok(Some(Received::Close { .. })) | Err(_));
+        Ok((consumed, event?))
+    }
+
+    /// Ends the conversation.
+    #[cold]
+    fn end(&mut self, fault: Fault) -> Fault {
+        self.progress = None;
+        self.ended = true;
+        fault
+    }
+}
+
+/// The event that a frame is by itself.
+#[inline]
+pub(super) fn whole_frame(opcode: Opcode, payload: &[u8]) -> Result<Received<'_>, Fault> {
+    Ok(match opcode {
+        Opcode::Text => Received::Text(utf8::check(payload)?),
+        Opcode::Binary | Opcode::Continuation => Received::Binary(payload),
+        Opcode::Ping => Received::Ping(payload),
+        Opcode::Pong => Received::Pong(payload),
+        Opcode::Close => {
+            let (code, reason) = close::parse(payload)?;
+            Received::Close { code, reason }
+        }
+    })
+}

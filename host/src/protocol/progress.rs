@@ -1,0 +1,232 @@
+//! A frame or message of which a part is still to come.
+//!
+//! Owns what must outlive the read buffer: the start of a header, the place in a payload, the fragments so far, the
+//! start of a control frame. Knows no limits in time beyond the deadline that it keeps for its owner.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use super::assembly::Assembly;
+use super::frame::{Context, Header, MAX_CONTROL, MAX_HEADER};
+use super::message::{Received, whole_frame};
+use super::{Fault, Opcode, close, mask};
+
+/// Everything unfinished of one connection.
+#[derive(Debug)]
+pub(super) struct Progress {
+    deadline: Option<Instant>,
+    /// The last step finished all there was; what it left here is only kept for its event.
+    over: bool,
+    message: Option<Assembly>,
+    frame: Option<Payload>,
+    /// The start of a header that is not all here.
+    header: [u8; MAX_HEADER],
+    header_len: usize,
+    /// The payload of a control frame that did not come in one piece.
+    control: [u8; MAX_CONTROL],
+    control_len: usize,
+}
+
+/// What made [`Progress::advance`] stop.
+#[derive(Debug, PartialEq)]
+pub(super) enum Step {
+    /// The input is used up.
+    Starved,
+    /// The message is complete.
+    Message,
+    /// A control frame, whole and unmasked, is in this part of the input.
+    ControlInPlace(Opcode, Range<usize>),
+    /// A control frame is complete in the store.
+    ControlStored(Opcode),
+}
+
+/// The frame whose payload is being taken in.
+#[derive(Debug)]
+struct Payload {
+    fin: bool,
+    opcode: Opcode,
+    /// The masking key, turned to the next byte.
+    key: [u8; 4],
+    /// Bytes still to come.
+    remaining: usize,
+}
+
+impl Progress {
+    pub(super) fn new(deadline: Option<Instant>) -> Progress {
+        Progress {
+            deadline,
+            over: false,
+            message: None,
+            frame: None,
+            header: [0; MAX_HEADER],
+            header_len: 0,
+            control: [0; MAX_CONTROL],
+            control_len: 0,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Nothing is unfinished any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Bytes of heap, those of `self` included.
+    pub(super) fn held(&self) -> usize {
+        size_of::<Progress>() + self.message.as_ref().map_or(0, Assembly::capacity)
+    }
+
+    /// Takes in `input` up to the next event. Returns the bytes consumed.
+    pub(super) fn advance(
+        &mut self,
+        input: &mut [u8],
+        max_message: usize,
+    ) -> Result<(usize, Step), Fault> {
+        let mut at = 0;
+        loop {
+            let mut frame = match self.frame.take() {
+                Some(frame) => frame,
+                None => {
+                    let Some((header, size)) = self.read_header(&input[at..], max_message)? else {
+                        return Ok((input.len(), Step::Starved));
+                    };
+                    at += size;
+                    self.begin_frame(header)
+                }
+            };
+
+            let part = at..at + frame.remaining.min(input.len() - at);
+            at = part.end;
+            mask::unmask(&mut input[part.clone()], frame.key);
+            frame.key = mask::turned(frame.key, part.len());
+            frame.remaining -= part.len();
+
+            let starved = frame.remaining > 0;
+            let step = if frame.opcode.is_control() {
+                self.take_control(&frame, part, input)?
+            } else {
+                self.take_data(&frame, &input[part], max_message)?
+            };
+            if starved {
+                self.frame = Some(frame);
+            }
+            if starved || step != Step::Starved {
+                return Ok((at, step));
+            }
+        }
+    }
+
+    /// The event of the step that was last returned for this input.
+    pub(super) fn event<'a>(
+        &'a self,
+        step: Step,
+        input: &'a [u8],
+    ) -> Result<Option<Received<'a>>, Fault> {
+        match step {
+            Step::Starved => Ok(None),
+            Step::Message => Ok(self.message.as_ref().map(Assembly::received)),
+            Step::ControlInPlace(opcode, payload) => whole_frame(opcode, &input[payload]).map(Some),
+            Step::ControlStored(opcode) => {
+                whole_frame(opcode, &self.control[..self.control_len]).map(Some)
+            }
+        }
+    }
+
+    /// Reads a header from `input`, or from what is left of earlier input and `input`. Returns the bytes of `input`
+    /// that it took; keeps them all if the header goes on.
+    fn read_header(
+        &mut self,
+        input: &[u8],
+        max_message: usize,
+    ) -> Result<Option<(Header, usize)>, Fault> {
+        let context = Context {
+            assembled: self.message.as_ref().map(Assembly::len),
+            max_message,
+        };
+        if self.header_len == 0 {
+            if let Some(header) = Header::parse(input, context)? {
+                return Ok(Some((header, header.size)));
+            }
+            self.header[..input.len()].copy_from_slice(input);
+            self.header_len = input.len();
+            return Ok(None);
+        }
+        for (before, byte) in input.iter().enumerate() {
+            self.header[self.header_len] = *byte;
+            self.header_len += 1;
+            if let Some(header) = Header::parse(&self.header[..self.header_len], context)? {
+                self.header_len = 0;
+                return Ok(Some((header, before + 1)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn begin_frame(&mut self, header: Header) -> Payload {
+        match header.opcode {
+            Opcode::Text | Opcode::Binary => self.message = Some(Assembly::new(header.opcode)),
+            Opcode::Continuation => {}
+            Opcode::Close | Opcode::Ping | Opcode::Pong => self.control_len = 0,
+        }
+        Payload {
+            fin: header.fin,
+            opcode: header.opcode,
+            key: header.key,
+            remaining: header.length,
+        }
+    }
+
+    /// Takes in a part of a data frame, up to which `frame` has been counted already.
+    fn take_data(
+        &mut self,
+        frame: &Payload,
+        part: &[u8],
+        max_message: usize,
+    ) -> Result<Step, Fault> {
+        // The header's check of lengths and order made sure that a message is open and has room.
+        let Some(message) = &mut self.message else {
+            return Err(Fault::NothingToContinue);
+        };
+        let most = if frame.fin {
+            message.len() + part.len() + frame.remaining
+        } else {
+            max_message
+        };
+        message.append(part, most)?;
+        if frame.remaining > 0 || !frame.fin {
+            return Ok(Step::Starved);
+        }
+        message.finish()?;
+        self.over = true;
+        Ok(Step::Message)
+    }
+
+    /// Takes in a part of a control frame, up to which `frame` has been counted already.
+    fn take_control(
+        &mut self,
+        frame: &Payload,
+        part: Range<usize>,
+        input: &[u8],
+    ) -> Result<Step, Fault> {
+        let complete = frame.remaining == 0;
+        if complete {
+            self.over = self.message.is_none();
+            if self.control_len == 0 {
+                return Ok(Step::ControlInPlace(frame.opcode, part));
+            }
+        }
+        let end = self.control_len + part.len();
+        self.control[self.control_len..end].copy_from_slice(&input[part]);
+        self.control_len = end;
+        if complete {
+            return Ok(Step::ControlStored(frame.opcode));
+        }
+        if frame.opcode == Opcode::Close {
+            close::check_start(&self.control[..end])?;
+        }
+        Ok(Step::Starved)
+    }
+}

@@ -38,14 +38,8 @@ pub struct Shared {
 /// Runs a connection until it is over.
 ///
 /// `leftover` are bytes that came behind the handshake's request.
-pub async fn run<S>(
-    stream: S,
-    leftover: &[u8],
-    client: Arc<Client>,
-    session: Session,
-    limits: Limits,
-    shared: &Shared,
-) where
+pub async fn run<S>(stream: S, leftover: &[u8], client: Arc<Client>, session: Session, limits: Limits, shared: &Shared)
+where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut connection = Connection {

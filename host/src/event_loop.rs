@@ -8,11 +8,11 @@ use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Instant;
 use tokio::net::TcpStream;
-use tokio::runtime::LocalRuntime;
+use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
@@ -41,36 +41,32 @@ pub(crate) struct EventLoop {
     index: usize,
     commands: UnboundedReceiver<Command>,
     load: Arc<AtomicUsize>,
-    runtime: LocalRuntime,
 }
 
 impl EventLoop {
     /// Makes loop number `index`.
-    ///
-    /// # Errors
-    ///
-    /// What the system says: the runtime needs a few descriptors.
-    pub(crate) fn new(index: usize) -> io::Result<(EventLoop, LoopHandle)> {
+    pub(crate) fn new(index: usize) -> (EventLoop, LoopHandle) {
         let (sender, commands) = unbounded_channel();
         let load = Arc::new(AtomicUsize::new(0));
         let handle = LoopHandle { commands: sender, load: Arc::clone(&load) };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
-        Ok((EventLoop { index, commands, load, runtime }, handle))
+        (EventLoop { index, commands, load }, handle)
     }
 
-    /// Runs the loop on the calling thread until it has drained.
-    pub(crate) fn run(self, server: &Arc<Server>) {
-        let EventLoop { index, commands, load, runtime } = self;
-        runtime.block_on(serve(index, commands, load, Arc::clone(server)));
+    /// Runs the loop on the calling thread until it has drained. `started` is told first whether it can.
+    pub(crate) fn run(self, server: &Arc<Server>, started: &mpsc::Sender<io::Result<()>>) {
+        let built = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let (runtime, result) = match built {
+            Ok(runtime) => (Some(runtime), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let _ = started.send(result);
+        if let Some(runtime) = runtime {
+            runtime.block_on(serve(self.index, self.commands, self.load, Arc::clone(server)));
+        }
     }
 }
 
-async fn serve(
-    index: usize,
-    mut commands: UnboundedReceiver<Command>,
-    load: Arc<AtomicUsize>,
-    server: Arc<Server>,
-) {
+async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc<AtomicUsize>, server: Arc<Server>) {
     let shared = Rc::new(Shared {
         read_buffer: RefCell::new(vec![0; server.settings.read_size].into()),
         deadlines: RefCell::new(Deadlines::new(Instant::now())),

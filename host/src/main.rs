@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::Parser;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,7 +51,10 @@ fn main() -> ExitCode {
 
 fn serve(cli: &Cli) -> Result<(), Refused> {
     if let Some(path) = cli.path_claimed_twice() {
-        return Err(Refused(exit::USAGE, format!("two plugins claim {path}; give each a path of its own with PATH=FILE")));
+        return Err(Refused(
+            exit::USAGE,
+            format!("two plugins claim {path}; give each a path of its own with PATH=FILE"),
+        ));
     }
     let mounts = load(cli)?;
     let listener = listener::bind(cli.listen).map_err(|error| {
@@ -142,7 +145,8 @@ async fn until_told_to_end(running: Running) -> anyhow::Result<()> {
 
 fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_env("WSHOST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     match format {
         LogFormat::Text => log.with_target(false).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),

@@ -50,29 +50,27 @@ impl Server {
     /// # Errors
     ///
     /// What the system says, for example that there are no threads or descriptors left.
-    pub fn start(
-        settings: Settings,
-        mounts: Vec<Mount>,
-        listeners: Vec<std::net::TcpListener>,
-    ) -> io::Result<Running> {
+    pub fn start(settings: Settings, mounts: Vec<Mount>, listeners: Vec<std::net::TcpListener>) -> io::Result<Running> {
         let site = Site { engines: mounts.iter().map(site_engine).collect() };
         let registry = Registry::new(settings.loops);
         let engines = mounts.into_iter().map(|mount| mount.instance).collect();
         let server = Arc::new(Server { settings, site, engines, registry, draining: watch::Sender::new(false) });
 
-        let (event_loops, handles): (Vec<_>, Vec<_>) =
-            (0..server.settings.loops).map(EventLoop::new).collect::<io::Result<Vec<_>>>()?.into_iter().unzip();
+        let (event_loops, handles): (Vec<_>, Vec<_>) = (0..server.settings.loops).map(EventLoop::new).unzip();
         let loops: Arc<[LoopHandle]> = handles.into();
         let (running, ended) = mpsc::channel::<()>();
+        let (started, starts) = mpsc::channel();
         let mut threads = Vec::new();
         for (index, event_loop) in event_loops.into_iter().enumerate() {
-            let (server, running) = (Arc::clone(&server), running.clone());
+            let (server, running, started) = (Arc::clone(&server), running.clone(), started.clone());
             let body = move || {
-                event_loop.run(&server);
+                event_loop.run(&server, &started);
                 drop(running);
             };
             threads.push(thread::Builder::new().name(format!("wshost-loop-{index}")).spawn(body)?);
         }
+        drop(started);
+        starts.iter().take(threads.len()).collect::<io::Result<()>>()?;
         for listener in listeners {
             let _ = loops[0].commands.send(Command::Accept { listener, loops: Arc::clone(&loops) });
         }

@@ -119,15 +119,13 @@ impl Instance {
     ) -> Result<Answer, EngineFailure> {
         let headers: Vec<_> =
             headers.map(|(name, value)| HeaderView { name: name.into(), value: value.into() }).collect();
-        let request =
-            RequestView { resource: resource.into(), headers: headers.as_slice().into(), peer: peer.into() };
+        let request = RequestView { resource: resource.into(), headers: headers.as_slice().into(), peer: peer.into() };
         let mut told = Told::Nothing;
         let answer = AnswerHandle { object: (&raw mut told).cast(), accept: tell_accept, reject: tell_reject };
         // SAFETY: request and answer live for the call.
         let returned = unsafe { (self.table.authenticate)(self.engine, &request, answer) };
         // The session first, so that it is freed on every path below.
-        let session =
-            returned.accepted.then(|| Session { object: returned.session, instance: Arc::clone(self) });
+        let session = returned.accepted.then(|| Session { object: returned.session, instance: Arc::clone(self) });
         // SAFETY: the failure is the engine's, just returned.
         unsafe { EngineFailure::take("authenticate", returned.failure)? };
         match (session, told) {
@@ -194,13 +192,7 @@ impl Instance {
     }
 
     /// The client sent a close frame.
-    pub fn on_close(
-        &self,
-        client: &Arc<Client>,
-        session: &mut Session,
-        code: u16,
-        reason: &str,
-    ) -> CallbackResult {
+    pub fn on_close(&self, client: &Arc<Client>, session: &mut Session, code: u16, reason: &str) -> CallbackResult {
         let close = CloseView { code, reason: reason.into() };
         // SAFETY: see `returned`.
         unsafe { returned("on_close", (self.table.on_close)(self.engine, &lend(client), session.object, close)) }
@@ -215,9 +207,7 @@ impl Instance {
         self.services.clients.fetch_sub(1, Ordering::Relaxed);
         let object = session.into_object();
         // SAFETY: the session is this engine's, and given up here.
-        unsafe {
-            EngineFailure::take("on_closed", (self.table.on_closed)(self.engine, &lend(client), object, code))
-        }
+        unsafe { EngineFailure::take("on_closed", (self.table.on_closed)(self.engine, &lend(client), object, code)) }
     }
 
     /// Logs a failure of this engine.

@@ -11,6 +11,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, elf};
 use plugin_api::abi::{EngineModuleRef, EngineTable, Manifest, ROOT_REVISION, Table};
 use std::collections::HashSet;
+use std::fmt;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -92,7 +93,6 @@ fn list(paths: &[PathBuf]) -> String {
 }
 
 /// An engine's library, opened and checked. Its code stays mapped until the process ends.
-#[derive(Debug)]
 pub struct Plugin {
     path: PathBuf,
     manifest: &'static Manifest,
@@ -169,6 +169,12 @@ impl Plugin {
     }
 }
 
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plugin({} {} from {})", self.name(), self.version(), self.path.display())
+    }
+}
+
 /// Makes a private copy of the file, under a name that no load has had.
 fn stage(path: &Path) -> Result<(TempDir, PathBuf), LoadError> {
     static GENERATION: AtomicU64 = AtomicU64::new(1);
@@ -239,15 +245,12 @@ fn open(path: &Path, copy: &Path) -> Result<(&'static Manifest, &'static EngineT
     // SAFETY: a symbol of this name is only made by abi_stable, as this type.
     let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) }
         .map_err(|_| LoadError::NotAnEngine { path: path.to_owned() })?;
-    if !first_seen(header.0 as *const _ as usize) {
+    let other = |why: String| LoadError::OtherRevision { path: path.to_owned(), why };
+    let header = header.upgrade().map_err(|error| other(first_difference(&error)))?;
+    if !first_seen(std::ptr::from_ref(header).addr()) {
         return Err(LoadError::SeenBefore { path: path.to_owned() });
     }
-
-    let other = |why: String| LoadError::OtherRevision { path: path.to_owned(), why };
-    let module = header
-        .upgrade()
-        .and_then(|header| header.init_root_module::<EngineModuleRef>())
-        .map_err(|error| other(first_difference(&error)))?;
+    let module = header.init_root_module::<EngineModuleRef>().map_err(|error| other(first_difference(&error)))?;
     if module.revision() != ROOT_REVISION {
         return Err(other(format!("its root module has revision {}, not {ROOT_REVISION}", module.revision())));
     }

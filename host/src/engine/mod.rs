@@ -11,6 +11,6 @@ mod instance;
 mod library;
 mod object;
 
-pub use instance::{Answer, Config, Instance, Session, Template};
+pub use instance::{Answer, CallbackResult, Config, Instance, Session, Template};
 pub use library::{LoadError, Plugin, find};
 pub use object::{EngineFailure, Event, Job};

@@ -1,1 +1,80 @@
-//! The HTTP front.
+//! HTTP in front of every connection: the upgrade to WebSocket (RFC 6455 section 4.2), and plain answers for browsers.
+//!
+//! Owns what is HTTP. Knows neither engines nor frames: who may connect is decided by the caller.
+
+mod page;
+mod request;
+mod response;
+mod site;
+mod upgrade;
+
+pub use site::{Site, SiteEngine};
+pub use upgrade::{Upgraded, upgrade};
+
+use std::time::Duration;
+
+/// What a client's handshake is held to.
+#[derive(Clone, Debug)]
+pub struct HttpLimits {
+    /// From the connection to the end of its handshake, whatever arrives. Default: 10 s. A large value lets silent
+    /// connections hold descriptors.
+    pub handshake_timeout: Duration,
+    /// Headers of a request at most. Default: 100. More are answered with 431.
+    pub max_headers: usize,
+    /// Bytes of a request's head at most, 8 KiB or more. Default: 16 KiB. More are answered with 431. Held only during
+    /// the handshake.
+    pub max_header_bytes: usize,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        HttpLimits { handshake_timeout: Duration::from_secs(10), max_headers: 100, max_header_bytes: 16 * 1024 }
+    }
+}
+
+/// What the caller says to a valid upgrade request.
+#[derive(Debug)]
+pub enum Decision<T> {
+    /// The client may connect.
+    Accept {
+        /// The subprotocol, one of those that the client offered.
+        protocol: Option<String>,
+        /// Further response headers, unchecked.
+        headers: Vec<(String, Vec<u8>)>,
+        /// Handed back in [`Upgraded`].
+        keep: T,
+    },
+    /// The client may not connect.
+    Reject {
+        /// The HTTP status, 400 to 599.
+        status: u16,
+        /// Response headers, unchecked.
+        headers: Vec<(String, Vec<u8>)>,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// Nobody serves this path.
+    NotFound,
+}
+
+/// Why a connection did not become a WebSocket. The client has been answered where that was possible.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The handshake was not complete in time.
+    #[error("not complete after {0:?}")]
+    Timeout(Duration),
+    /// The request was refused.
+    #[error("refused with {status}: {why}")]
+    Refused {
+        /// The HTTP status that was answered.
+        status: u16,
+        /// Why, in one sentence.
+        why: String,
+    },
+    /// The caller's response cannot be sent; the client got 500.
+    #[error("the engine's response cannot be sent: {0}")]
+    BadResponse(String),
+    /// What came is not HTTP, or the connection broke.
+    #[error("{0}")]
+    Http(#[from] hyper::Error),
+}

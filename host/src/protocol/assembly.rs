@@ -99,11 +99,7 @@ mod tests {
         for part in [1, 100, 3000, 16384, 16384, 16384] {
             message.append(&vec![0; part], 1 << 24).unwrap();
             received += part;
-            assert!(
-                message.capacity() <= (2 * received).max(64),
-                "{} for {received}",
-                message.capacity()
-            );
+            assert!(message.capacity() <= (2 * received).max(64), "{} for {received}", message.capacity());
         }
     }
 }

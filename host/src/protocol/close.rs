@@ -79,11 +79,7 @@ fn reason_behind_code(payload: &[u8]) -> Result<&[u8], Fault> {
     // RFC 6455 section 5.5.1: "the first two bytes of the body MUST be a 2-byte unsigned integer".
     let (code, reason) = payload.split_first_chunk().ok_or(Fault::HalfCloseCode)?;
     let code = u16::from_be_bytes(*code);
-    if receivable(code) {
-        Ok(reason)
-    } else {
-        Err(Fault::CloseCode(code))
-    }
+    if receivable(code) { Ok(reason) } else { Err(Fault::CloseCode(code)) }
 }
 
 #[cfg(test)]
@@ -94,26 +90,10 @@ mod tests {
     /// section 7.4.2: "Status codes in the range 0-999 are not used."
     #[test]
     fn codes_that_are_not_for_the_wire_are_refused() {
-        for code in [
-            0,
-            1,
-            999,
-            1004,
-            NO_STATUS,
-            ABNORMAL,
-            1015,
-            1016,
-            2000,
-            2999,
-            5000,
-            u16::MAX,
-        ] {
+        for code in [0, 1, 999, 1004, NO_STATUS, ABNORMAL, 1015, 1016, 2000, 2999, 5000, u16::MAX] {
             assert!(!receivable(code) && !sendable(code), "{code}");
         }
-        for code in (1000..=1003)
-            .chain(1007..=1014)
-            .chain([3000, 3999, 4000, 4999])
-        {
+        for code in (1000..=1003).chain(1007..=1014).chain([3000, 3999, 4000, 4999]) {
             assert!(receivable(code) && sendable(code), "{code}");
         }
     }

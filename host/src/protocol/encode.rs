@@ -34,10 +34,7 @@ pub fn encode(out: &mut Vec<u8>, opcode: Opcode, fin: bool, payload: &[u8]) {
 /// [`close::NO_STATUS`] makes the payload empty, without a reason. No other code that is not
 /// [sendable](close::sendable) may be passed; in a release build it has the same effect.
 pub fn encode_close(out: &mut Vec<u8>, code: u16, reason: &str) {
-    debug_assert!(
-        code == close::NO_STATUS || close::sendable(code),
-        "close code {code} is not for the wire"
-    );
+    debug_assert!(code == close::NO_STATUS || close::sendable(code), "close code {code} is not for the wire");
     if !close::sendable(code) {
         return encode(out, Opcode::Close, true, &[]);
     }
@@ -51,9 +48,7 @@ pub fn encode_close(out: &mut Vec<u8>, code: u16, reason: &str) {
 /// How long the frame at the front of `bytes` is, header included. `bytes` must begin with a whole server frame.
 pub(super) fn frame_length(bytes: &[u8]) -> usize {
     match *bytes {
-        [_, 127, a, b, c, d, e, f, g, h, ..] => {
-            10 + u64::from_be_bytes([a, b, c, d, e, f, g, h]) as usize
-        }
+        [_, 127, a, b, c, d, e, f, g, h, ..] => 10 + u64::from_be_bytes([a, b, c, d, e, f, g, h]) as usize,
         [_, 126, a, b, ..] => 4 + usize::from(u16::from_be_bytes([a, b])),
         [_, length, ..] => 2 + usize::from(length),
         _ => bytes.len(),
@@ -77,14 +72,8 @@ mod tests {
         assert_eq!(encoded(Opcode::Text, false, b"Hel"), b"\x01\x03Hel");
         assert_eq!(encoded(Opcode::Continuation, true, b"lo"), b"\x80\x02lo");
         assert_eq!(encoded(Opcode::Pong, true, b"Hello"), b"\x8a\x05Hello");
-        assert_eq!(
-            encoded(Opcode::Binary, true, &[7; 256])[..4],
-            *b"\x82\x7e\x01\x00"
-        );
-        assert_eq!(
-            encoded(Opcode::Binary, true, &[7; 65536])[..10],
-            *b"\x82\x7f\0\0\0\0\0\x01\0\0"
-        );
+        assert_eq!(encoded(Opcode::Binary, true, &[7; 256])[..4], *b"\x82\x7e\x01\x00");
+        assert_eq!(encoded(Opcode::Binary, true, &[7; 65536])[..10], *b"\x82\x7f\0\0\0\0\0\x01\0\0");
     }
 
     /// RFC 6455 section 5.2: "the minimal number of bytes MUST be used to encode the length".

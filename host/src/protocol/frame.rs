@@ -124,13 +124,7 @@ impl Header {
         let Some((&key, rest)) = rest.split_first_chunk() else {
             return Ok(None);
         };
-        Ok(Some(Header {
-            fin,
-            opcode,
-            key,
-            length,
-            size: bytes.len() - rest.len(),
-        }))
+        Ok(Some(Header { fin, opcode, key, length, size: bytes.len() - rest.len() }))
     }
 }
 
@@ -187,9 +181,7 @@ fn minimal(length: u64, least: u64) -> Result<u64, Fault> {
 /// Refuses a data frame that would take its message over the limit.
 #[inline]
 fn fitting(length: u64, opcode: Opcode, context: Context) -> Result<usize, Fault> {
-    let room = context
-        .max_message
-        .saturating_sub(context.assembled.unwrap_or(0));
+    let room = context.max_message.saturating_sub(context.assembled.unwrap_or(0));
     match usize::try_from(length) {
         Ok(length) if length <= room || opcode.is_control() => Ok(length),
         _ => Err(Fault::MessageTooBig(context.max_message)),
@@ -200,42 +192,18 @@ fn fitting(length: u64, opcode: Opcode, context: Context) -> Result<usize, Fault
 mod tests {
     use super::*;
 
-    const BETWEEN: Context = Context {
-        assembled: None,
-        max_message: 1 << 20,
-    };
-    const INSIDE: Context = Context {
-        assembled: Some(1000),
-        max_message: 1 << 20,
-    };
+    const BETWEEN: Context = Context { assembled: None, max_message: 1 << 20 };
+    const INSIDE: Context = Context { assembled: Some(1000), max_message: 1 << 20 };
 
     #[test]
     fn each_length_form_is_read() {
         let short = [0x81, 0x85, 1, 2, 3, 4, 9, 9];
         let header = Header::parse(&short, BETWEEN).unwrap().unwrap();
-        assert_eq!(
-            header,
-            Header {
-                fin: true,
-                opcode: Opcode::Text,
-                key: [1, 2, 3, 4],
-                length: 5,
-                size: 6
-            }
-        );
+        assert_eq!(header, Header { fin: true, opcode: Opcode::Text, key: [1, 2, 3, 4], length: 5, size: 6 });
 
         let medium = [0x02, 0xFE, 1, 0, 1, 2, 3, 4];
         let header = Header::parse(&medium, BETWEEN).unwrap().unwrap();
-        assert_eq!(
-            header,
-            Header {
-                fin: false,
-                opcode: Opcode::Binary,
-                key: [1, 2, 3, 4],
-                length: 256,
-                size: 8
-            }
-        );
+        assert_eq!(header, Header { fin: false, opcode: Opcode::Binary, key: [1, 2, 3, 4], length: 256, size: 8 });
 
         let long = [0x80, 0xFF, 0, 0, 0, 0, 0, 1, 0, 2, 1, 2, 3, 4];
         let header = Header::parse(&long, INSIDE).unwrap().unwrap();
@@ -263,21 +231,9 @@ mod tests {
             (&[0x89, 0xFE], BETWEEN, Fault::LongControl),
             (&[0x88, 0x81], BETWEEN, Fault::HalfCloseCode),
             (&[0x81, 0xFE, 0, 125], BETWEEN, Fault::LengthNotMinimal),
-            (
-                &[0x81, 0xFF, 0, 0, 0, 0, 0, 0, 255, 255],
-                BETWEEN,
-                Fault::LengthNotMinimal,
-            ),
-            (
-                &[0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0],
-                BETWEEN,
-                Fault::LengthTopBit,
-            ),
-            (
-                &[0x81, 0xFF, 0x7F, 0, 0, 0, 0, 0, 0, 0],
-                BETWEEN,
-                Fault::MessageTooBig(1 << 20),
-            ),
+            (&[0x81, 0xFF, 0, 0, 0, 0, 0, 0, 255, 255], BETWEEN, Fault::LengthNotMinimal),
+            (&[0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0], BETWEEN, Fault::LengthTopBit),
+            (&[0x81, 0xFF, 0x7F, 0, 0, 0, 0, 0, 0, 0], BETWEEN, Fault::MessageTooBig(1 << 20)),
         ] {
             assert_eq!(Header::parse(bytes, context), Err(fault));
             assert_eq!(Header::parse(&bytes[..bytes.len() - 1], context), Ok(None));
@@ -287,35 +243,14 @@ mod tests {
     #[test]
     fn the_limit_counts_the_fragments_before() {
         let at_the_limit = [0x80, 0xFE, 0x03, 0xE8, 0, 0, 0, 0];
-        let context = |assembled| Context {
-            assembled: Some(assembled),
-            max_message: 2000,
-        };
-        assert_eq!(
-            Header::parse(&at_the_limit, context(1000))
-                .unwrap()
-                .unwrap()
-                .length,
-            1000
-        );
-        assert_eq!(
-            Header::parse(&at_the_limit, context(1001)),
-            Err(Fault::MessageTooBig(2000))
-        );
+        let context = |assembled| Context { assembled: Some(assembled), max_message: 2000 };
+        assert_eq!(Header::parse(&at_the_limit, context(1000)).unwrap().unwrap().length, 1000);
+        assert_eq!(Header::parse(&at_the_limit, context(1001)), Err(Fault::MessageTooBig(2000)));
     }
 
     #[test]
     fn control_frames_are_not_part_of_the_message() {
-        let full = Context {
-            assembled: Some(2000),
-            max_message: 2000,
-        };
-        assert_eq!(
-            Header::parse(&[0x89, 0xFD, 0, 0, 0, 0], full)
-                .unwrap()
-                .unwrap()
-                .length,
-            125
-        );
+        let full = Context { assembled: Some(2000), max_message: 2000 };
+        assert_eq!(Header::parse(&[0x89, 0xFD, 0, 0, 0, 0], full).unwrap().unwrap().length, 125);
     }
 }

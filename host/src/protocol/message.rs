@@ -56,11 +56,7 @@ pub struct Receiver {
 impl Receiver {
     /// A receiver at the start of a connection, behind the handshake.
     pub fn new(limits: Limits) -> Receiver {
-        Receiver {
-            limits,
-            progress: None,
-            ended: false,
-        }
+        Receiver { limits, progress: None, ended: false }
     }
 
     /// Consumes from the front of `input`, unmasking in place, up to and including the next event. Returns the bytes
@@ -83,10 +79,7 @@ impl Receiver {
         if self.progress.is_some() || self.ended {
             return self.resume(now, input);
         }
-        let context = Context {
-            assembled: None,
-            max_message: self.limits.max_message,
-        };
+        let context = Context { assembled: None, max_message: self.limits.max_message };
         match Header::parse(input, context) {
             Ok(Some(header)) if header.fin && header.length <= input.len() - header.size => {
                 let end = header.size + header.length;
@@ -127,22 +120,14 @@ impl Receiver {
     }
 
     /// Goes on where the call before left off.
-    fn resume<'a>(
-        &'a mut self,
-        now: Instant,
-        input: &'a mut [u8],
-    ) -> Result<(usize, Option<Received<'a>>), Fault> {
+    fn resume<'a>(&'a mut self, now: Instant, input: &'a mut [u8]) -> Result<(usize, Option<Received<'a>>), Fault> {
         if self.ended {
             self.progress = None;
             // RFC 6455 section 1.4: behind a close frame "a peer discards any further data received"; section 7.1.7:
             // an endpoint that fails the connection "MUST NOT continue to attempt to process data".
             return Ok((input.len(), None));
         }
-        if self
-            .progress
-            .as_ref()
-            .is_some_and(|progress| progress.is_over())
-        {
+        if self.progress.as_ref().is_some_and(|progress| progress.is_over()) {
             self.progress = None;
             return self.receive(now, input);
         }
@@ -150,22 +135,12 @@ impl Receiver {
     }
 
     /// Begins with a frame that is not the whole of a message, or not all here.
-    fn begin<'a>(
-        &'a mut self,
-        now: Instant,
-        input: &'a mut [u8],
-    ) -> Result<(usize, Option<Received<'a>>), Fault> {
-        self.progress = Some(Box::new(Progress::new(
-            now.checked_add(self.limits.assembly_timeout),
-        )));
+    fn begin<'a>(&'a mut self, now: Instant, input: &'a mut [u8]) -> Result<(usize, Option<Received<'a>>), Fault> {
+        self.progress = Some(Box::new(Progress::new(now.checked_add(self.limits.assembly_timeout))));
         self.advance(now, input)
     }
 
-    fn advance<'a>(
-        &'a mut self,
-        now: Instant,
-        input: &'a mut [u8],
-    ) -> Result<(usize, Option<Received<'a>>), Fault> {
+    fn advance<'a>(&'a mut self, now: Instant, input: &'a mut [u8]) -> Result<(usize, Option<Received<'a>>), Fault> {
         let Some(progress) = &mut self.progress else {
             return Ok((0, None));
         };

@@ -80,11 +80,7 @@ impl Progress {
     }
 
     /// Takes in `input` up to the next event. Returns the bytes consumed.
-    pub(super) fn advance(
-        &mut self,
-        input: &mut [u8],
-        max_message: usize,
-    ) -> Result<(usize, Step), Fault> {
+    pub(super) fn advance(&mut self, input: &mut [u8], max_message: usize) -> Result<(usize, Step), Fault> {
         let mut at = 0;
         loop {
             let mut frame = match self.frame.take() {
@@ -120,32 +116,19 @@ impl Progress {
     }
 
     /// The event of the step that was last returned for this input.
-    pub(super) fn event<'a>(
-        &'a self,
-        step: Step,
-        input: &'a [u8],
-    ) -> Result<Option<Received<'a>>, Fault> {
+    pub(super) fn event<'a>(&'a self, step: Step, input: &'a [u8]) -> Result<Option<Received<'a>>, Fault> {
         match step {
             Step::Starved => Ok(None),
             Step::Message => Ok(self.message.as_ref().map(Assembly::received)),
             Step::ControlInPlace(opcode, payload) => whole_frame(opcode, &input[payload]).map(Some),
-            Step::ControlStored(opcode) => {
-                whole_frame(opcode, &self.control[..self.control_len]).map(Some)
-            }
+            Step::ControlStored(opcode) => whole_frame(opcode, &self.control[..self.control_len]).map(Some),
         }
     }
 
     /// Reads a header from `input`, or from what is left of earlier input and `input`. Returns the bytes of `input`
     /// that it took; keeps them all if the header goes on.
-    fn read_header(
-        &mut self,
-        input: &[u8],
-        max_message: usize,
-    ) -> Result<Option<(Header, usize)>, Fault> {
-        let context = Context {
-            assembled: self.message.as_ref().map(Assembly::len),
-            max_message,
-        };
+    fn read_header(&mut self, input: &[u8], max_message: usize) -> Result<Option<(Header, usize)>, Fault> {
+        let context = Context { assembled: self.message.as_ref().map(Assembly::len), max_message };
         if self.header_len == 0 {
             if let Some(header) = Header::parse(input, context)? {
                 return Ok(Some((header, header.size)));
@@ -171,30 +154,16 @@ impl Progress {
             Opcode::Continuation => {}
             Opcode::Close | Opcode::Ping | Opcode::Pong => self.control_len = 0,
         }
-        Payload {
-            fin: header.fin,
-            opcode: header.opcode,
-            key: header.key,
-            remaining: header.length,
-        }
+        Payload { fin: header.fin, opcode: header.opcode, key: header.key, remaining: header.length }
     }
 
     /// Takes in a part of a data frame, up to which `frame` has been counted already.
-    fn take_data(
-        &mut self,
-        frame: &Payload,
-        part: &[u8],
-        max_message: usize,
-    ) -> Result<Step, Fault> {
+    fn take_data(&mut self, frame: &Payload, part: &[u8], max_message: usize) -> Result<Step, Fault> {
         // The header's check of lengths and order made sure that a message is open and has room.
         let Some(message) = &mut self.message else {
             return Err(Fault::NothingToContinue);
         };
-        let most = if frame.fin {
-            message.len() + part.len() + frame.remaining
-        } else {
-            max_message
-        };
+        let most = if frame.fin { message.len() + part.len() + frame.remaining } else { max_message };
         message.append(part, most)?;
         if frame.remaining > 0 || !frame.fin {
             return Ok(Step::Starved);
@@ -205,12 +174,7 @@ impl Progress {
     }
 
     /// Takes in a part of a control frame, up to which `frame` has been counted already.
-    fn take_control(
-        &mut self,
-        frame: &Payload,
-        part: Range<usize>,
-        input: &[u8],
-    ) -> Result<Step, Fault> {
+    fn take_control(&mut self, frame: &Payload, part: Range<usize>, input: &[u8]) -> Result<Step, Fault> {
         let complete = frame.remaining == 0;
         if complete {
             self.over = self.message.is_none();

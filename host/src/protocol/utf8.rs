@@ -41,11 +41,7 @@ impl PartialText {
 
     /// Declares the text complete. It must not end inside a character.
     pub(super) fn finish(&self) -> Result<(), Fault> {
-        if self.split_len == 0 {
-            Ok(())
-        } else {
-            Err(Fault::TextNotUtf8)
-        }
+        if self.split_len == 0 { Ok(()) } else { Err(Fault::TextNotUtf8) }
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -82,12 +78,7 @@ impl PartialText {
 }
 
 fn push(text: &mut String, more: &str, most: usize) {
-    text.reserve_exact(assembly::growth(
-        text.len(),
-        text.capacity(),
-        more.len(),
-        most,
-    ));
+    text.reserve_exact(assembly::growth(text.len(), text.capacity(), more.len(), most));
     text.push_str(more);
 }
 
@@ -101,11 +92,7 @@ fn end_of_whole_characters(part: &[u8]) -> usize {
             0xE0..=0xEF => 3,
             0xF0..=0xFF => 4,
         };
-        return if promised > behind + 1 {
-            part.len() - behind - 1
-        } else {
-            part.len()
-        };
+        return if promised > behind + 1 { part.len() - behind - 1 } else { part.len() };
     }
     part.len()
 }
@@ -148,25 +135,17 @@ mod tests {
             for byte in good {
                 assert_eq!(text.append(&[*byte], usize::MAX), Ok(()));
             }
-            assert_eq!(
-                text.append(&[bad], usize::MAX),
-                Err(Fault::TextNotUtf8),
-                "{good:x?} {bad:x}"
-            );
+            assert_eq!(text.append(&[bad], usize::MAX), Err(Fault::TextNotUtf8), "{good:x?} {bad:x}");
 
             let mut text = PartialText::default();
-            assert_eq!(
-                text.append(&[good, &[bad]].concat(), usize::MAX),
-                Err(Fault::TextNotUtf8)
-            );
+            assert_eq!(text.append(&[good, &[bad]].concat(), usize::MAX), Err(Fault::TextNotUtf8));
         }
     }
 
     #[test]
     fn text_must_not_end_inside_a_character() {
         let mut text = PartialText::default();
-        text.append("€".as_bytes().split_last().unwrap().1, usize::MAX)
-            .unwrap();
+        text.append("€".as_bytes().split_last().unwrap().1, usize::MAX).unwrap();
         assert_eq!(text.finish(), Err(Fault::TextNotUtf8));
     }
 }

@@ -24,12 +24,7 @@ pub struct WriteBuffer {
 impl WriteBuffer {
     /// An empty buffer, which holds no memory.
     pub const fn new() -> Self {
-        WriteBuffer {
-            bytes: Vec::new(),
-            written: 0,
-            boundary: 0,
-            ahead: 0,
-        }
+        WriteBuffer { bytes: Vec::new(), written: 0, boundary: 0, ahead: 0 }
     }
 
     /// Appends a frame behind everything.
@@ -56,11 +51,7 @@ impl WriteBuffer {
     pub fn push_control_ahead(&mut self, opcode: Opcode, payload: &[u8]) {
         // RFC 6455 section 5.4: control frames "MAY be injected in the middle of a fragmented message".
         let mut place = self.unstarted().max(self.ahead);
-        while self
-            .bytes
-            .get(place)
-            .is_some_and(|first| is_ping_or_pong(*first))
-        {
+        while self.bytes.get(place).is_some_and(|first| is_ping_or_pong(*first)) {
             place += frame_length(&self.bytes[place..]);
         }
         let before = self.bytes.len();
@@ -155,7 +146,5 @@ impl WriteBuffer {
 /// Whether a frame with this first byte may stand before a ping or pong put ahead. A close frame may not, since it is
 /// the last frame that counts (RFC 6455 section 5.5.1).
 fn is_ping_or_pong(first: u8) -> bool {
-    [Opcode::Ping, Opcode::Pong]
-        .into_iter()
-        .any(|opcode| first & 0x0F == opcode.bits())
+    [Opcode::Ping, Opcode::Pong].into_iter().any(|opcode| first & 0x0F == opcode.bits())
 }

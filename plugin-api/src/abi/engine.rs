@@ -26,12 +26,12 @@ pub struct Manifest {
 
 /// An engine's instance: made by `new`, ended by `shutdown`.
 #[repr(transparent)]
-#[derive(Clone, Copy, StableAbi)]
+#[derive(Clone, Copy, Debug, StableAbi)]
 pub struct EngineObject(pub *const ());
 
 /// One connection's session: made by `authenticate`, ended by `on_closed` or `discard_session`.
 #[repr(transparent)]
-#[derive(Clone, Copy, StableAbi)]
+#[derive(Clone, Copy, Debug, StableAbi)]
 pub struct SessionObject(pub *mut ());
 
 /// An engine's configuration, borrowed for the call.

@@ -1,0 +1,92 @@
+//! What a request asks for, and whether it is a valid handshake (RFC 6455 section 4.2.1).
+
+use ::http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use ::http::request::Parts;
+use ::http::{HeaderMap, Method, Version};
+
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A WebSocket, with this key.
+    WebSocket { key: String },
+    /// A page, as a browser does that was pointed at a WebSocket address.
+    Page,
+}
+
+/// Why a request is refused before anybody is asked about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Invalid {
+    /// Not a GET.
+    Method,
+    /// Not what RFC 6455 section 4.2.1 asks for.
+    Request(&'static str),
+    /// Another version of the protocol (RFC 6455 section 4.4).
+    Version,
+}
+
+/// Sorts a request.
+pub(super) fn sort(parts: &Parts) -> Result<Asked, Invalid> {
+    // 4.2.1, 1: an HTTP/1.1 or higher GET request.
+    if parts.method != Method::GET {
+        return Err(Invalid::Method);
+    }
+    // 4.2.1, 3: an Upgrade header that contains "websocket".
+    if !has_token(&parts.headers, &UPGRADE, "websocket") {
+        return Ok(Asked::Page);
+    }
+    if parts.version < Version::HTTP_11 {
+        return Err(Invalid::Request("an upgrade needs HTTP/1.1"));
+    }
+    // 4.2.1, 2
+    if !parts.headers.contains_key(HOST) {
+        return Err(Invalid::Request("the Host header is missing"));
+    }
+    // 4.2.1, 4: a Connection header that contains "upgrade".
+    if !has_token(&parts.headers, &CONNECTION, "upgrade") {
+        return Err(Invalid::Request("Upgrade: websocket needs Connection: Upgrade"));
+    }
+    // What follows the head must be frames: a body would be a way to smuggle one past a proxy.
+    if parts.headers.contains_key(CONTENT_LENGTH) || parts.headers.contains_key(TRANSFER_ENCODING) {
+        return Err(Invalid::Request("an upgrade has no body"));
+    }
+    // 4.2.1, 6
+    if single(&parts.headers, &SEC_WEBSOCKET_VERSION) != Some("13") {
+        return Err(Invalid::Version);
+    }
+    // 4.2.1, 5
+    match single(&parts.headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key)) {
+        Some(key) => Ok(Asked::WebSocket { key: key.to_owned() }),
+        None => Err(Invalid::Request("Sec-WebSocket-Key must be there once, as 16 bytes in base64")),
+    }
+}
+
+/// Whether the client offers this subprotocol.
+pub(super) fn offers(headers: &HeaderMap, protocol: &str) -> bool {
+    tokens(headers, &SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == protocol)
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|one| one.eq_ignore_ascii_case(token))
+}
+
+/// The elements of a comma-separated header, which may come in several lines.
+fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    let lines = headers.get_all(name).into_iter();
+    lines.filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim)
+}
+
+/// The value of a header that may come once only.
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    let mut values = headers.get_all(name).into_iter();
+    let first = values.next()?;
+    if values.next().is_some() { None } else { first.to_str().ok().map(str::trim) }
+}
+
+/// Whether this is base64 of 16 bytes: 22 characters of its alphabet and two of padding.
+fn is_key(key: &str) -> bool {
+    let Some(digits) = key.strip_suffix("==") else { return false };
+    digits.len() == 22 && digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+}

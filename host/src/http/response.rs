@@ -1,0 +1,122 @@
+//! Responses, each checked before it is sent.
+
+use super::request::offers;
+use ::http::header::{
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+};
+use ::http::request::Parts;
+use ::http::{HeaderMap, Response, StatusCode};
+use bytes::Bytes;
+use http_body_util::Full;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Headers that are the host's own to write.
+const RESERVED: [HeaderName; 7] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_PROTOCOL,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// The 101 that opens a connection (RFC 6455 section 4.2.2, 5).
+///
+/// # Errors
+///
+/// What of the engine's part cannot be sent.
+pub(super) fn switching(
+    parts: &Parts,
+    key: &str,
+    protocol: Option<&str>,
+    headers: &[(String, Vec<u8>)],
+) -> Result<Answer, String> {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    add(answer.headers_mut(), headers)?;
+    if let Some(protocol) = protocol {
+        // 4.2.2, 5, /subprotocol/: one of those that the client offered.
+        if !offers(&parts.headers, protocol) {
+            return Err(format!("the client did not offer the subprotocol {protocol:?}"));
+        }
+        let value = HeaderValue::from_str(protocol).map_err(|_| format!("{protocol:?} is no subprotocol"))?;
+        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, value);
+    }
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|error| error.to_string())?;
+    let own = answer.headers_mut();
+    own.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    own.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    own.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(answer)
+}
+
+/// The engine's own refusal.
+///
+/// # Errors
+///
+/// What of it cannot be sent.
+pub(super) fn rejection(status: u16, headers: &[(String, Vec<u8>)], body: Vec<u8>) -> Result<Answer, String> {
+    let status = StatusCode::from_u16(status).map_err(|_| format!("{status} is no HTTP status"))?;
+    let mut answer = closing(status, body.into());
+    add(answer.headers_mut(), headers)?;
+    Ok(answer)
+}
+
+/// A refusal with one sentence.
+pub(super) fn refusal(status: StatusCode, why: &str) -> Answer {
+    let mut answer = closing(status, format!("{why}\n").into());
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    match status {
+        // RFC 9110 section 15.5.6
+        StatusCode::METHOD_NOT_ALLOWED => {
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+        }
+        StatusCode::UPGRADE_REQUIRED => upgrade_required(&mut answer),
+        _ => {}
+    }
+    answer
+}
+
+/// A page; with 426 it says by what means the path is served (RFC 9110 section 15.5.22).
+pub(super) fn page(status: StatusCode, html: String) -> Answer {
+    let mut answer = closing(status, html.into());
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    if status == StatusCode::UPGRADE_REQUIRED {
+        upgrade_required(&mut answer);
+    }
+    answer
+}
+
+fn upgrade_required(answer: &mut Answer) {
+    let headers = answer.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade, close"));
+    // RFC 6455 section 4.4
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+}
+
+/// A response after which the connection ends, so that nothing pipelined behind the request is looked at.
+fn closing(status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+fn add(to: &mut HeaderMap, headers: &[(String, Vec<u8>)]) -> Result<(), String> {
+    for (name, value) in headers {
+        let checked = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
+        if RESERVED.contains(&checked) {
+            return Err(format!("the header {name} is the host's own"));
+        }
+        let value = HeaderValue::from_bytes(value).map_err(|_| {
+            format!("the header {name} holds a character that no header may hold, such as a line break")
+        })?;
+        to.append(checked, value);
+    }
+    Ok(())
+}

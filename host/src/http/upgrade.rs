@@ -1,0 +1,159 @@
+//! Serves HTTP on a connection until it speaks WebSocket, or is over.
+
+use super::request::{Asked, Invalid, sort};
+use super::response::{self, Answer};
+use super::{Decision, HttpError, HttpLimits, Site, page};
+use ::http::request::Parts;
+use ::http::{Request, StatusCode};
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// How long, and for how many bytes, a client that was refused may go on sending. Closing a socket with unread bytes
+/// makes the kernel reset the connection, and the client could lose our answer.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A connection that speaks WebSocket from here on.
+#[derive(Debug)]
+pub struct Upgraded<S, T> {
+    /// The stream, with the response written to it.
+    pub io: S,
+    /// What the client sent right behind its request.
+    pub leftover: Bytes,
+    /// What the decision asked to keep.
+    pub keep: T,
+}
+
+/// Serves HTTP on `stream` until it is upgraded, or over (`None`: a page was shown, or nothing was asked).
+///
+/// `decide` is called at most once, with a request that is a valid handshake; it may await.
+///
+/// # Errors
+///
+/// Why there was no upgrade. The client has been answered where that was possible.
+pub async fn upgrade<S, T>(
+    stream: S,
+    limits: &HttpLimits,
+    site: &Site,
+    decide: impl AsyncFn(&Parts) -> Decision<T>,
+) -> Result<Option<Upgraded<S, T>>, HttpError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let outcome = RefCell::new(Outcome::Nothing);
+    let service = service_fn(|request: Request<Incoming>| {
+        Box::pin(async {
+            let (parts, _) = request.into_parts();
+            let (answer, came_of_it) = respond(&parts, site, &decide).await;
+            outcome.replace(came_of_it);
+            Ok::<_, Infallible>(answer)
+        })
+    });
+    let mut connection = http1::Builder::new()
+        .half_close(true)
+        .max_headers(limits.max_headers)
+        .max_buf_size(limits.max_header_bytes)
+        .serve_connection(TokioIo::new(stream), service);
+    // Every answer ends HTTP on this connection, by upgrade or by `Connection: close`: one deadline covers all of it.
+    let served = timeout(limits.handshake_timeout, poll_fn(|cx| connection.poll_without_shutdown(cx))).await;
+    let parts = connection.into_parts();
+    let io = parts.io.into_inner();
+    match (served, outcome.replace(Outcome::Nothing)) {
+        (Err(_), _) => Err(HttpError::Timeout(limits.handshake_timeout)),
+        (Ok(Ok(())), Outcome::Upgrade(keep)) => Ok(Some(Upgraded { io, leftover: parts.read_buf, keep })),
+        (Ok(served), outcome) => {
+            linger(io).await;
+            served?;
+            match outcome {
+                Outcome::Fault(error) => Err(error),
+                Outcome::Nothing | Outcome::Upgrade(_) => Ok(None),
+            }
+        }
+    }
+}
+
+/// What came of a request.
+enum Outcome<T> {
+    Nothing,
+    Upgrade(T),
+    Fault(HttpError),
+}
+
+async fn respond<T>(parts: &Parts, site: &Site, decide: &impl AsyncFn(&Parts) -> Decision<T>) -> (Answer, Outcome<T>) {
+    let key = match sort(parts) {
+        Ok(Asked::WebSocket { key }) => key,
+        Ok(Asked::Page) => return (show(parts, site), Outcome::Nothing),
+        Err(Invalid::Method) => return refuse(StatusCode::METHOD_NOT_ALLOWED, "Only GET is served here."),
+        Err(Invalid::Request(why)) => return refuse(StatusCode::BAD_REQUEST, &format!("Bad request: {why}.")),
+        Err(Invalid::Version) => {
+            return refuse(StatusCode::UPGRADE_REQUIRED, "Only WebSocket version 13 is spoken here.");
+        }
+    };
+    if site.serves(parts.uri.path()).is_none() {
+        return not_found(site);
+    }
+    match decide(parts).await {
+        Decision::Accept { protocol, headers, keep } => {
+            match response::switching(parts, &key, protocol.as_deref(), &headers) {
+                Ok(answer) => (answer, Outcome::Upgrade(keep)),
+                Err(why) => fault(why),
+            }
+        }
+        Decision::Reject { status, headers, body } => match response::rejection(status, &headers, body) {
+            // The caller knows why, and has said so.
+            Ok(answer) => (answer, Outcome::Nothing),
+            Err(why) => fault(why),
+        },
+        Decision::NotFound => not_found(site),
+    }
+}
+
+/// A plain GET: the page that names the engines, and where an engine serves the path, how it is reached.
+fn show(parts: &Parts, site: &Site) -> Answer {
+    let path = parts.uri.path();
+    if site.serves(path).is_some() {
+        response::page(StatusCode::UPGRADE_REQUIRED, page::render(site))
+    } else if path == "/" {
+        response::page(StatusCode::OK, page::render(site))
+    } else {
+        response::refusal(StatusCode::NOT_FOUND, &nobody_serves(site))
+    }
+}
+
+fn not_found<T>(site: &Site) -> (Answer, Outcome<T>) {
+    refuse(StatusCode::NOT_FOUND, &nobody_serves(site))
+}
+
+fn nobody_serves(site: &Site) -> String {
+    let paths: Vec<_> = site.engines.iter().map(|engine| engine.path.as_str()).collect();
+    format!("No engine serves this path; there are {}.", paths.join(", "))
+}
+
+fn refuse<T>(status: StatusCode, why: &str) -> (Answer, Outcome<T>) {
+    let fault = HttpError::Refused { status: status.as_u16(), why: why.to_owned() };
+    (response::refusal(status, why), Outcome::Fault(fault))
+}
+
+fn fault<T>(why: String) -> (Answer, Outcome<T>) {
+    let answer = response::refusal(StatusCode::INTERNAL_SERVER_ERROR, "The engine's response cannot be sent.");
+    (answer, Outcome::Fault(HttpError::BadResponse(why)))
+}
+
+/// Ends a connection so that the client gets what was written.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut io: S) {
+    let end = async {
+        io.shutdown().await?;
+        tokio::io::copy(&mut io.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    // Whatever comes of it: the connection is at its end.
+    let _ = timeout(LINGER, end).await;
+}

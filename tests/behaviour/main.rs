@@ -1,2 +1,14 @@
-//! Behaviour.
-fn main() {}
+//! What wshost does, seen from outside: the built program, real plugins, real sockets, an independent client.
+
+mod bad_plugin;
+mod close;
+mod common;
+mod echo;
+mod engine_world;
+mod event_loops;
+mod handshake;
+mod overwritten;
+mod panics;
+mod protocol_errors;
+mod revisions;
+mod shutdown;

@@ -1,0 +1,60 @@
+//! Builds what the tests run: `cargo test` does not build the dynamic libraries of other packages.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// Programs and libraries by the name of their package.
+pub(crate) struct Artefacts(HashMap<String, PathBuf>);
+
+impl Artefacts {
+    /// The `wshost` program.
+    pub(crate) fn wshost(&self) -> &Path {
+        self.of("wshost")
+    }
+
+    /// The program or dynamic library that a package builds.
+    pub(crate) fn of(&self, package: &str) -> &Path {
+        self.0.get(package).unwrap_or_else(|| panic!("{package} was not built"))
+    }
+}
+
+/// What this workspace builds; built by the first test that asks.
+pub(crate) fn artefacts() -> &'static Artefacts {
+    static BUILT: OnceLock<Artefacts> = OnceLock::new();
+    BUILT.get_or_init(|| build(&workspace(), None, &["wshost", "echo", "hello", "unruly"]))
+}
+
+/// The root of this workspace.
+pub(crate) fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_owned()
+}
+
+/// Builds packages of a workspace.
+pub(crate) fn build(workspace: &Path, target: Option<&Path>, packages: &[&str]) -> Artefacts {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--message-format=json-render-diagnostics"]).current_dir(workspace);
+    if let Some(target) = target {
+        cargo.arg("--target-dir").arg(target);
+    }
+    for package in packages {
+        cargo.args(["-p", package]);
+    }
+    let output = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
+    assert!(output.status.success(), "cargo build failed in {}", workspace.display());
+    let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+    Artefacts(messages.lines().filter_map(artefact).collect())
+}
+
+/// A program or dynamic library in one of cargo's messages.
+fn artefact(message: &str) -> Option<(String, PathBuf)> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    let target = message.get("target")?;
+    let kinds = target.get("kind")?.as_array()?;
+    if message.get("reason")? != "compiler-artifact" || !kinds.iter().any(|kind| kind == "bin" || kind == "cdylib") {
+        return None;
+    }
+    let file = message.get("filenames")?.as_array()?.first()?.as_str()?;
+    Some((target.get("name")?.as_str()?.to_owned(), file.into()))
+}

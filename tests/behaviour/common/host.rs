@@ -1,0 +1,140 @@
+//! A wshost process of the test's own. Ended when it is dropped.
+
+use super::{DEADLINE, artefacts};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Instant;
+
+/// A running wshost.
+pub(crate) struct Host {
+    child: Child,
+    address: String,
+    ready_line: String,
+    log: Arc<(Mutex<String>, Condvar)>,
+}
+
+impl Host {
+    /// Starts wshost with an engine of this workspace, on a free port.
+    pub(crate) fn with(package: &str, arguments: &[&str]) -> Host {
+        Host::with_plugin(artefacts().of(package), arguments)
+    }
+
+    /// Starts wshost with this plugin, on a free port.
+    pub(crate) fn with_plugin(plugin: &Path, arguments: &[&str]) -> Host {
+        let plugin = plugin.to_str().expect("a path in UTF-8");
+        Host::start(artefacts().wshost(), &[&["--plugin", plugin], arguments].concat())
+    }
+
+    /// Starts this wshost with these arguments, on a free port, and waits until it is ready.
+    pub(crate) fn start(wshost: &Path, arguments: &[&str]) -> Host {
+        let mut command = Command::new(wshost);
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments).env("WSHOST_LOG", "debug");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wshost starts");
+        let log = collect(child.stderr.take().expect("stderr is piped"));
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut ready_line = String::new();
+        stdout.read_line(&mut ready_line).expect("stdout is readable");
+        let address = ready_line
+            .split_once("ws://")
+            .and_then(|(_, rest)| rest.split_once('/'))
+            .map(|(address, _)| address.to_owned())
+            .unwrap_or_else(|| panic!("not ready: {ready_line:?}\n{}", log.0.lock().expect("not poisoned")));
+        Host { child, address, ready_line: ready_line.trim().to_owned(), log }
+    }
+
+    /// Runs wshost, expecting that it refuses to start. Returns exit code, stdout and stderr.
+    pub(crate) fn refuses(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String, String) {
+        let mut command = Command::new(artefacts().wshost());
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments).envs(environment.iter().copied());
+        let output = command.stdin(Stdio::null()).output().expect("wshost starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("wshost writes UTF-8");
+        (output.status.code().expect("an exit code"), text(output.stdout), text(output.stderr))
+    }
+
+    /// `127.0.0.1:PORT`
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The line that told that it is ready.
+    pub(crate) fn ready_line(&self) -> &str {
+        &self.ready_line
+    }
+
+    /// The address of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.address)
+    }
+
+    /// The log so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.0.lock().expect("not poisoned").clone()
+    }
+
+    /// Waits until the log has `count` lines that hold all of `texts`, and returns them.
+    pub(crate) fn wait_for_log(&self, count: usize, texts: &[&str]) -> Vec<String> {
+        let (log, changed) = &*self.log;
+        let until = Instant::now() + DEADLINE;
+        let mut log = log.lock().expect("not poisoned");
+        loop {
+            let has_all = |line: &&str| texts.iter().all(|text| line.contains(text));
+            let lines: Vec<_> = log.lines().filter(has_all).map(str::to_owned).collect();
+            if lines.len() >= count {
+                return lines;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no {count} lines with {texts:?} in the log:\n{log}");
+            log = changed.wait_timeout(log, left).expect("not poisoned").0;
+        }
+    }
+
+    /// The process, for `/proc`.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the child can be asked").is_none()
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the child can be signalled");
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("the child can be waited for")
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- the log of wshost:\n{}", self.log.0.lock().map(|log| log.clone()).unwrap_or_default());
+        }
+    }
+}
+
+/// Collects a log as it is written.
+fn collect(stderr: impl Read + Send + 'static) -> Arc<(Mutex<String>, Condvar)> {
+    let log = Arc::new((Mutex::new(String::new()), Condvar::new()));
+    let shared = Arc::clone(&log);
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let (log, changed) = &*shared;
+            let mut log = log.lock().expect("not poisoned");
+            log.push_str(&line);
+            log.push('\n');
+            changed.notify_all();
+        }
+    });
+    log
+}

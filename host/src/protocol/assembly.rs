@@ -67,15 +67,15 @@ impl Assembly {
     }
 }
 
-/// By how much to grow a buffer of `len` bytes for `more` bytes: to twice its capacity, so that many small parts cost
-/// linear time, but not beyond the `most` bytes that it can ever hold.
+/// By how much to grow a buffer of `len` bytes for `more` bytes: to twice what it will hold, so that many small parts
+/// cost linear time, but not beyond the `most` bytes that it can come to.
 pub(super) fn growth(len: usize, capacity: usize, more: usize, most: usize) -> usize {
     const LEAST: usize = 64;
     let needed = len + more;
     if needed <= capacity {
         return 0;
     }
-    capacity.saturating_mul(2).max(LEAST).min(most).max(needed) - len
+    needed.saturating_mul(2).max(LEAST).min(most).max(needed) - len
 }
 
 #[cfg(test)]
@@ -86,8 +86,8 @@ mod tests {
     fn a_buffer_doubles_up_to_what_it_can_come_to() {
         assert_eq!(growth(0, 0, 0, 1 << 20), 0);
         assert_eq!(growth(0, 0, 1, 1 << 20), 64);
-        assert_eq!(growth(0, 0, 1000, 1 << 20), 1000);
-        assert_eq!(growth(1000, 1000, 1, 1 << 20), 1000);
+        assert_eq!(growth(0, 0, 1000, 1 << 20), 2000);
+        assert_eq!(growth(1000, 1000, 1, 1 << 20), 1002);
         assert_eq!(growth(1000, 1000, 1, 1500), 500);
         assert_eq!(growth(1000, 2000, 1000, 1500), 0);
     }

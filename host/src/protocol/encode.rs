@@ -26,7 +26,7 @@ pub fn encode(out: &mut Vec<u8>, opcode: Opcode, fin: bool, payload: &[u8]) {
         out.reserve(10 + payload.len());
         out.extend_from_slice(&[first, 127, a, b, c, d, e, f, g, h]);
     }
-    out.extend_from_slice(payload);
+    append(out, payload);
 }
 
 /// Appends a close frame with this code and as much of the reason as fits.
@@ -43,6 +43,21 @@ pub fn encode_close(out: &mut Vec<u8>, code: u16, reason: &str) {
     payload[..2].copy_from_slice(&code.to_be_bytes());
     payload[2..2 + reason.len()].copy_from_slice(reason);
     encode(out, Opcode::Close, true, &payload[..2 + reason.len()]);
+}
+
+/// Appends `bytes`, in pieces if they are many.
+///
+/// From about 2 KiB on (2112 bytes here), glibc copies with `rep movsb` where the processor advertises it. On AMD's
+/// Zen 4 that is fifteen times slower than its vector loop while the target lies up to 31 bytes behind the source modulo
+/// 4 KiB, which is the rule here: an assembled payload begins a page, and its copy comes behind a header that begins
+/// another. A message of 64 KiB received and encoded takes 25 us in one piece, 8 us in these.
+#[inline]
+pub(super) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
+    const PIECE: usize = 2048;
+    out.reserve(bytes.len());
+    for piece in bytes.chunks(PIECE) {
+        out.extend_from_slice(piece);
+    }
 }
 
 /// How long the frame at the front of `bytes` is, header included. `bytes` must begin with a whole server frame.

@@ -16,6 +16,9 @@ mod progress;
 mod utf8;
 mod write_buffer;
 
+#[cfg(test)]
+mod tests;
+
 pub use encode::{encode, encode_close};
 pub use fault::Fault;
 pub use frame::Opcode;

@@ -4,7 +4,7 @@
 //! so that the ordinary way in and out keeps no books. Knows no limit: the backlog's is the connection's business.
 
 use super::Opcode;
-use super::encode::{encode, encode_close, frame_length};
+use super::encode::{append, encode, encode_close, frame_length};
 
 /// The largest capacity, in bytes, that an empty buffer keeps.
 const KEPT_CAPACITY: usize = 64 * 1024;
@@ -36,7 +36,7 @@ impl WriteBuffer {
     /// Appends frames that are encoded already, whole ones only.
     #[inline]
     pub fn push_encoded(&mut self, frames: &[u8]) {
-        self.bytes.extend_from_slice(frames);
+        append(&mut self.bytes, frames);
     }
 
     /// Appends a close frame behind everything; code and reason as for [`encode_close`].

@@ -1,0 +1,240 @@
+//! What goes out: whole frames in order, with control frames ahead of data and never inside a frame.
+
+use proptest::prelude::*;
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+
+use super::*;
+use crate::protocol::{WriteBuffer, close};
+
+/// Takes server frames apart with tungstenite's parser: the opcode's bits and the payload of each.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let mut cursor = std::io::Cursor::new(bytes);
+        let (header, length) = FrameHeader::parse(&mut cursor)
+            .unwrap()
+            .expect("a whole header");
+        assert_eq!(
+            header.mask, None,
+            "RFC 6455 section 5.1: \"A server MUST NOT mask any frames\""
+        );
+        let (start, length) = (cursor.position() as usize, length as usize);
+        frames.push((header.opcode.into(), bytes[start..start + length].to_vec()));
+        bytes = &bytes[start + length..];
+    }
+    frames
+}
+
+/// The payloads in the order in which they would go out, as text.
+fn payloads(bytes: &[u8]) -> Vec<String> {
+    frames(bytes)
+        .into_iter()
+        .map(|(_, payload)| String::from_utf8(payload).unwrap())
+        .collect()
+}
+
+fn with_data(payloads: &[&str]) -> WriteBuffer {
+    let mut buffer = WriteBuffer::new();
+    payloads
+        .iter()
+        .for_each(|payload| buffer.push(Opcode::Text, true, payload.as_bytes()));
+    buffer
+}
+
+#[test]
+fn frames_go_out_in_order() {
+    let mut buffer = with_data(&["one", "two"]);
+    buffer.push_encoded(b"\x81\x05three\x81\x04four");
+    assert_eq!(
+        payloads(buffer.unwritten()),
+        ["one", "two", "three", "four"]
+    );
+    assert_eq!(buffer.len(), 5 + 5 + 7 + 6);
+    buffer.advance(3);
+    assert_eq!(buffer.unwritten()[..4], *b"ne\x81\x03");
+    buffer.advance(20);
+    assert!(buffer.is_empty());
+    assert_eq!(buffer.unwritten(), b"");
+}
+
+#[test]
+fn a_control_frame_goes_ahead_of_all_data() {
+    let mut buffer = with_data(&["one", "two"]);
+    buffer.push_control_ahead(Opcode::Pong, b"pong");
+    assert_eq!(payloads(buffer.unwritten()), ["pong", "one", "two"]);
+}
+
+#[test]
+fn control_frames_keep_their_order() {
+    let mut buffer = with_data(&["one"]);
+    for payload in ["a", "b", "c"] {
+        buffer.push_control_ahead(Opcode::Pong, payload.as_bytes());
+    }
+    assert_eq!(payloads(buffer.unwritten()), ["a", "b", "c", "one"]);
+    buffer.advance(4);
+    buffer.push_control_ahead(Opcode::Pong, b"d");
+    assert_eq!(payloads(&buffer.unwritten()[2..]), ["c", "d", "one"]);
+
+    let mut buffer = WriteBuffer::new();
+    buffer.push(Opcode::Ping, true, b"keepalive");
+    buffer.push(Opcode::Text, true, b"one");
+    buffer.push_control_ahead(Opcode::Pong, b"pong");
+    assert_eq!(payloads(buffer.unwritten()), ["keepalive", "pong", "one"]);
+}
+
+#[test]
+fn a_control_frame_waits_for_the_frame_in_flight() {
+    // In flight from its first byte, through every form of length, to its last.
+    for size in [0, 3, 125, 126, 70_000] {
+        let first = "x".repeat(size);
+        let whole = with_data(&[&first]).len();
+        for written in [1, 2, 5, whole / 2, whole - 1, whole]
+            .into_iter()
+            .filter(|written| *written <= whole)
+        {
+            let mut buffer = with_data(&[&first, "two", "three"]);
+            let mut wire = buffer.unwritten()[..written].to_vec();
+            buffer.advance(written);
+            buffer.push_control_ahead(Opcode::Ping, b"ping");
+            wire.extend(buffer.unwritten());
+            let expected = [&first[..], "ping", "two", "three"];
+            assert_eq!(payloads(&wire), expected, "{written} of {whole}");
+        }
+    }
+}
+
+/// RFC 6455 section 5.5.1: an endpoint sends nothing behind a close frame that it means to be received.
+#[test]
+fn a_control_frame_goes_ahead_of_a_close_frame() {
+    let mut buffer = WriteBuffer::new();
+    buffer.push_close(close::GOING_AWAY, "bye");
+    buffer.push_control_ahead(Opcode::Pong, b"");
+    assert_eq!(
+        frames(buffer.unwritten()),
+        [(0xA, vec![]), (0x8, b"\x03\xe9bye".to_vec())]
+    );
+}
+
+#[test]
+fn what_has_not_begun_can_be_dropped() {
+    let mut buffer = with_data(&["one", "two", "three"]);
+    buffer.advance(6);
+    assert_eq!(buffer.discard_unstarted(), 7);
+    assert_eq!(buffer.unwritten(), b"\x03two");
+    assert_eq!(buffer.discard_unstarted(), 0);
+    buffer.push_close(close::POLICY, "");
+    assert_eq!(buffer.unwritten(), b"\x03two\x88\x02\x03\xf0");
+}
+
+#[test]
+fn everything_can_be_dropped_between_frames() {
+    let mut buffer = with_data(&["one", "two"]);
+    buffer.push_control_ahead(Opcode::Pong, b"p");
+    buffer.advance(3);
+    assert_eq!(buffer.discard_unstarted(), 10);
+    assert!(buffer.is_empty());
+    buffer.push(Opcode::Text, true, b"new");
+    buffer.push_control_ahead(Opcode::Pong, b"p");
+    assert_eq!(payloads(buffer.unwritten()), ["p", "new"]);
+}
+
+#[test]
+fn a_small_buffer_is_kept_and_a_large_one_given_back() {
+    assert_eq!(WriteBuffer::new().held(), 0);
+    let mut buffer = with_data(&["hello"]);
+    buffer.advance(buffer.len());
+    assert!(buffer.held() > 0);
+    buffer.push(Opcode::Binary, true, &vec![0; 65 * 1024]);
+    buffer.advance(buffer.len());
+    assert_eq!(buffer.held(), 0);
+}
+
+#[test]
+fn a_buffer_that_is_never_empty_does_not_grow_without_end() {
+    let mut buffer = with_data(&["hello"; 100]);
+    for _ in 0..100_000 {
+        buffer.push(Opcode::Text, true, b"hello");
+        buffer.advance(7);
+    }
+    assert_eq!(buffer.len(), 700);
+    assert!(buffer.held() <= 4096, "{}", buffer.held());
+}
+
+#[test]
+fn a_flood_of_control_frames_takes_linear_time() {
+    let mut buffer = WriteBuffer::new();
+    for _ in 0..200_000 {
+        buffer.push_control_ahead(Opcode::Pong, b"");
+    }
+    assert_eq!(buffer.len(), 400_000);
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Data(usize),
+    Control(usize),
+    Write(usize),
+    Discard,
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let size = prop_oneof![0..130_usize, 65_530..65_540_usize];
+    prop_oneof![
+        4 => size.prop_map(Action::Data),
+        3 => (4..125_usize).prop_map(Action::Control),
+        4 => (1..300_usize).prop_map(Action::Write),
+        1 => (1..200_000_usize).prop_map(Action::Write),
+        1 => Just(Action::Discard),
+    ]
+}
+
+proptest! {
+    /// Whatever is pushed, written in part and dropped: the wire carries whole frames, data and control frames each
+    /// in their order, and never a frame that was dropped or one twice.
+    #[test]
+    fn the_wire_carries_whole_frames_in_order(actions in prop::collection::vec(action(), 1..60)) {
+        let mut buffer = WriteBuffer::new();
+        let mut wire = Vec::new();
+        let mut number = 0_u32;
+        let mut pushed = 0;
+        let mut dropped = 0;
+        for action in actions {
+            let before = buffer.len();
+            match action {
+                Action::Data(size) => {
+                    let mut payload = number.to_be_bytes().to_vec();
+                    payload.resize(4 + size, b'x');
+                    buffer.push(Opcode::Binary, true, &payload);
+                    number += 1;
+                    pushed += buffer.len() - before;
+                }
+                Action::Control(size) => {
+                    let mut payload = number.to_be_bytes().to_vec();
+                    payload.resize(size, b'x');
+                    buffer.push_control_ahead(Opcode::Ping, &payload);
+                    number += 1;
+                    pushed += buffer.len() - before;
+                }
+                Action::Write(most) => {
+                    let written = most.min(buffer.len());
+                    wire.extend_from_slice(&buffer.unwritten()[..written]);
+                    buffer.advance(written);
+                    prop_assert_eq!(buffer.len(), before - written);
+                }
+                Action::Discard => {
+                    dropped += buffer.discard_unstarted();
+                    let mut started = wire.clone();
+                    started.extend_from_slice(buffer.unwritten());
+                    frames(&started);
+                }
+            }
+        }
+        wire.extend_from_slice(buffer.unwritten());
+        prop_assert_eq!(wire.len() + dropped, pushed);
+        let frames = frames(&wire);
+        for kind in [Opcode::Binary, Opcode::Ping] {
+            let numbers: Vec<&[u8]> = frames.iter().filter(|frame| frame.0 == kind.bits()).map(|f| &f.1[..4]).collect();
+            prop_assert!(numbers.is_sorted_by(|a, b| a < b));
+        }
+    }
+}

@@ -101,9 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut batch = self.batch.take();
         with_batch(number, &mut batch, || {
             self.callback(|instance, client, session| instance.on_open(client, session));
-            if !leftover.is_empty() {
-                self.receive(&mut leftover.to_vec(), Instant::now());
-            }
+            self.receive(&mut leftover.to_vec(), Instant::now());
         });
         self.batch = batch;
     }
@@ -245,14 +243,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Ready(Ok(count))
     }
 
-    /// Hands every message in `input` to the engine.
+    /// Hands every message in `input` to the engine. The last call of the receiver, for which nothing may be left, lets
+    /// it give back the memory of an assembled message.
     fn receive(&mut self, mut input: &mut [u8], now: Instant) {
-        while !input.is_empty() && self.stage == Stage::Open {
+        while self.stage == Stage::Open {
             let Some(session) = &mut self.session else { return };
             let (client, instance) = (&self.client, &self.instance);
             let (used, called) = match self.receiver.receive(now, input) {
                 Err(fault) => return self.peer_fault(&fault),
-                Ok((used, None)) => (used, Ok(None)),
+                Ok((_, None)) => return,
                 Ok((used, Some(Received::Close { code, reason }))) => {
                     self.code = code;
                     self.stage = Stage::Flushing;

@@ -37,22 +37,20 @@ where
             Some(Opened { stream: io, leftover, client, session })
         }
         Ok(None) => None,
+        Err(error @ HttpError::BadResponse { .. }) => {
+            tracing::error!(peer, "handshake failed by the fault of the engine: {error}");
+            None
+        }
         Err(error) => {
-            log_refusal(peer, &error);
+            tracing::info!(peer, "handshake failed: {error}");
             None
         }
     }
 }
 
-fn log_refusal(peer: &str, error: &HttpError) {
-    tracing::info!(peer, "handshake failed: {error}");
-}
-
 /// Asks the engine that serves the path.
 async fn decide(parts: &Parts, peer: &str, server: &Server) -> Decision<(Arc<Client>, Session)> {
-    let Some(instance) = server.site.serves(parts.uri.path()).and_then(|index| server.engines.get(index)) else {
-        return Decision::NotFound;
-    };
+    let Some(instance) = server.serving(parts.uri.path()) else { return Decision::NotFound };
     let resource = parts.uri.path_and_query().map_or("/", |resource| resource.as_str());
     match authenticate(instance, resource, peer, parts).await {
         Ok(Answer::Accept(session, template)) => {

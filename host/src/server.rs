@@ -77,6 +77,11 @@ impl Server {
         Ok(Running { server, loops, threads, ended })
     }
 
+    /// The engine that serves a path.
+    pub(crate) fn serving(&self, path: &str) -> Option<&Arc<Instance>> {
+        self.site.serves(path).and_then(|index| self.engines.get(index))
+    }
+
     /// Closes a client because the server ends.
     pub(crate) fn say_goodbye(&self, client: &Client) {
         client.close(close::GOING_AWAY, "the server is shutting down");

@@ -16,10 +16,12 @@ pub struct EngineFailure {
 
 impl fmt::Display for EngineFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An assertion's message has several lines; an operator's log has one per event.
+        let message = self.message.lines().map(str::trim).collect::<Vec<_>>().join("; ");
         if self.location.is_empty() {
-            write!(f, "{} failed: {}", self.callback, self.message)
+            write!(f, "{} failed: {message}", self.callback)
         } else {
-            write!(f, "{} panicked at {}: {}", self.callback, self.location, self.message)
+            write!(f, "{} panicked at {}: {message}", self.callback, self.location)
         }
     }
 }

@@ -72,8 +72,13 @@ pub enum HttpError {
         why: String,
     },
     /// The caller's response cannot be sent; the client got 500.
-    #[error("the engine's response cannot be sent: {0}")]
-    BadResponse(String),
+    #[error("the response of engine {engine} cannot be sent: {why}")]
+    BadResponse {
+        /// The engine's name.
+        engine: String,
+        /// What of its response, in one sentence.
+        why: String,
+    },
     /// What came is not HTTP, or the connection broke.
     #[error("{0}")]
     Http(#[from] hyper::Error),

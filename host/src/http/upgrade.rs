@@ -2,7 +2,7 @@
 
 use super::request::{Asked, Invalid, sort};
 use super::response::{self, Answer};
-use super::{Decision, HttpError, HttpLimits, Site, page};
+use super::{Decision, HttpError, HttpLimits, Site, SiteEngine, page};
 use ::http::request::Parts;
 use ::http::{Request, StatusCode};
 use bytes::Bytes;
@@ -98,20 +98,20 @@ async fn respond<T>(parts: &Parts, site: &Site, decide: &impl AsyncFn(&Parts) ->
             return refuse(StatusCode::UPGRADE_REQUIRED, "Only WebSocket version 13 is spoken here.");
         }
     };
-    if site.serves(parts.uri.path()).is_none() {
+    let Some(engine) = site.serves(parts.uri.path()).and_then(|index| site.engines.get(index)) else {
         return not_found(site);
-    }
+    };
     match decide(parts).await {
         Decision::Accept { protocol, headers, keep } => {
             match response::switching(parts, &key, protocol.as_deref(), &headers) {
                 Ok(answer) => (answer, Outcome::Upgrade(keep)),
-                Err(why) => fault(why),
+                Err(why) => fault(engine, why),
             }
         }
         Decision::Reject { status, headers, body } => match response::rejection(status, &headers, body) {
             // The caller knows why, and has said so.
             Ok(answer) => (answer, Outcome::Nothing),
-            Err(why) => fault(why),
+            Err(why) => fault(engine, why),
         },
         Decision::NotFound => not_found(site),
     }
@@ -143,9 +143,9 @@ fn refuse<T>(status: StatusCode, why: &str) -> (Answer, Outcome<T>) {
     (response::refusal(status, why), Outcome::Fault(fault))
 }
 
-fn fault<T>(why: String) -> (Answer, Outcome<T>) {
+fn fault<T>(engine: &SiteEngine, why: String) -> (Answer, Outcome<T>) {
     let answer = response::refusal(StatusCode::INTERNAL_SERVER_ERROR, "The engine's response cannot be sent.");
-    (answer, Outcome::Fault(HttpError::BadResponse(why)))
+    (answer, Outcome::Fault(HttpError::BadResponse { engine: engine.name.clone(), why }))
 }
 
 /// Ends a connection so that the client gets what was written.

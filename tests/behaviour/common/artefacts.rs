@@ -1,6 +1,7 @@
 //! Builds what the tests run: `cargo test` does not build the dynamic libraries of other packages.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -12,6 +13,17 @@ impl Artefacts {
     /// The `wshost` program.
     pub(crate) fn wshost(&self) -> &Path {
         self.of("wshost")
+    }
+
+    /// The same artefacts as copies in another folder, where no later build overwrites them.
+    pub(crate) fn moved_to(self, folder: &Path) -> Artefacts {
+        fs::create_dir_all(folder).expect("a folder can be made");
+        let moved = self.0.into_iter().map(|(name, file)| {
+            let copy = folder.join(file.file_name().expect("a file"));
+            fs::copy(&file, &copy).expect("an artefact can be copied");
+            (name, copy)
+        });
+        Artefacts(moved.collect())
     }
 
     /// The program or dynamic library that a package builds.

@@ -4,7 +4,7 @@ mod artefacts;
 mod client;
 mod host;
 
-pub(crate) use artefacts::{artefacts, build, workspace};
+pub(crate) use artefacts::{Artefacts, artefacts, build, workspace};
 pub(crate) use client::{Client, Raw, closed_with, connect, frame, try_connect};
 pub(crate) use host::Host;
 

@@ -13,11 +13,7 @@ fn control_frames_come_through_inside_a_message() {
         frame(Opcode::Pong, true, ""),
         frame(Opcode::Continuation, true, "!"),
     ];
-    let expected = [
-        Event::Ping(b"are you there".to_vec()),
-        Event::Pong(vec![]),
-        text("one!"),
-    ];
+    let expected = [Event::Ping(b"are you there".to_vec()), Event::Pong(vec![]), text("one!")];
     assert_eq!(events(&bytes.concat()), expected);
 }
 
@@ -31,48 +27,25 @@ fn the_longest_control_frame_is_delivered() {
 
 #[test]
 fn a_close_frame_gives_code_and_reason() {
-    assert_eq!(
-        events(&frame(Opcode::Close, true, "")),
-        [Event::Close(close::NO_STATUS, String::new())]
-    );
-    assert_eq!(
-        events(&frame(Opcode::Close, true, b"\x0f\xa0")),
-        [Event::Close(4000, String::new())]
-    );
+    assert_eq!(events(&frame(Opcode::Close, true, "")), [Event::Close(close::NO_STATUS, String::new())]);
+    assert_eq!(events(&frame(Opcode::Close, true, b"\x0f\xa0")), [Event::Close(4000, String::new())]);
     let reason = "é".repeat(61);
     let payload = [&[0x03, 0xE8], reason.as_bytes()].concat();
-    assert_eq!(
-        events(&frame(Opcode::Close, true, payload)),
-        [Event::Close(close::NORMAL, reason)]
-    );
+    assert_eq!(events(&frame(Opcode::Close, true, payload)), [Event::Close(close::NORMAL, reason)]);
 }
 
 #[test]
 fn a_close_frame_inside_a_message_is_the_end() {
-    let bytes = [
-        frame(Opcode::Text, false, "unfini"),
-        frame(Opcode::Close, true, b"\x03\xe9"),
-    ];
-    assert_eq!(
-        events(&bytes.concat()),
-        [Event::Close(close::GOING_AWAY, String::new())]
-    );
+    let bytes = [frame(Opcode::Text, false, "unfini"), frame(Opcode::Close, true, b"\x03\xe9")];
+    assert_eq!(events(&bytes.concat()), [Event::Close(close::GOING_AWAY, String::new())]);
 }
 
 /// F10. RFC 6455 section 1.4: behind a close frame "a peer discards any further data received".
 #[test]
 fn data_behind_a_close_frame_is_ignored() {
     let close = frame(Opcode::Close, true, b"\x03\xe8");
-    let bytes = [
-        close.clone(),
-        frame(Opcode::Text, true, "late"),
-        close,
-        b"\xFF\xFF rubbish".to_vec(),
-    ];
-    assert_eq!(
-        events(&bytes.concat()),
-        [Event::Close(close::NORMAL, String::new())]
-    );
+    let bytes = [close.clone(), frame(Opcode::Text, true, "late"), close, b"\xFF\xFF rubbish".to_vec()];
+    assert_eq!(events(&bytes.concat()), [Event::Close(close::NORMAL, String::new())]);
 }
 
 /// F10. RFC 6455 section 7.1.7: an endpoint "MUST NOT continue to attempt to process data" once it has failed the
@@ -81,17 +54,8 @@ fn data_behind_a_close_frame_is_ignored() {
 fn data_behind_a_fault_is_ignored() {
     let mut receiver = Receiver::new(LIMITS);
     let now = Instant::now();
-    assert_eq!(
-        pass(&mut receiver, now, &[0xC1]),
-        [Event::Fault(Fault::ReservedBit)]
-    );
-    assert_eq!(
-        pass(&mut receiver, now, &frame(Opcode::Text, true, "late")),
-        []
-    );
-    assert_eq!(
-        pass(&mut receiver, now, &frame(Opcode::Close, true, "")),
-        []
-    );
+    assert_eq!(pass(&mut receiver, now, &[0xC1]), [Event::Fault(Fault::ReservedBit)]);
+    assert_eq!(pass(&mut receiver, now, &frame(Opcode::Text, true, "late")), []);
+    assert_eq!(pass(&mut receiver, now, &frame(Opcode::Close, true, "")), []);
     assert_eq!((receiver.held(), receiver.deadline()), (0, None));
 }

@@ -7,12 +7,7 @@ use crate::protocol::close;
 #[track_caller]
 fn assert_fault_at_the_last_byte(bytes: &[u8], fault: Fault, code: u16) {
     let (_, before) = bytes.split_last().unwrap();
-    assert!(
-        !events(before)
-            .iter()
-            .any(|event| matches!(event, Event::Fault(_))),
-        "too early"
-    );
+    assert!(!events(before).iter().any(|event| matches!(event, Event::Fault(_))), "too early");
     assert_eq!(events(bytes).last(), Some(&Event::Fault(fault)));
     assert_eq!(fault.close_code(), code);
 }
@@ -29,11 +24,7 @@ fn an_unmasked_frame_is_refused_at_its_header() {
 fn a_reserved_bit_is_refused_at_its_header() {
     for bit in [0x40, 0x20, 0x10] {
         for opcode in [0x1, 0x2, 0x8, 0x9, 0xA] {
-            assert_fault_at_the_last_byte(
-                &[0x80 | bit | opcode],
-                Fault::ReservedBit,
-                close::PROTOCOL,
-            );
+            assert_fault_at_the_last_byte(&[0x80 | bit | opcode], Fault::ReservedBit, close::PROTOCOL);
         }
     }
 }
@@ -43,11 +34,7 @@ fn a_reserved_bit_is_refused_at_its_header() {
 #[test]
 fn a_reserved_opcode_is_refused_at_its_header() {
     for opcode in (0x3..=0x7).chain(0xB..=0xF) {
-        assert_fault_at_the_last_byte(
-            &[0x80 | opcode],
-            Fault::ReservedOpcode(opcode),
-            close::PROTOCOL,
-        );
+        assert_fault_at_the_last_byte(&[0x80 | opcode], Fault::ReservedOpcode(opcode), close::PROTOCOL);
     }
 }
 
@@ -57,16 +44,8 @@ fn a_reserved_opcode_is_refused_at_its_header() {
 fn a_control_frame_fragmented_or_long_is_refused_at_its_header() {
     for opcode in [0x8, 0x9, 0xA] {
         assert_fault_at_the_last_byte(&[opcode], Fault::FragmentedControl, close::PROTOCOL);
-        assert_fault_at_the_last_byte(
-            &[0x80 | opcode, 0x80 | 126],
-            Fault::LongControl,
-            close::PROTOCOL,
-        );
-        assert_fault_at_the_last_byte(
-            &[0x80 | opcode, 0x80 | 127],
-            Fault::LongControl,
-            close::PROTOCOL,
-        );
+        assert_fault_at_the_last_byte(&[0x80 | opcode, 0x80 | 126], Fault::LongControl, close::PROTOCOL);
+        assert_fault_at_the_last_byte(&[0x80 | opcode, 0x80 | 127], Fault::LongControl, close::PROTOCOL);
     }
 }
 
@@ -81,11 +60,7 @@ fn a_length_with_the_top_bit_is_refused_at_its_header() {
 #[test]
 fn a_length_in_too_many_bytes_is_refused_at_its_header() {
     assert_fault_at_the_last_byte(b"\x82\xfe\0\x7d", Fault::LengthNotMinimal, close::PROTOCOL);
-    assert_fault_at_the_last_byte(
-        b"\x82\xff\0\0\0\0\0\0\xff\xff",
-        Fault::LengthNotMinimal,
-        close::PROTOCOL,
-    );
+    assert_fault_at_the_last_byte(b"\x82\xff\0\0\0\0\0\0\xff\xff", Fault::LengthNotMinimal, close::PROTOCOL);
 }
 
 /// F4. RFC 6455 section 5.4: a message is one frame with an opcode, then continuations.
@@ -93,16 +68,8 @@ fn a_length_in_too_many_bytes_is_refused_at_its_header() {
 fn a_continuation_of_nothing_is_refused_at_its_header() {
     assert_fault_at_the_last_byte(&[0x80], Fault::NothingToContinue, close::PROTOCOL);
     assert_fault_at_the_last_byte(&[0x00], Fault::NothingToContinue, close::PROTOCOL);
-    let behind_a_message = [
-        frame(Opcode::Text, false, "a"),
-        frame(Opcode::Continuation, true, "b"),
-        vec![0x80],
-    ];
-    assert_fault_at_the_last_byte(
-        &behind_a_message.concat(),
-        Fault::NothingToContinue,
-        close::PROTOCOL,
-    );
+    let behind_a_message = [frame(Opcode::Text, false, "a"), frame(Opcode::Continuation, true, "b"), vec![0x80]];
+    assert_fault_at_the_last_byte(&behind_a_message.concat(), Fault::NothingToContinue, close::PROTOCOL);
 }
 
 /// F4. RFC 6455 section 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another
@@ -145,17 +112,9 @@ fn bad_text_across_fragments_is_refused_at_once() {
     for bad in BAD_AT_THE_END {
         for split in 0..bad.len() {
             let first = frame(Opcode::Text, false, &bad[..split]);
-            let mut second = frame(
-                Opcode::Continuation,
-                true,
-                [&bad[split..], b" and more"].concat(),
-            );
+            let mut second = frame(Opcode::Continuation, true, [&bad[split..], b" and more"].concat());
             second.truncate(6 + bad.len() - split);
-            assert_fault_at_the_last_byte(
-                &[first, second].concat(),
-                Fault::TextNotUtf8,
-                close::INVALID_DATA,
-            );
+            assert_fault_at_the_last_byte(&[first, second].concat(), Fault::TextNotUtf8, close::INVALID_DATA);
         }
     }
 }
@@ -171,15 +130,10 @@ fn bad_text_behind_much_good_text_is_refused_at_once() {
     let now = Instant::now();
     for read in [1, 7, 1000, 1 << 20] {
         let mut receiver = Receiver::new(LIMITS);
-        let mut before = bytes[..bad - 1]
-            .chunks(read)
-            .flat_map(|read| pass(&mut receiver, now, read));
+        let mut before = bytes[..bad - 1].chunks(read).flat_map(|read| pass(&mut receiver, now, read));
         assert_eq!(before.next(), None);
         drop(before);
-        assert_eq!(
-            pass(&mut receiver, now, &bytes[bad - 1..]),
-            [Event::Fault(Fault::TextNotUtf8)]
-        );
+        assert_eq!(pass(&mut receiver, now, &bytes[bad - 1..]), [Event::Fault(Fault::TextNotUtf8)]);
     }
 }
 
@@ -188,10 +142,7 @@ fn bad_text_behind_much_good_text_is_refused_at_once() {
 fn text_that_ends_inside_a_character_is_refused() {
     let whole = frame(Opcode::Text, true, b"abc\xE2\x82");
     assert_fault_at_the_last_byte(&whole, Fault::TextNotUtf8, close::INVALID_DATA);
-    let split = [
-        frame(Opcode::Text, false, b"abc\xE2"),
-        frame(Opcode::Continuation, true, b"\x82"),
-    ];
+    let split = [frame(Opcode::Text, false, b"abc\xE2"), frame(Opcode::Continuation, true, b"\x82")];
     assert_fault_at_the_last_byte(&split.concat(), Fault::TextNotUtf8, close::INVALID_DATA);
 }
 
@@ -217,11 +168,7 @@ fn a_close_code_that_is_not_for_the_wire_is_refused() {
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
         let bytes = frame(Opcode::Close, true, code_bytes(code));
         assert_fault_at_the_last_byte(&bytes, Fault::CloseCode(code), close::PROTOCOL);
-        let mut with_reason = frame(
-            Opcode::Close,
-            true,
-            [&code_bytes(code)[..], b"reason"].concat(),
-        );
+        let mut with_reason = frame(Opcode::Close, true, [&code_bytes(code)[..], b"reason"].concat());
         with_reason.truncate(6 + 2);
         assert_fault_at_the_last_byte(&with_reason, Fault::CloseCode(code), close::PROTOCOL);
     }

@@ -17,10 +17,7 @@ fn an_idle_receiver_is_small() {
 #[test]
 fn a_thousand_claims_of_the_largest_frame_cost_what_they_sent() {
     let start = Instant::now();
-    let limits = Limits {
-        max_message: 1 << 40,
-        ..LIMITS
-    };
+    let limits = Limits { max_message: 1 << 40, ..LIMITS };
     let header = b"\x82\xff\0\0\x01\0\0\0\0\0\0\0\0\0";
     let mut receivers: Vec<Receiver> = (0..1000).map(|_| Receiver::new(limits)).collect();
     for receiver in &mut receivers {
@@ -30,11 +27,7 @@ fn a_thousand_claims_of_the_largest_frame_cost_what_they_sent() {
         assert!(receiver.held() <= PROGRESS + 200);
     }
     let end = start + limits.assembly_timeout;
-    assert!(
-        receivers
-            .iter_mut()
-            .all(|receiver| receiver.handle_timeout(end) == Err(Fault::AssemblyTimeout))
-    );
+    assert!(receivers.iter_mut().all(|receiver| receiver.handle_timeout(end) == Err(Fault::AssemblyTimeout)));
     assert!(receivers.iter().all(|receiver| receiver.held() == 0));
 }
 
@@ -63,22 +56,12 @@ fn empty_continuations_without_end_cost_nothing_and_end_at_the_deadline() {
     let held = receiver.held();
     let flood = frame(Opcode::Continuation, false, "").repeat(1000);
     for tenth in 0..100 {
-        assert_eq!(
-            pass(
-                &mut receiver,
-                start + Duration::from_millis(tenth * 100),
-                &flood
-            ),
-            []
-        );
+        assert_eq!(pass(&mut receiver, start + Duration::from_millis(tenth * 100), &flood), []);
         assert_eq!(receiver.held(), held);
     }
     // Even if the caller's timer does not come round.
     let fault = [Event::Fault(Fault::AssemblyTimeout)];
-    assert_eq!(
-        pass(&mut receiver, start + LIMITS.assembly_timeout, &flood),
-        fault
-    );
+    assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout, &flood), fault);
 }
 
 /// F6.
@@ -98,21 +81,14 @@ fn very_many_small_fragments_cost_about_their_bytes() {
     assert!(receiver.held() <= PROGRESS + 2 * FRAGMENTS);
     assert!(grown <= 18, "grows by doubling: {grown}");
     let last = frame(Opcode::Continuation, true, "x");
-    assert_eq!(
-        pass(&mut receiver, Instant::now(), &last),
-        [text(&"x".repeat(FRAGMENTS))]
-    );
+    assert_eq!(pass(&mut receiver, Instant::now(), &last), [text(&"x".repeat(FRAGMENTS))]);
 }
 
 #[test]
 fn an_assembled_message_is_let_go_by_the_next_call() {
     let mut receiver = Receiver::new(LIMITS);
     let now = Instant::now();
-    let mut bytes = [
-        frame(Opcode::Text, false, [b'x'; 5000]),
-        frame(Opcode::Continuation, true, ""),
-    ]
-    .concat();
+    let mut bytes = [frame(Opcode::Text, false, [b'x'; 5000]), frame(Opcode::Continuation, true, "")].concat();
     let length = bytes.len();
     match receiver.receive(now, &mut bytes) {
         Ok((consumed, Some(Received::Text(_)))) => assert_eq!(consumed, length),
@@ -120,10 +96,7 @@ fn an_assembled_message_is_let_go_by_the_next_call() {
     }
     assert!(receiver.held() >= 5000);
     assert_eq!(receiver.deadline(), None);
-    assert_eq!(
-        receiver.handle_timeout(now + LIMITS.assembly_timeout),
-        Ok(())
-    );
+    assert_eq!(receiver.handle_timeout(now + LIMITS.assembly_timeout), Ok(()));
     assert_eq!(receiver.receive(now, &mut []), Ok((0, None)));
     assert_eq!(receiver.held(), 0);
 }
@@ -134,9 +107,6 @@ fn a_split_close_frame_is_let_go_by_the_next_call() {
     let now = Instant::now();
     let bytes = frame(Opcode::Close, true, b"\x03\xe8bye");
     pass(&mut receiver, now, &bytes[..9]);
-    assert_eq!(
-        pass(&mut receiver, now, &bytes[9..]),
-        [Event::Close(1000, "bye".to_owned())]
-    );
+    assert_eq!(pass(&mut receiver, now, &bytes[9..]), [Event::Close(1000, "bye".to_owned())]);
     assert_eq!((receiver.held(), receiver.deadline()), (0, None));
 }

@@ -5,24 +5,14 @@ use super::*;
 #[test]
 fn a_message_in_one_frame_is_delivered() {
     assert_eq!(events(&frame(Opcode::Text, true, "héllo")), [text("héllo")]);
-    assert_eq!(
-        events(&frame(Opcode::Binary, true, [0, 255, 3])),
-        [Event::Binary(vec![0, 255, 3])]
-    );
+    assert_eq!(events(&frame(Opcode::Binary, true, [0, 255, 3])), [Event::Binary(vec![0, 255, 3])]);
 }
 
 #[test]
 fn empty_messages_are_delivered() {
     assert_eq!(events(&frame(Opcode::Text, true, "")), [text("")]);
-    assert_eq!(
-        events(&frame(Opcode::Binary, true, "")),
-        [Event::Binary(vec![])]
-    );
-    let fragments = [
-        frame(Opcode::Text, false, ""),
-        frame(Opcode::Continuation, true, ""),
-    ]
-    .concat();
+    assert_eq!(events(&frame(Opcode::Binary, true, "")), [Event::Binary(vec![])]);
+    let fragments = [frame(Opcode::Text, false, ""), frame(Opcode::Continuation, true, "")].concat();
     assert_eq!(events(&fragments), [text("")]);
 }
 
@@ -52,14 +42,7 @@ fn fragments_are_joined() {
         frame(Opcode::Continuation, true, [2]),
         frame(Opcode::Text, true, "after"),
     ];
-    assert_eq!(
-        events(&bytes.concat()),
-        [
-            text("one two three"),
-            Event::Binary(vec![1, 2]),
-            text("after")
-        ]
-    );
+    assert_eq!(events(&bytes.concat()), [text("one two three"), Event::Binary(vec![1, 2]), text("after")]);
 }
 
 #[test]

@@ -15,10 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader, coding
 use super::{Fault, Limits, Opcode, Received, Receiver};
 
 /// A limit that most tests do not meet, and a deadline that none awaits.
-const LIMITS: Limits = Limits {
-    max_message: 1 << 20,
-    assembly_timeout: Duration::from_secs(10),
-};
+const LIMITS: Limits = Limits { max_message: 1 << 20, assembly_timeout: Duration::from_secs(10) };
 
 const KEY: [u8; 4] = [0x9A, 0x01, 0xC3, 0x5F];
 
@@ -51,16 +48,10 @@ fn text(text: &str) -> Event {
 
 /// A client's frame, masked with `key`.
 fn frame_with(key: [u8; 4], opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
-    let header = FrameHeader {
-        is_final: fin,
-        opcode: OpCode::from(opcode.bits()),
-        mask: Some(key),
-        ..FrameHeader::default()
-    };
+    let header =
+        FrameHeader { is_final: fin, opcode: OpCode::from(opcode.bits()), mask: Some(key), ..FrameHeader::default() };
     let mut bytes = Vec::new();
-    Frame::from_payload(header, payload.to_vec().into())
-        .format(&mut bytes)
-        .unwrap();
+    Frame::from_payload(header, payload.to_vec().into()).format(&mut bytes).unwrap();
     bytes
 }
 
@@ -95,10 +86,7 @@ fn pass(receiver: &mut Receiver, now: Instant, read: &[u8]) -> Vec<Event> {
 fn converse<'a>(limits: Limits, reads: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
     let mut receiver = Receiver::new(limits);
     let now = Instant::now();
-    reads
-        .into_iter()
-        .flat_map(|read| pass(&mut receiver, now, read))
-        .collect()
+    reads.into_iter().flat_map(|read| pass(&mut receiver, now, read)).collect()
 }
 
 /// All events of a conversation, checked to be the same in one read and byte by byte.

@@ -29,11 +29,7 @@ fn a_conversation_split_at_every_two_offsets_gives_the_same_events() {
     for first in 0..=bytes.len() {
         for second in first..=bytes.len() {
             let reads = [&bytes[..first], &bytes[first..second], &bytes[second..]];
-            assert_eq!(
-                converse(LIMITS, reads),
-                expected,
-                "split at {first} and {second}"
-            );
+            assert_eq!(converse(LIMITS, reads), expected, "split at {first} and {second}");
         }
     }
 }
@@ -60,35 +56,21 @@ type Cut = (prop::sample::Index, Vec<(bool, Vec<u8>)>);
 impl Utterance {
     fn say(&self, conversation: &mut Conversation) {
         let payload = self.payload.as_bytes();
-        let mut ends: Vec<usize> = self
-            .cuts
-            .iter()
-            .map(|(cut, _)| cut.index(payload.len() + 1))
-            .collect();
+        let mut ends: Vec<usize> = self.cuts.iter().map(|(cut, _)| cut.index(payload.len() + 1)).collect();
         ends.sort_unstable();
-        let mut opcode = if self.text {
-            Opcode::Text
-        } else {
-            Opcode::Binary
-        };
+        let mut opcode = if self.text { Opcode::Text } else { Opcode::Binary };
         let mut start = 0;
         for (end, (_, controls)) in ends.iter().zip(&self.cuts) {
-            conversation
-                .bytes
-                .extend(frame_with(self.key, opcode, false, &payload[start..*end]));
+            conversation.bytes.extend(frame_with(self.key, opcode, false, &payload[start..*end]));
             for (ping, payload) in controls {
                 let opcode = if *ping { Opcode::Ping } else { Opcode::Pong };
-                conversation
-                    .bytes
-                    .extend(frame_with(self.key, opcode, true, payload));
+                conversation.bytes.extend(frame_with(self.key, opcode, true, payload));
                 let event = if *ping { Event::Ping } else { Event::Pong };
                 conversation.events.push(event(payload.clone()));
             }
             (opcode, start) = (Opcode::Continuation, *end);
         }
-        conversation
-            .bytes
-            .extend(frame_with(self.key, opcode, true, &payload[start..]));
+        conversation.bytes.extend(frame_with(self.key, opcode, true, &payload[start..]));
         conversation.events.push(match self.text {
             true => text(&self.payload),
             false => Event::Binary(payload.to_vec()),
@@ -102,33 +84,15 @@ fn utterance() -> impl Strategy<Value = Utterance> {
         1 => ("\\PC{1,20}", 1..2000_usize).prop_map(|(text, times)| text.repeat(times)),
     ];
     let control = (any::<bool>(), prop::collection::vec(any::<u8>(), 0..=125));
-    let cut = (
-        any::<prop::sample::Index>(),
-        prop::collection::vec(control, 0..3),
-    );
-    (
-        any::<bool>(),
-        payload,
-        prop::collection::vec(cut, 0..5),
-        any::<[u8; 4]>(),
-    )
-        .prop_map(|(text, payload, cuts, key)| Utterance {
-            text,
-            payload,
-            cuts,
-            key,
-        })
+    let cut = (any::<prop::sample::Index>(), prop::collection::vec(control, 0..3));
+    (any::<bool>(), payload, prop::collection::vec(cut, 0..5), any::<[u8; 4]>())
+        .prop_map(|(text, payload, cuts, key)| Utterance { text, payload, cuts, key })
 }
 
 fn conversation() -> impl Strategy<Value = Conversation> {
     prop::collection::vec(utterance(), 1..6).prop_map(|utterances| {
-        let mut conversation = Conversation {
-            events: Vec::new(),
-            bytes: Vec::new(),
-        };
-        utterances
-            .iter()
-            .for_each(|utterance| utterance.say(&mut conversation));
+        let mut conversation = Conversation { events: Vec::new(), bytes: Vec::new() };
+        utterances.iter().for_each(|utterance| utterance.say(&mut conversation));
         conversation
     })
 }
@@ -144,10 +108,7 @@ fn cut<'a>(mut bytes: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'
 
 /// Read lengths of very different orders.
 fn lengths() -> impl Strategy<Value = Vec<usize>> {
-    prop::collection::vec(
-        prop_oneof![1..8_usize, 1..200_usize, 1..20_000_usize],
-        1..10,
-    )
+    prop::collection::vec(prop_oneof![1..8_usize, 1..200_usize, 1..20_000_usize], 1..10)
 }
 
 proptest! {

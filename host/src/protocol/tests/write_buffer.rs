@@ -11,13 +11,8 @@ fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
         let mut cursor = std::io::Cursor::new(bytes);
-        let (header, length) = FrameHeader::parse(&mut cursor)
-            .unwrap()
-            .expect("a whole header");
-        assert_eq!(
-            header.mask, None,
-            "RFC 6455 section 5.1: \"A server MUST NOT mask any frames\""
-        );
+        let (header, length) = FrameHeader::parse(&mut cursor).unwrap().expect("a whole header");
+        assert_eq!(header.mask, None, "RFC 6455 section 5.1: \"A server MUST NOT mask any frames\"");
         let (start, length) = (cursor.position() as usize, length as usize);
         frames.push((header.opcode.into(), bytes[start..start + length].to_vec()));
         bytes = &bytes[start + length..];
@@ -27,17 +22,12 @@ fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
 
 /// The payloads in the order in which they would go out, as text.
 fn payloads(bytes: &[u8]) -> Vec<String> {
-    frames(bytes)
-        .into_iter()
-        .map(|(_, payload)| String::from_utf8(payload).unwrap())
-        .collect()
+    frames(bytes).into_iter().map(|(_, payload)| String::from_utf8(payload).unwrap()).collect()
 }
 
 fn with_data(payloads: &[&str]) -> WriteBuffer {
     let mut buffer = WriteBuffer::new();
-    payloads
-        .iter()
-        .for_each(|payload| buffer.push(Opcode::Text, true, payload.as_bytes()));
+    payloads.iter().for_each(|payload| buffer.push(Opcode::Text, true, payload.as_bytes()));
     buffer
 }
 
@@ -45,10 +35,7 @@ fn with_data(payloads: &[&str]) -> WriteBuffer {
 fn frames_go_out_in_order() {
     let mut buffer = with_data(&["one", "two"]);
     buffer.push_encoded(b"\x81\x05three\x81\x04four");
-    assert_eq!(
-        payloads(buffer.unwritten()),
-        ["one", "two", "three", "four"]
-    );
+    assert_eq!(payloads(buffer.unwritten()), ["one", "two", "three", "four"]);
     assert_eq!(buffer.len(), 5 + 5 + 7 + 6);
     buffer.advance(3);
     assert_eq!(buffer.unwritten()[..4], *b"ne\x81\x03");
@@ -88,10 +75,7 @@ fn a_control_frame_waits_for_the_frame_in_flight() {
     for size in [0, 3, 125, 126, 70_000] {
         let first = "x".repeat(size);
         let whole = with_data(&[&first]).len();
-        for written in [1, 2, 5, whole / 2, whole - 1, whole]
-            .into_iter()
-            .filter(|written| *written <= whole)
-        {
+        for written in [1, 2, 5, whole / 2, whole - 1, whole].into_iter().filter(|written| *written <= whole) {
             let mut buffer = with_data(&[&first, "two", "three"]);
             let mut wire = buffer.unwritten()[..written].to_vec();
             buffer.advance(written);
@@ -109,10 +93,7 @@ fn a_control_frame_goes_ahead_of_a_close_frame() {
     let mut buffer = WriteBuffer::new();
     buffer.push_close(close::GOING_AWAY, "bye");
     buffer.push_control_ahead(Opcode::Pong, b"");
-    assert_eq!(
-        frames(buffer.unwritten()),
-        [(0xA, vec![]), (0x8, b"\x03\xe9bye".to_vec())]
-    );
+    assert_eq!(frames(buffer.unwritten()), [(0xA, vec![]), (0x8, b"\x03\xe9bye".to_vec())]);
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! The HTTP front of the running program (FAULTS H). Its own tests have the rest.
+
+use crate::common::{Host, Raw, connect, try_connect};
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+fn ask(host: &Host, request: &str) -> String {
+    let mut raw = Raw::dial(host);
+    raw.send(request.as_bytes());
+    String::from_utf8(raw.read_rest()).expect("an answer in UTF-8")
+}
+
+// H1
+#[test]
+fn a_browser_that_asks_for_a_page_sees_which_engines_run() {
+    let host = Host::with("echo", &[]);
+    let answer = ask(&host, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 426 Upgrade Required\r\n"), "{answer}");
+    assert!(answer.contains("upgrade: websocket") && answer.contains("<html") && answer.contains(">echo<"), "{answer}");
+}
+
+// H1
+#[test]
+fn wrong_requests_are_answered_by_their_fault() {
+    let host = Host::with("echo", &[]);
+    let valid = Raw::request("/");
+    assert!(ask(&host, &valid.replace("GET", "POST")).starts_with("HTTP/1.1 405 "));
+    assert!(ask(&host, &valid.replace("Key: dGhl", "Key: dGh")).starts_with("HTTP/1.1 400 "));
+    let version = ask(&host, &valid.replace("Version: 13", "Version: 8"));
+    assert!(version.starts_with("HTTP/1.1 426 ") && version.contains("sec-websocket-version: 13"), "{version}");
+    assert_eq!(host.wait_for_log(3, &["handshake failed", "127.0.0.1:"]).len(), 3, "each is logged once");
+}
+
+// H4
+#[test]
+fn a_head_that_is_too_large_is_answered_with_431() {
+    let host = Host::with("echo", &[]);
+    let many: String = (0..2000).map(|number| format!("X-{number}: y\r\n")).collect();
+    assert!(ask(&host, &format!("GET / HTTP/1.1\r\n{many}\r\n")).starts_with("HTTP/1.1 431 "));
+    let long = "y".repeat(1 << 20);
+    assert!(ask(&host, &format!("GET / HTTP/1.1\r\nX: {long}\r\n\r\n")).starts_with("HTTP/1.1 431 "));
+}
+
+// H11
+#[tokio::test(flavor = "multi_thread")]
+async fn each_path_has_its_engine_and_the_others_are_404() {
+    let echo = crate::common::artefacts().of("echo").display().to_string();
+    let hello = crate::common::artefacts().of("hello").display().to_string();
+    let (echo, hello) = (format!("/echo={echo}"), format!("/hello={hello}"));
+    let host = Host::start(crate::common::artefacts().wshost(), &["--plugin", &echo, "--plugin", &hello]);
+    assert!(host.ready_line().ends_with("(engines echo 1.0.0 at /echo, hello 1.0.0 at /hello)"));
+    for (path, reply) in [("/echo", "Ann"), ("/hello", "Hello Ann!"), ("/hello/below?x", "Hello Ann!")] {
+        let mut client = connect(&host, path).await;
+        client.send(Message::text("Ann")).await.expect("sent");
+        assert_eq!(client.next().await.expect("a reply").expect("a message"), Message::text(reply));
+    }
+    for path in ["/", "/helloween", "/hell"] {
+        match try_connect(&host, path).await {
+            Err(Error::Http(response)) => assert_eq!(response.status(), 404, "{path}"),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_client_that_says_nothing_is_cut_at_the_deadline() {
+    let host = Host::with("echo", &["--handshake-timeout", "300ms"]);
+    let mut silent = Raw::dial(&host);
+    let mut slow = Raw::dial(&host);
+    slow.send(b"GET / HTTP/1.1\r\nHost: ");
+    assert!(silent.read_rest().is_empty());
+    assert!(slow.read_rest().is_empty());
+    host.wait_for_log(2, &["handshake failed", "not complete after 300ms"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_rejects_with_status_headers_and_body() {
+    let host = Host::with("unruly", &[]);
+    match try_connect(&host, "/reject").await {
+        Err(Error::Http(response)) => {
+            assert_eq!(response.status(), 401);
+            assert_eq!(response.headers()["www-authenticate"], "Bearer");
+            assert_eq!(response.body().as_deref(), Some(b"who are you?".as_slice()));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_agrees_on_a_subprotocol_and_adds_headers() {
+    let host = Host::with("unruly", &[]);
+    let mut request = host.url("/subprotocol").into_client_request().expect("a request");
+    request.headers_mut().insert("sec-websocket-protocol", "v1, v2".parse().expect("a value"));
+    let (mut client, response) = tokio_tungstenite::connect_async(request).await.expect("the handshake succeeds");
+    assert_eq!(response.headers()["sec-websocket-protocol"], "v2");
+    assert_eq!(response.headers()["x-engine"], "unruly");
+    client.send(Message::text("facts")).await.expect("sent");
+    let facts = client.next().await.expect("a reply").expect("a message").into_text().expect("text");
+    assert!(facts.starts_with("/subprotocol 127.0.0.1:") && facts.ends_with("Some(\"v2\")"), "{facts}");
+}
+
+// H10, and a subprotocol that was not offered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_of_the_engine_that_cannot_be_sent_is_a_500() {
+    let host = Host::with("unruly", &[]);
+    for path in ["/header", "/subprotocol"] {
+        match try_connect(&host, path).await {
+            Err(Error::Http(response)) => assert_eq!(response.status(), 500, "{path}"),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+    host.wait_for_log(1, &["unruly", "x-split"]);
+}

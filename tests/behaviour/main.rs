@@ -10,5 +10,6 @@ mod handshake;
 mod overwritten;
 mod panics;
 mod protocol_errors;
+mod readme;
 mod revisions;
 mod shutdown;

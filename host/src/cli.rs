@@ -38,6 +38,11 @@ pub struct Cli {
         value_parser = message_size)]
     pub max_message: ByteSize,
 
+    /// How long a message may take from its first byte to its last; a slower one closes the connection with 1008.
+    #[arg(long, value_name = "DURATION", default_value = "60s", env = "WSHOST_MESSAGE_TIMEOUT",
+        value_parser = duration)]
+    pub message_timeout: Duration,
+
     /// How long a client may take to complete the handshake, such as 500ms or 10s.
     #[arg(long, value_name = "DURATION", default_value = "10s", env = "WSHOST_HANDSHAKE_TIMEOUT",
         value_parser = duration)]
@@ -109,6 +114,7 @@ impl Cli {
             loops: self.loops.map_or(cores, usize::from),
             read_size: bytes(self.read_size),
             max_message: bytes(self.max_message),
+            message_timeout: self.message_timeout,
             http: HttpLimits { handshake_timeout: self.handshake_timeout, ..HttpLimits::default() },
         }
     }

@@ -8,8 +8,6 @@ use std::time::Duration;
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 /// Bytes per read, unless set: 64 KiB. One buffer of this size per event loop.
 pub const READ_SIZE: usize = 64 * 1024;
-/// From a message's first byte to its last: 60 s.
-pub const ASSEMBLY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How the server behaves.
 #[derive(Clone, Debug)]
@@ -21,6 +19,9 @@ pub struct Settings {
     /// Bytes of a message at most; a longer one closes the connection with 1009. A client can make the host hold this
     /// much per connection.
     pub max_message: usize,
+    /// From a message's first byte to its last; a slower one closes the connection with 1008. A large value lets a
+    /// client hold memory for longer.
+    pub message_timeout: Duration,
     /// Limits of the handshake.
     pub http: HttpLimits,
 }
@@ -28,6 +29,6 @@ pub struct Settings {
 impl Settings {
     /// What each connection's protocol is held to.
     pub(crate) fn limits(&self) -> Limits {
-        Limits { max_message: self.max_message, assembly_timeout: ASSEMBLY_TIMEOUT }
+        Limits { max_message: self.max_message, assembly_timeout: self.message_timeout }
     }
 }

@@ -58,7 +58,6 @@ where
     };
     connection.open(leftover);
     poll_fn(|cx| connection.poll(cx, shared)).await;
-    connection.end();
 }
 
 struct Connection<S> {
@@ -88,7 +87,7 @@ enum Stage {
     Open,
     /// Nothing more goes to the engine. What is queued is written, the last of it a close frame.
     Flushing,
-    /// All is written and our side of TCP is shut; what still comes is read and dropped, since closing a socket with
+    /// All is written, our side of TCP is shut, and the engine has its session back. What still comes is dropped, since closing a socket with
     /// unread bytes would make the kernel reset the connection, and the peer could lose our close frame.
     Lingering,
     Over,
@@ -117,6 +116,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Err(error) = self.write(cx) {
                 self.broken(&error);
             }
+            if matches!(self.stage, Stage::Lingering | Stage::Over) {
+                self.end();
+            }
             if self.stage == Stage::Over {
                 return Poll::Ready(());
             }
@@ -140,12 +142,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Pending
     }
 
-    /// The engine gets its session back.
+    /// The engine gets its session back: nothing can be sent any more, and nothing will come.
     fn end(&mut self) {
+        let Some(session) = self.session.take() else { return };
         self.client.outbox().end();
-        if let Some(session) = self.session.take()
-            && let Err(failure) = self.instance.on_closed(&self.client, session, self.code)
-        {
+        if let Err(failure) = self.instance.on_closed(&self.client, session, self.code) {
             self.instance.report(&failure, self.client.peer());
         }
     }

@@ -94,7 +94,7 @@ impl Client {
         Some(call!(self, subprotocol).as_str()).filter(|name| !name.is_empty())
     }
 
-    /// How long ago the last byte came from the client, to about a quarter of a second.
+    /// How long ago the last byte came from the client, to the millisecond.
     pub fn idle(&self) -> Duration {
         Duration::from_millis(call!(self, idle_ms))
     }

@@ -27,7 +27,7 @@
 //! 5. [`Engine::on_close`]: the client has sent a close frame. Skipped where the connection just breaks. `[event loop]`
 //! 6. [`Engine::on_closed`] takes the session back: exactly once for every `on_open`, however the connection ended.
 //!    `[event loop]`
-//! 7. The engine is dropped, after its last session. `[main thread]`
+//! 7. The engine is dropped, after its last session. `[any thread]`
 //!
 //! Callbacks for one connection never overlap. Callbacks for different connections run at the same time on several
 //! event loops, hence `&self` and `Sync`. They must not block: what takes long goes into a [`Job`].

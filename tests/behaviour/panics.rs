@@ -69,10 +69,20 @@ async fn a_panic_in_authenticate_is_a_500() {
 #[test]
 fn a_panic_or_an_error_in_new_refuses_the_plugin() {
     let plugin = crate::common::artefacts().of("unruly").display().to_string();
-    for (how, said) in [("panic", "told to panic in new"), ("error", "told to fail in new")] {
-        let (code, stdout, stderr) = Host::refuses(&["--plugin", &plugin], &[("UNRULY_NEW", how)]);
+    for (how, said) in [("panic-in-new", "told to panic in new"), ("error-in-new", "told to fail in new")] {
+        let (code, stdout, stderr) = Host::refuses(&["--plugin", &plugin], &[("UNRULY", how)]);
         assert_eq!(code, 65, "{stderr}");
         assert!(stdout.is_empty());
         assert!(stderr.contains("unruly 0.3.0") && stderr.contains(said), "{stderr}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_the_drop_of_the_engine_does_not_spoil_the_end() {
+    let plugin = crate::common::artefacts().of("unruly");
+    let mut host = Host::with_environment(plugin, &[], &[("UNRULY", "panic-in-drop")]);
+    echoes(&mut connect(&host, "/good").await, "fine").await;
+    host.terminate();
+    host.wait_for_log(1, &["drop of the engine panicked at", "unruly", "src/lib.rs:"]);
+    assert_eq!(host.wait().code(), Some(0));
 }

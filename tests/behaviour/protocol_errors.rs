@@ -69,6 +69,31 @@ fn memory_follows_bytes_received_not_bytes_claimed() {
     drop(claims);
 }
 
+// F3, F5
+#[test]
+fn a_message_that_does_not_end_is_closed_at_its_deadline() {
+    let host = Host::with("echo", &["--message-timeout", "500ms"]);
+    let mut bystander = Raw::open(&host, "/");
+    let beginnings = [
+        ("a claim and silence", vec![0x82, 0xfe, 0x01, 0x00, 1, 2, 3, 4, 5]),
+        ("half a header", vec![0x82, 0xfe, 0x01]),
+        ("a fragment and silence", frame(0x01, b"to be continued")),
+        ("empty continuations", [frame(0x01, b""), frame(0x00, b""), frame(0x00, b"")].concat()),
+    ];
+    let mut open: Vec<(&str, Raw)> = beginnings
+        .map(|(what, bytes)| {
+            let mut raw = Raw::open(&host, "/");
+            raw.send(&bytes);
+            (what, raw)
+        })
+        .into();
+    for (what, raw) in &mut open {
+        assert_eq!(raw.read_close(), 1008, "{what}");
+    }
+    bystander.send(&frame(0x81, b"unmoved"));
+    assert_eq!(bystander.read_frame(), (0x81, b"unmoved".to_vec()));
+}
+
 /// Resident memory in bytes.
 fn resident(host: &Host) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("/proc");

@@ -140,7 +140,7 @@ pub struct EngineTable {
     /// Makes the instance. Takes over one count of `host`, unless it finds that the host's tables do not fit.
     /// `[main thread]`
     pub new: unsafe extern "C" fn(host: HostHandle, config: ConfigView<'_>) -> NewReturned,
-    /// Ends the instance, after the last session has ended. `[main thread]`
+    /// Ends the instance, after the last session has ended. `[any thread]`
     pub shutdown: unsafe extern "C" fn(engine: EngineObject) -> *mut Failure,
 
     /// Decides about a client. Calls one of `answer`'s functions exactly once unless it fails.

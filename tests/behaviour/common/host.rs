@@ -24,14 +24,25 @@ impl Host {
 
     /// Starts wshost with this plugin, on a free port.
     pub(crate) fn with_plugin(plugin: &Path, arguments: &[&str]) -> Host {
-        let plugin = plugin.to_str().expect("a path in UTF-8");
-        Host::start(artefacts().wshost(), &[&["--plugin", plugin], arguments].concat())
+        Host::with_environment(plugin, arguments, &[])
     }
 
-    /// Starts this wshost with these arguments, on a free port, and waits until it is ready.
+    /// Starts wshost with this plugin and environment, on a free port.
+    pub(crate) fn with_environment(plugin: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Host {
+        let plugin = plugin.to_str().expect("a path in UTF-8");
+        Host::launch(artefacts().wshost(), &[&["--plugin", plugin], arguments].concat(), environment)
+    }
+
+    /// Starts this wshost with these arguments, on a free port.
     pub(crate) fn start(wshost: &Path, arguments: &[&str]) -> Host {
+        Host::launch(wshost, arguments, &[])
+    }
+
+    /// Starts a process and waits until it is ready.
+    fn launch(wshost: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Host {
         let mut command = Command::new(wshost);
-        command.args(["--listen", "127.0.0.1:0"]).args(arguments).env("WSHOST_LOG", "debug");
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+        command.env("WSHOST_LOG", "debug").envs(environment.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wshost starts");
         let log = collect(child.stderr.take().expect("stderr is piped"));
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));

@@ -24,16 +24,16 @@ pub(crate) async fn try_connect(host: &Host, path: &str) -> Result<(Client, Resp
     connect_async_with_config(host.url(path), Some(config), true).await
 }
 
-/// Reads to the end; returns the close code, or 1006 where there was none.
+/// Reads to the end, which also answers a close; returns the close code, or 1006 where there was none.
 pub(crate) async fn closed_with(client: &mut Client) -> u16 {
     let end = async {
-        loop {
-            match client.next().await {
-                Some(Ok(Message::Close(frame))) => return frame.map_or(1005, |frame| frame.code.into()),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return 1006,
+        let mut code = 1006;
+        while let Some(Ok(message)) = client.next().await {
+            if let Message::Close(frame) = message {
+                code = frame.map_or(1005, |frame| frame.code.into());
             }
         }
+        code
     };
     tokio::time::timeout(DEADLINE, end).await.expect("the connection ends")
 }

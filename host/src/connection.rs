@@ -20,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// From our close frame to the end of TCP, whatever the peer does.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long TCP is kept for a peer that has said goodbye and should have nothing more to send.
+const LINGER: Duration = Duration::from_millis(500);
 /// Nothing more is read while this much waits for the socket, so that a peer that does not read its replies is slowed
 /// down by TCP. One read can overshoot it by what its messages are answered with.
 const PAUSE_READING_ABOVE: usize = 1024 * 1024;
@@ -49,6 +51,7 @@ where
         receiver: Receiver::new(limits),
         batch: Some(Box::default()),
         stage: Stage::Open,
+        close_received: false,
         input_ended: false,
         code: close::ABNORMAL,
         close_deadline: None,
@@ -70,6 +73,8 @@ struct Connection<S> {
     /// Away while callbacks run: see [`with_batch`].
     batch: Option<Box<Batch>>,
     stage: Stage,
+    /// The peer has sent a close frame.
+    close_received: bool,
     /// The peer has shut its side of TCP.
     input_ended: bool,
     /// What `on_closed` will say.
@@ -207,7 +212,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match Pin::new(&mut self.stream).poll_shutdown(cx) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) if self.input_ended => self.stage = Stage::Over,
-                Poll::Ready(Ok(())) => self.stage = Stage::Lingering,
+                Poll::Ready(Ok(())) => {
+                    self.stage = Stage::Lingering;
+                    if self.close_received {
+                        self.close_deadline = Some(Instant::now() + LINGER);
+                    }
+                }
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
@@ -256,6 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok((used, Some(Received::Close { code, reason }))) => {
                     self.code = code;
                     self.stage = Stage::Flushing;
+                    self.close_received = true;
                     let answers_ours = client.closing() >= Closing::Sent;
                     client.outbox().note_close_received();
                     (used, if answers_ours { Ok(None) } else { instance.on_close(client, session, code, reason) })

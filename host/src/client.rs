@@ -1,29 +1,17 @@
 //! One client: the facts about it, and what any thread may ask of it. Engines hold these through their handles.
 //!
-//! Knows no socket: what is sent goes to the [outbox](crate::outbox), and the connection takes it from there.
+//! Knows no socket: what is sent goes to the outbox, and the connection takes it from there.
 
 use crate::engine::Event;
 use crate::outbox::Outbox;
 use crate::protocol::{Opcode, close};
+use plugin_api::Sent;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Payload of a control frame at most (RFC 6455 section 5.5).
 const MAX_CONTROL: usize = 125;
-
-/// What became of something sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// Queued.
-    Sent,
-    /// Not queued: too much waits already.
-    Backlogged,
-    /// Not queued: the connection is closing or gone.
-    Gone,
-    /// Not queued: the call was wrong.
-    Refused,
-}
 
 /// How far a connection's end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

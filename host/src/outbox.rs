@@ -5,9 +5,10 @@
 //! goes through a queue under a lock and wakes the connection's task. The batch way looks at the queue first, so that
 //! what happened before stays before.
 
-use crate::client::{Closing, Sent};
+use crate::client::Closing;
 use crate::engine::Event;
 use crate::protocol::{Opcode, WriteBuffer, encode};
+use plugin_api::Sent;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};

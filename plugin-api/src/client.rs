@@ -20,15 +20,16 @@ unsafe impl Sync for Client {}
 
 /// What became of something sent. It may be ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Sent {
     /// Queued, or on its way.
-    Sent,
+    Sent = 0,
     /// Not queued: more than the backlog limit waits for this client already.
-    Backlogged,
+    Backlogged = 1,
     /// Not queued: the connection is closing or gone.
-    Gone,
+    Gone = 2,
     /// Not queued: the call itself was wrong, such as a ping of 126 bytes. The host logs why.
-    Refused,
+    Refused = 3,
 }
 
 /// Where a connection is in its life.

@@ -1,6 +1,6 @@
 //! The engine's side of every call: [`export_engine!`](crate::export_engine) and the functions behind its tables.
 //!
-//! Each function turns what crosses into the safe face, inside [`contain`]. Nothing here is for authors.
+//! Each function turns what crosses into the safe face, inside `contain`. Nothing here is for authors.
 
 use crate::abi::{
     AcceptView, AnswerHandle, AuthenticateReturned, ClientHandle, CloseView, ConfigView, ENGINE_ID, EngineModule,
@@ -208,126 +208,50 @@ unsafe extern "C" fn discard_session<E: Engine>(session: SessionObject) -> *mut 
     failure_of(contain(|| drop(session)))
 }
 
-unsafe extern "C" fn on_open<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-) -> Returned {
-    // SAFETY: the table's contract, see `call`.
-    unsafe { call::<E>(engine, client, session, |engine, client, session| engine.on_open(client, session)) }
+/// The functions behind the callbacks with a session: what crosses, and what the author's callback gets of it.
+macro_rules! callbacks {
+    ($($name:ident($($crossing:ident: $type:ty => $($argument:expr),+)?);)+) => {$(
+        unsafe extern "C" fn $name<E: Engine>(
+            engine: EngineObject,
+            client: &ClientHandle,
+            session: SessionObject,
+            $($crossing: $type,)?
+        ) -> Returned {
+            // SAFETY: the table's contract, see `call`.
+            unsafe {
+                call::<E>(engine, client, session, |engine, client, session| {
+                    ReturnedJob::from(engine.$name(client, session $($(, $argument)+)?)).0
+                })
+            }
+        }
+    )+};
 }
 
-unsafe extern "C" fn on_text<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-    text: RStr<'_>,
-) -> Returned {
-    // SAFETY: the table's contract, see `call`.
-    unsafe {
-        call::<E>(engine, client, session, |engine, client, session| engine.on_text(client, session, text.as_str()))
+callbacks! {
+    on_open();
+    on_text(text: RStr<'_> => text.as_str());
+    on_binary(data: RSlice<'_, u8> => data.as_slice());
+    on_ping(data: RSlice<'_, u8> => data.as_slice());
+    on_pong(data: RSlice<'_, u8> => data.as_slice());
+    on_event(event: *mut EventObject => take_event(event));
+    on_idle(idle: u32 => if idle == 0 { Idle::PingDue } else { Idle::PongMissing });
+    on_read_complete();
+    on_drain();
+    on_close(close: CloseView<'_> => close.code, close.reason.as_str());
+}
+
+/// A callback's job; some callbacks never have one.
+struct ReturnedJob(Option<Box<dyn Job>>);
+
+impl From<Option<Box<dyn Job>>> for ReturnedJob {
+    fn from(job: Option<Box<dyn Job>>) -> Self {
+        ReturnedJob(job)
     }
 }
 
-unsafe extern "C" fn on_binary<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-    data: RSlice<'_, u8>,
-) -> Returned {
-    // SAFETY: the table's contract, see `call`.
-    unsafe {
-        call::<E>(engine, client, session, |engine, client, session| engine.on_binary(client, session, data.as_slice()))
-    }
-}
-
-unsafe extern "C" fn on_ping<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-    data: RSlice<'_, u8>,
-) -> Returned {
-    // SAFETY: the table's contract, see `call`.
-    unsafe {
-        call::<E>(engine, client, session, |engine, client, session| engine.on_ping(client, session, data.as_slice()))
-    }
-}
-
-unsafe extern "C" fn on_pong<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-    data: RSlice<'_, u8>,
-) -> Returned {
-    // SAFETY: the table's contract, see `call`.
-    unsafe {
-        call::<E>(engine, client, session, |engine, client, session| engine.on_pong(client, session, data.as_slice()))
-    }
-}
-
-unsafe extern "C" fn on_event<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-    event: *mut EventObject,
-) -> Returned {
-    // SAFETY: `event` is what this engine posted, handed back once; for the rest see `call`.
-    unsafe {
-        let event = take_event(event);
-        call::<E>(engine, client, session, |engine, client, session| engine.on_event(client, session, event))
-    }
-}
-
-unsafe extern "C" fn on_idle<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-    idle: u32,
-) -> Returned {
-    let idle = if idle == 0 { Idle::PingDue } else { Idle::PongMissing };
-    // SAFETY: the table's contract, see `call`.
-    unsafe { call::<E>(engine, client, session, |engine, client, session| engine.on_idle(client, session, idle)) }
-}
-
-unsafe extern "C" fn on_read_complete<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-) -> Returned {
-    // SAFETY: the table's contract, see `call`.
-    unsafe {
-        call::<E>(engine, client, session, |engine, client, session| {
-            engine.on_read_complete(client, session);
-            None
-        })
-    }
-}
-
-unsafe extern "C" fn on_drain<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-) -> Returned {
-    // SAFETY: the table's contract, see `call`.
-    unsafe {
-        call::<E>(engine, client, session, |engine, client, session| {
-            engine.on_drain(client, session);
-            None
-        })
-    }
-}
-
-unsafe extern "C" fn on_close<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-    close: CloseView<'_>,
-) -> Returned {
-    // SAFETY: the table's contract, see `call`.
-    unsafe {
-        call::<E>(engine, client, session, |engine, client, session| {
-            engine.on_close(client, session, close.code, close.reason.as_str())
-        })
+impl From<()> for ReturnedJob {
+    fn from((): ()) -> Self {
+        ReturnedJob(None)
     }
 }
 

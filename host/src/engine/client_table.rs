@@ -1,7 +1,7 @@
 //! `wshost.client/1`: the host's side of an engine's client handle.
 
 use super::Event;
-use crate::client::{Client, Closing, Sent};
+use crate::client::{Client, Closing};
 use crate::protocol::Opcode;
 use abi_stable::std_types::{RSlice, RStr};
 use plugin_api::abi::{ClientHandle, ClientId, ClientTable, CloseView, EventObject};
@@ -41,15 +41,6 @@ pub(super) static TABLE: ClientTable = ClientTable {
 unsafe fn client<'a>(object: *const ()) -> &'a Client {
     // SAFETY: the caller's promise.
     unsafe { &*object.cast::<Client>() }
-}
-
-fn status(sent: Sent) -> u32 {
-    match sent {
-        Sent::Sent => 0,
-        Sent::Backlogged => 1,
-        Sent::Gone => 2,
-        Sent::Refused => 3,
-    }
 }
 
 unsafe extern "C" fn retain(object: *const ()) {
@@ -105,32 +96,32 @@ unsafe extern "C" fn buffered(object: *const ()) -> usize {
 
 unsafe extern "C" fn send_text(object: *const (), text: RStr<'_>) -> u32 {
     // SAFETY: the table's contract.
-    status(unsafe { client(object) }.send(Opcode::Text, text.as_str().as_bytes()))
+    unsafe { client(object) }.send(Opcode::Text, text.as_str().as_bytes()) as u32
 }
 
 unsafe extern "C" fn send_binary(object: *const (), data: RSlice<'_, u8>) -> u32 {
     // SAFETY: the table's contract.
-    status(unsafe { client(object) }.send(Opcode::Binary, data.as_slice()))
+    unsafe { client(object) }.send(Opcode::Binary, data.as_slice()) as u32
 }
 
 unsafe extern "C" fn ping(object: *const (), data: RSlice<'_, u8>) -> u32 {
     // SAFETY: the table's contract.
-    status(unsafe { client(object) }.send_control(Opcode::Ping, data.as_slice()))
+    unsafe { client(object) }.send_control(Opcode::Ping, data.as_slice()) as u32
 }
 
 unsafe extern "C" fn pong(object: *const (), data: RSlice<'_, u8>) -> u32 {
     // SAFETY: the table's contract.
-    status(unsafe { client(object) }.send_control(Opcode::Pong, data.as_slice()))
+    unsafe { client(object) }.send_control(Opcode::Pong, data.as_slice()) as u32
 }
 
 unsafe extern "C" fn close(object: *const (), close: CloseView<'_>) -> u32 {
     // SAFETY: the table's contract.
-    status(unsafe { client(object) }.close(close.code, close.reason.as_str()))
+    unsafe { client(object) }.close(close.code, close.reason.as_str()) as u32
 }
 
 unsafe extern "C" fn close_now(object: *const (), close: CloseView<'_>) -> u32 {
     // SAFETY: the table's contract.
-    status(unsafe { client(object) }.close_now(close.code, close.reason.as_str()))
+    unsafe { client(object) }.close_now(close.code, close.reason.as_str()) as u32
 }
 
 unsafe extern "C" fn discard_buffered(object: *const ()) -> usize {
@@ -140,13 +131,13 @@ unsafe extern "C" fn discard_buffered(object: *const ()) -> usize {
 
 unsafe extern "C" fn pause_reading(object: *const (), paused: bool) -> u32 {
     // SAFETY: the table's contract.
-    status(unsafe { client(object) }.pause_reading(paused))
+    unsafe { client(object) }.pause_reading(paused) as u32
 }
 
 unsafe extern "C" fn post(object: *const (), event: *mut EventObject) -> u32 {
     // SAFETY: the table's contract; the engine gives the event up.
     unsafe {
         let event = Event::take(event);
-        status(client(object).post(event))
+        client(object).post(event) as u32
     }
 }

@@ -2,30 +2,11 @@
 
 use super::Fault;
 
-/// The purpose of the connection is fulfilled.
-pub const NORMAL: u16 = 1000;
-/// The server goes down, or the page was left.
-pub const GOING_AWAY: u16 = 1001;
-/// The peer broke the protocol.
-pub const PROTOCOL: u16 = 1002;
-/// The peer sent a kind of data that is not accepted here.
-pub const UNSUPPORTED: u16 = 1003;
-/// Stands for a close frame without a code; never on the wire.
-pub const NO_STATUS: u16 = 1005;
-/// Stands for a connection that ended without a close frame; never on the wire.
-pub const ABNORMAL: u16 = 1006;
-/// A message held data that does not fit its type, such as text that is not UTF-8.
-pub const INVALID_DATA: u16 = 1007;
-/// The peer broke a policy of this server.
-pub const POLICY: u16 = 1008;
-/// A message was too big to process.
-pub const TOO_BIG: u16 = 1009;
-/// The server met a condition that it did not expect.
-pub const INTERNAL: u16 = 1011;
-/// The server restarts; the client may connect again.
-pub const SERVICE_RESTART: u16 = 1012;
-/// The server is overloaded; the client may try later.
-pub const TRY_LATER: u16 = 1013;
+// Engines use the codes by the same names.
+pub use plugin_api::close_code::{
+    ABNORMAL, GOING_AWAY, INTERNAL, INVALID_DATA, NO_STATUS, NORMAL, POLICY, PROTOCOL, SERVICE_RESTART, TOO_BIG,
+    TRY_LATER, UNSUPPORTED,
+};
 
 /// The most bytes a reason can have: a control frame's 125 (RFC 6455 section 5.5) less the two of the code.
 const MAX_REASON: usize = 123;

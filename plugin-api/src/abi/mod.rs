@@ -8,7 +8,7 @@
 //! abi_stable refuses a type whose host side has other fields than the engine's, so a released table never changes.
 //! What is new comes under a new id (`wshost.engine/2`), beside the old one: an old engine goes on answering
 //! `wshost.engine/1` to a new host, and a new engine still offers `/1` to an old host. The host's services reach the
-//! engine in the same way, through [`HostTable::interface`].
+//! engine in the same way, through [`HostHandle::interface`].
 //!
 //! # Rules
 //!

@@ -1,0 +1,133 @@
+//! One connection while it is under load: its ring, its socket, and when each message left.
+
+use crate::ring::Ring;
+use anyhow::{Context, Result, bail};
+use mio::net::TcpStream;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::time::Instant;
+
+/// A connection that keeps its messages in flight.
+#[derive(Debug)]
+pub struct Connection {
+    socket: TcpStream,
+    ring: Ring,
+    /// When the message in each slot was handed to the socket.
+    sent_at: Vec<Instant>,
+    /// The slots of the oldest unanswered message and of the next message to send.
+    oldest: usize,
+    next: usize,
+}
+
+/// What is to be done with a connection whose replies have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Send as many messages again.
+    Send,
+    /// Send nothing more.
+    Rest,
+}
+
+impl Connection {
+    /// Takes over a socket that is open and set to non-blocking, and has `slots` messages to send.
+    pub fn new(socket: TcpStream, ring: Ring, slots: usize) -> Connection {
+        Connection { socket, ring, sent_at: vec![Instant::now(); slots], oldest: 0, next: 0 }
+    }
+
+    /// The socket, to be registered.
+    pub fn socket(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
+    /// The socket, when all is over.
+    pub fn into_socket(self) -> TcpStream {
+        self.socket
+    }
+
+    /// Whether every message sent has been answered.
+    pub fn is_idle(&self) -> bool {
+        self.ring.is_idle()
+    }
+
+    /// Sends `count` messages, in one write if the socket takes them.
+    pub fn send(&mut self, count: usize, now: Instant) -> Result<()> {
+        self.ring.stamp(count);
+        for _ in 0..count {
+            self.sent_at[self.next] = now;
+            self.next = after(self.next, self.sent_at.len());
+        }
+        self.flush()
+    }
+
+    /// Writes what is left of messages sent.
+    pub fn flush(&mut self) -> Result<()> {
+        loop {
+            let written = match self.ring.unsent() {
+                ([], _) => return Ok(()),
+                (only, []) => self.socket.write(only),
+                (first, second) => self.socket.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]),
+            };
+            match written {
+                Ok(len) => self.ring.sent(len),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).context("writing"),
+            }
+        }
+    }
+
+    /// Reads what has arrived, checks it, and has `answered` told of replies: how many, when sent, and when received.
+    ///
+    /// A read that doesn't fill `buffer` has emptied the socket, which spares the read that would say so; `to_the_end`
+    /// reads on nevertheless, because the peer has closed.
+    pub fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        to_the_end: bool,
+        then: Then,
+        mut answered: impl FnMut(usize, Instant, Instant),
+    ) -> Result<()> {
+        loop {
+            let len = match self.socket.read(buffer) {
+                Ok(0) => bail!("the server closed the connection without a close frame"),
+                Ok(len) => len,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error).context("reading"),
+            };
+            let now = Instant::now();
+            let completed = self.ring.check(&buffer[..len])?;
+            self.settle(completed, now, &mut answered);
+            if completed > 0 && then == Then::Send {
+                self.send(completed, now)?;
+            }
+            if len < buffer.len() && !to_the_end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reports the oldest `completed` messages, those that were sent together at once.
+    fn settle(&mut self, mut completed: usize, now: Instant, answered: &mut impl FnMut(usize, Instant, Instant)) {
+        while completed > 0 {
+            let sent = self.sent_at[self.oldest];
+            let mut together = 0;
+            while together < completed && self.sent_at[self.oldest] == sent {
+                together += 1;
+                self.oldest = after(self.oldest, self.sent_at.len());
+            }
+            completed -= together;
+            answered(together, sent, now);
+        }
+    }
+}
+
+fn after(slot: usize, slots: usize) -> usize {
+    if slot + 1 == slots { 0 } else { slot + 1 }
+}
+
+/// Lets the process open as many files as the system allows it, for many connections.
+pub fn raise_file_limit() -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}

@@ -1,9 +1,9 @@
 //! A load generator for WebSocket echo servers, lean enough not to be what is measured.
 //!
-//! An echo server must answer with exactly the payloads it was sent, in order, one unfragmented frame each. So the byte
-//! stream that a connection has to receive is known beforehand, and checking it costs one comparison of memory per read:
-//! opcode, length, payload and order at once. What that leaves to do per message is a sequence number written in two
-//! places.
+//! An echo server must answer with exactly the payloads it was sent, in order, one unfragmented frame each. So the
+//! byte stream that a connection has to receive is known beforehand, and checking it costs one comparison of memory
+//! per read: opcode, length, payload and order at once. What that leaves to do per message is a sequence number written
+//! in two places.
 //!
 //! - [`ring`]: the frames of one connection and the replies they must cause; no sockets, no clock.
 //! - [`connection`]: a ring, its socket and the times of sending.

@@ -1,12 +1,12 @@
 //! The frames of one connection, prepared once, and the replies they must cause. Knows no socket and no clock.
 //!
-//! A ring has one slot for each message in flight. Each slot holds a whole frame with a random mask of its own, ready to
-//! be written, and beside it the frame that an echo server must answer with. Sending again from a slot, once its reply has
-//! arrived, takes nothing but a new sequence number in both. Slots lie next to each other, so that messages sent
-//! together are one slice, and replies received together are compared at once, whatever pieces they arrive in.
+//! A ring has one slot for each message in flight. Each slot holds a whole frame with a random mask of its own, ready
+//! to be written, and beside it the frame that an echo server must answer with. Sending again from a slot, once its
+//! reply has arrived, takes nothing but a new sequence number in both. Slots lie next to each other, so that messages
+//! sent together are one slice, and replies received together are compared at once, whatever pieces they arrive in.
 //!
-//! RFC 6455 section 5.3 wants a fresh mask for each frame. Here a slot keeps its own for the whole run: drawing a new one
-//! and masking again would be work for the generator alone; to the server it makes no difference.
+//! RFC 6455 section 5.3 wants a fresh mask for each frame. Here a slot keeps its own for the whole run: drawing a new
+//! one and masking again would be work for the generator alone; to the server it makes no difference.
 
 use crate::Wire;
 use thiserror::Error;

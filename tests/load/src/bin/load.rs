@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
+use std::process::ExitCode;
 use std::time::Duration;
 use wshost_load::{Wire, Work, run};
 
@@ -62,8 +63,17 @@ Examples:
 Pin generator and server to different cores (taskset -c). Where the generator's share of a core comes near 100 %, the
 generator was measured and not the server. Figures of one run mean little; `compare` makes ratios of many.";
 
-fn main() -> Result<()> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    match load(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(cli: Cli) -> Result<()> {
     let wire = match (cli.raw, cli.binary) {
         (true, _) => Wire::Raw,
         (false, true) => Wire::Binary,

@@ -92,8 +92,9 @@ enum Stage {
     Open,
     /// Nothing more goes to the engine. What is queued is written, the last of it a close frame.
     Flushing,
-    /// All is written, our side of TCP is shut, and the engine has its session back. What still comes is dropped, since closing a socket with
-    /// unread bytes would make the kernel reset the connection, and the peer could lose our close frame.
+    /// All is written, our side of TCP is shut, and the engine has its session back. What still comes is dropped:
+    /// closing a socket with unread bytes would make the kernel reset the connection, and the peer could lose our close
+    /// frame.
     Lingering,
     Over,
 }

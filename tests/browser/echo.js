@@ -71,7 +71,8 @@ async function run() {
         const started = performance.now();
         try {
             const complaint = await action();
-            results.push({ name, ok: complaint === "", detail: complaint || `${Math.round(performance.now() - started)} ms` });
+            const took = `${Math.round(performance.now() - started)} ms`;
+            results.push({ name, ok: complaint === "", detail: complaint || took });
         } catch (error) {
             results.push({ name, ok: false, detail: error.message });
         }
@@ -109,7 +110,8 @@ async function run() {
 run().catch(error => [{ name: "the test page", ok: false, detail: String(error) }]).then(results => {
     // For the screenshot.
     const seen = document.createElement("pre");
-    seen.textContent = results.map(({ name, ok, detail }) => `${ok ? "ok    " : "FAILED"}  ${name}: ${detail}`).join("\n");
+    const line = ({ name, ok, detail }) => `${ok ? "ok    " : "FAILED"}  ${name}: ${detail}`;
+    seen.textContent = results.map(line).join("\n");
     document.body.append(seen);
     answer(results);
 });

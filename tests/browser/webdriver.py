@@ -79,7 +79,8 @@ class Browser:
 def browser(chromedriver, chromium, folder):
     """A `Browser` with a new, empty profile. The driver's log is `chromedriver.log` in `folder`."""
     log = folder / "chromedriver.log"
-    with child([chromedriver, "--port=0", "--log-level=WARNING", f"--log-path={log}"], stdout=subprocess.PIPE, text=True) as driver:
+    command = [chromedriver, "--port=0", "--log-level=WARNING", f"--log-path={log}"]
+    with child(command, stdout=subprocess.PIPE, text=True) as driver:
         session = Browser(_port(driver), chromium, folder / "profile")
         try:
             yield session

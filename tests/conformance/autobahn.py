@@ -126,7 +126,7 @@ def _compare(expected, actual, reports, result):
 
 def _words(behaviour):
     if behaviour is None:
-        return "no such case"
+        return "nothing"
     return f"{behaviour['behavior']} (close {behaviour['behaviorClose']})"
 
 
@@ -232,5 +232,5 @@ def _docker(context):
         print(f"pulling {IMAGE} with docker, once", flush=True)
         context.machine.call(["docker", "pull", IMAGE], f"docker could not pull {IMAGE}: is there a network?")
     return ["docker", "run", "--rm", "--init", "--network", "host", "--env", "PYTHONUNBUFFERED=1",
-            "--user", f"{os.getuid()}:{os.getgid()}", "--volume", f"{context.folder}:/work", "--workdir", "/work",
-            IMAGE, "wstest"]
+            "--user", f"{os.getuid()}:{os.getgid()}", "--volume", f"{context.folder}:/conformance",
+            "--workdir", "/conformance", IMAGE, "wstest"]

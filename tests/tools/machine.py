@@ -1,6 +1,7 @@
 """What a step needs from the machine: looked for first, then installed from Debian's packages.
 
-Everything a step is missing ends here in one clear sentence: `Failure` if it cannot be installed, `Missing` if it may not.
+Everything a step is missing ends here in one clear sentence: `Failure` if it cannot be installed, `Missing` if it may
+not be.
 """
 
 import os

@@ -25,7 +25,7 @@ from tools.processes import Failure, run, tail               # noqa: E402
 HELP = """
 Runs every test of wshost: installs what is missing, builds, tests, and ends with one table.
 
-    tests/run                          everything; about five minutes on two cores, the first time ten
+    tests/run                          everything; five to ten minutes on two cores
     tests/run --only conformance       one step (and the build that it needs)
     tests/run --skip browser           all but one
     tests/run --only conformance --bless     accept Autobahn's verdicts as the expected ones; review with git diff
@@ -264,7 +264,8 @@ def _target():
     """cargo's target folder, wherever configuration or environment have put it."""
     try:
         metadata = subprocess.run(["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"], cwd=ROOT,
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  check=True)
         return Path(json.loads(metadata.stdout)["target_directory"])
     except (OSError, subprocess.CalledProcessError):
         return ROOT / "target"

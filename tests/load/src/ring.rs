@@ -81,9 +81,7 @@ pub enum Mismatch {
         expected: u8,
     },
     /// The sequence number is wrong: a reply is missing, repeated or out of its order.
-    #[error(
-        "message {sequence}: payload byte {at}, part of the sequence number, differs: reply lost, repeated or out of order"
-    )]
+    #[error("message {sequence}: sequence number differs in byte {at}: reply lost, repeated or out of order")]
     Order {
         /// The number of the message.
         sequence: u32,

@@ -32,6 +32,52 @@ fn wrong_requests_are_answered_by_their_fault() {
     assert_eq!(host.wait_for_log(3, &["handshake failed", "127.0.0.1:"]).len(), 3, "each is logged once");
 }
 
+// H2
+#[test]
+fn a_request_split_anywhere_is_a_request() {
+    let host = Host::with("echo", &[]);
+    let request = Raw::request("/");
+    for offset in 1..request.len() {
+        let mut raw = Raw::dial(&host);
+        raw.0.set_nodelay(true).expect("no delay");
+        raw.send(&request.as_bytes()[..offset]);
+        raw.send(&request.as_bytes()[offset..]);
+        let head = raw.read_head();
+        assert!(head.starts_with("HTTP/1.1 101 ") && head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{offset}: {head}");
+    }
+    let mut raw = Raw::dial(&host);
+    raw.0.set_nodelay(true).expect("no delay");
+    for byte in request.bytes() {
+        raw.send(&[byte]);
+    }
+    assert!(raw.read_head().starts_with("HTTP/1.1 101 "));
+}
+
+// H7
+#[test]
+fn connection_headers_add_up_and_a_body_is_refused() {
+    let host = Host::with("echo", &[]);
+    let valid = Raw::request("/");
+    let mut raw = Raw::dial(&host);
+    let two = valid.replace("Connection: Upgrade", "Connection: keep-alive\r\nConnection: foo, upgrade");
+    raw.send(two.as_bytes());
+    assert!(raw.read_head().starts_with("HTTP/1.1 101 "));
+    for header in ["Content-Length: 2", "Content-Length: 0", "Transfer-Encoding: chunked"] {
+        let answer = ask(&host, &valid.replace("Host: localhost", &format!("Host: localhost\r\n{header}")));
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{header}: {answer}");
+    }
+}
+
+// H8
+#[test]
+fn nothing_behind_a_refused_upgrade_is_answered() {
+    let host = Host::with("echo", &[]);
+    let refused = Raw::request("/").replace("Version: 13", "Version: 8");
+    let answers = ask(&host, &format!("{refused}{}", Raw::request("/")));
+    assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
+    assert!(answers.starts_with("HTTP/1.1 426 "), "{answers}");
+}
+
 // H4
 #[test]
 fn a_head_that_is_too_large_is_answered_with_431() {

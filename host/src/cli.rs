@@ -1,6 +1,7 @@
 //! The command line: what an operator can say, and what is made of it.
 
-use crate::config::{MAX_MESSAGE, READ_SIZE, Settings};
+use crate::audience::{Backlog, BacklogPolicy};
+use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::http::HttpLimits;
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
@@ -28,6 +29,11 @@ pub struct Cli {
     #[arg(long, value_name = "N", env = "WSHOST_LOOPS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub loops: Option<u16>,
 
+    /// Workers, the threads that run the engines' jobs; 0 runs each job at once, on the event loop of its client
+    /// [default: the number of cores]
+    #[arg(long, value_name = "N", env = "WSHOST_WORKERS", value_parser = clap::value_parser!(u16).range(0..=1024))]
+    pub workers: Option<u16>,
+
     /// Bytes per read; each event loop has one buffer of this size.
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(READ_SIZE as u64), env = "WSHOST_READ_SIZE",
         value_parser = read_size)]
@@ -42,6 +48,29 @@ pub struct Cli {
     #[arg(long, value_name = "DURATION", default_value = "60s", env = "WSHOST_MESSAGE_TIMEOUT",
         value_parser = duration)]
     pub message_timeout: Duration,
+
+    /// How much may wait for a client that reads slowly; with more, --backlog-policy says what happens.
+    #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(MAX_BACKLOG as u64), env = "WSHOST_MAX_BACKLOG",
+        value_parser = message_size)]
+    pub max_backlog: ByteSize,
+
+    /// What happens to a client whose backlog is full.
+    #[arg(long, value_name = "POLICY", default_value = "close", env = "WSHOST_BACKLOG_POLICY")]
+    pub backlog_policy: PolicyArg,
+
+    /// How long a client may be silent until it is pinged; 0s: never [default: as the engine wishes, or 150s]
+    #[arg(long, value_name = "DURATION", env = "WSHOST_PING_AFTER", value_parser = duration_or_zero)]
+    pub ping_after: Option<Duration>,
+
+    /// How long a pinged client may stay silent until it is closed; 0s: never [default: as the engine wishes, or 150s]
+    #[arg(long, value_name = "DURATION", env = "WSHOST_CLOSE_AFTER_NO_PONG", value_parser = duration_or_zero)]
+    pub close_after_no_pong: Option<Duration>,
+
+    /// The configuration of an engine, TOML or (named *.json) JSON, as FILE or PATH=FILE; repeatable.
+    ///
+    /// PATH is that of the engine's --plugin; a FILE alone is for the engine without one.
+    #[arg(long, value_name = "[PATH=]FILE", env = "WSHOST_ENGINE_CONFIG", value_delimiter = ',')]
+    pub engine_config: Vec<PluginArg>,
 
     /// How long a client may take to complete the handshake, such as 500ms or 10s.
     #[arg(long, value_name = "DURATION", default_value = "10s", env = "WSHOST_HANDSHAKE_TIMEOUT",
@@ -60,7 +89,8 @@ Examples:
   wshost --plugin ./libmine.so --listen 0.0.0.0:80             for everyone, on port 80
 
 The log goes to stderr; WSHOST_LOG=debug shows more of it. When the server is ready, one line goes to stdout.
-Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot listen.";
+Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot listen; 78 bad
+configuration.";
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,7 +101,16 @@ pub enum LogFormat {
     Json,
 }
 
-/// One `--plugin`.
+/// What happens to a client whose backlog is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyArg {
+    /// Drop its backlog and close it with 1008.
+    Close,
+    /// Drop new messages until there is room again.
+    Drop,
+}
+
+/// One `--plugin` or `--engine-config`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginArg {
     /// The path it is served under, without a slash at its end; `None` for every path.
@@ -90,7 +129,7 @@ impl std::str::FromStr for PluginArg {
             return if text.is_empty() { Err("a file is needed".into()) } else { Ok(PluginArg::file(text)) };
         };
         if !path.starts_with('/') || path.contains(['?', '#']) {
-            return Err(format!("the path {path:?} must begin with a slash, as in /chat=libchat.so"));
+            return Err(format!("the path {path:?} must begin with a slash, as in /chat=FILE"));
         }
         if file.is_empty() {
             return Err(format!("a file is needed behind {path}="));
@@ -104,6 +143,10 @@ impl PluginArg {
     fn file(file: &str) -> Self {
         PluginArg { path: None, file: file.into() }
     }
+
+    fn path_in_words(&self) -> &str {
+        self.path.as_deref().unwrap_or("every path")
+    }
 }
 
 impl Cli {
@@ -112,18 +155,52 @@ impl Cli {
         let cores = available_parallelism().map_or(1, usize::from);
         Settings {
             loops: self.loops.map_or(cores, usize::from),
+            workers: self.workers.map_or(cores, usize::from),
             read_size: bytes(self.read_size),
             max_message: bytes(self.max_message),
             message_timeout: self.message_timeout,
+            backlog: Backlog { limit: bytes(self.max_backlog), policy: self.backlog_policy.into() },
+            ping_after: self.ping_after,
+            close_after_no_pong: self.close_after_no_pong,
             http: HttpLimits { handshake_timeout: self.handshake_timeout, ..HttpLimits::default() },
         }
     }
 
     /// The path that two plugins claim, if there is one.
     pub fn path_claimed_twice(&self) -> Option<&str> {
-        let mut paths: Vec<_> = self.plugins.iter().map(|plugin| plugin.path.as_deref()).collect();
-        paths.sort_unstable();
-        paths.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].unwrap_or("every path"))
+        named_twice(&self.plugins)
+    }
+
+    /// The path for which two configurations are given, if there is one.
+    pub fn path_configured_twice(&self) -> Option<&str> {
+        named_twice(&self.engine_config)
+    }
+
+    /// A path for which a configuration is given, but no plugin.
+    pub fn configured_without_plugin(&self) -> Option<&str> {
+        let has_plugin = |config: &&PluginArg| self.plugins.iter().any(|plugin| plugin.path == config.path);
+        self.engine_config.iter().find(|config| !has_plugin(config)).map(PluginArg::path_in_words)
+    }
+
+    /// The file with the configuration of the engine under this path.
+    pub fn config_of(&self, path: Option<&str>) -> Option<&Path> {
+        let of_path = |config: &&PluginArg| config.path.as_deref() == path;
+        self.engine_config.iter().find(of_path).map(|config| config.file.as_path())
+    }
+}
+
+fn named_twice(arguments: &[PluginArg]) -> Option<&str> {
+    let mut sorted: Vec<_> = arguments.iter().collect();
+    sorted.sort_unstable_by_key(|argument| argument.path.as_deref());
+    sorted.windows(2).find(|pair| pair[0].path == pair[1].path).map(|pair| pair[0].path_in_words())
+}
+
+impl From<PolicyArg> for BacklogPolicy {
+    fn from(policy: PolicyArg) -> Self {
+        match policy {
+            PolicyArg::Close => BacklogPolicy::Close,
+            PolicyArg::Drop => BacklogPolicy::Drop,
+        }
     }
 }
 
@@ -137,11 +214,14 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
+    match duration_or_zero(text) {
         Ok(Duration::ZERO) => Err("it must be longer than 0".into()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; give it as 500ms, 10s or 2m")),
+        other => other,
     }
+}
+
+fn duration_or_zero(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; give it as 500ms, 10s or 2m"))
 }
 
 fn read_size(text: &str) -> Result<ByteSize, String> {

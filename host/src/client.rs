@@ -2,12 +2,16 @@
 //!
 //! Knows no socket: what is sent goes to the outbox, and the connection takes it from there.
 
+use crate::audience::{Audience, BacklogPolicy};
+use crate::batch::{Order, Part};
 use crate::engine::Event;
 use crate::outbox::Outbox;
 use crate::protocol::{Opcode, close};
+use bytes::Bytes;
 use plugin_api::Sent;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// Payload of a control frame at most (RFC 6455 section 5.5).
@@ -36,20 +40,28 @@ pub struct Client {
     subprotocol: Box<str>,
     /// Milliseconds from the process's epoch to the last byte that came.
     last_active: AtomicU64,
+    /// Milliseconds from the epoch to the last ping for keepalive, plus 1; 0 if there was none.
+    pinged: AtomicU64,
+    event_loop: usize,
+    audience: Arc<Audience>,
     outbox: Outbox,
 }
 
 impl Client {
-    /// A client that has just been accepted.
-    pub fn new(peer: &str, resource: &str, subprotocol: &str) -> Client {
+    /// A client that has just been accepted, and whose connection is to live on `event_loop`.
+    pub fn new(peer: &str, resource: &str, subprotocol: &str, audience: Arc<Audience>, event_loop: usize) -> Client {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let client = Client {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            number,
             peer: peer.into(),
             resource: resource.into(),
             subprotocol: subprotocol.into(),
             last_active: AtomicU64::new(0),
-            outbox: Outbox::default(),
+            pinged: AtomicU64::new(0),
+            event_loop,
+            outbox: Outbox::new(number, event_loop, Arc::clone(&audience.wakes), audience.backlog.limit),
+            audience,
         };
         client.touch(Instant::now());
         client
@@ -57,12 +69,7 @@ impl Client {
 
     /// The two halves of the id: one drawn at random for this run of the host, one that counts.
     pub fn id(&self) -> (u64, u64) {
-        static RUN: OnceLock<u64> = OnceLock::new();
-        let run = RUN.get_or_init(|| {
-            use std::hash::{BuildHasher, RandomState};
-            RandomState::new().hash_one((std::process::id(), std::time::SystemTime::now()))
-        });
-        (*run, self.number)
+        (run(), self.number)
     }
 
     /// The counting half of the id; never 0, unique within this run of the host.
@@ -85,16 +92,46 @@ impl Client {
         &self.subprotocol
     }
 
+    /// The event loop on which the connection lives.
+    pub(crate) fn event_loop(&self) -> usize {
+        self.event_loop
+    }
+
+    /// The clients that it is one of.
+    pub(crate) fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
     /// How long ago the last byte came.
     pub fn idle(&self) -> Duration {
-        let last = Duration::from_millis(self.last_active.load(Ordering::Relaxed));
-        epoch().elapsed().saturating_sub(last)
+        epoch().elapsed().saturating_sub(self.last_active())
+    }
+
+    /// When the last byte came, since the process's epoch and to the millisecond.
+    pub(crate) fn last_active(&self) -> Duration {
+        Duration::from_millis(self.last_active.load(Ordering::Relaxed))
     }
 
     /// Notes that bytes came.
     pub fn touch(&self, now: Instant) {
-        let since = now.saturating_duration_since(epoch());
-        self.last_active.store(u64::try_from(since.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.last_active.store(millis(now), Ordering::Relaxed);
+    }
+
+    /// When the client was pinged because it was idle, if it has given no sign of life since.
+    pub(crate) fn pinged(&self) -> Option<Duration> {
+        let pinged = Duration::from_millis(self.pinged.load(Ordering::Relaxed).checked_sub(1)?);
+        // To the millisecond, a quick pong can be as old as its ping; what led to the ping is older.
+        (self.last_active() < pinged).then_some(pinged)
+    }
+
+    /// Whether the client was pinged because it was idle, and has given no sign of life since.
+    pub fn is_pinged(&self) -> bool {
+        self.pinged().is_some()
+    }
+
+    /// Notes that the client is pinged because it is idle.
+    pub(crate) fn note_pinged(&self, now: Instant) {
+        self.pinged.store(millis(now) + 1, Ordering::Relaxed);
     }
 
     /// How far the connection's end has come.
@@ -104,13 +141,62 @@ impl Client {
 
     /// Bytes that wait for the socket.
     pub fn buffered(&self) -> usize {
-        self.outbox.buffered(self.number)
+        self.outbox.buffered()
     }
 
     /// Sends one message.
     #[inline]
     pub fn send(&self, opcode: Opcode, payload: &[u8]) -> Sent {
-        self.outbox.send(self.number, opcode, payload)
+        match self.outbox.send(opcode, payload) {
+            Sent::Backlogged => self.backlogged(),
+            sent => sent,
+        }
+    }
+
+    /// Sends one encoded message that many clients get; see [`Outbox::send_shared`].
+    pub(crate) fn send_shared(&self, frames: &Bytes, wake: &mut Vec<Waker>) -> Sent {
+        match self.outbox.send_shared(frames, wake) {
+            Sent::Backlogged => self.backlogged(),
+            sent => sent,
+        }
+    }
+
+    /// Begins a message in fragments. Returns what its parts are to name.
+    pub fn begin_message(&self) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sends a part of a message. One that is refused for its backlog leaves the message torn, so that the client is
+    /// closed whatever the policy.
+    pub(crate) fn send_part(&self, part: Part) -> Sent {
+        match self.outbox.send_order(Order::Part(part)) {
+            Sent::Backlogged => self.close_backlogged(),
+            sent => sent,
+        }
+    }
+
+    /// Gives up a message of which parts were sent.
+    pub fn abandon_message(&self) {
+        if self.close_now(close::INTERNAL, "a message was not finished") == Sent::Sent {
+            tracing::warn!(peer = self.peer(), "closed: the engine dropped a message in fragments before its last");
+        }
+    }
+
+    /// What becomes of a client that does not keep up.
+    #[cold]
+    fn backlogged(&self) -> Sent {
+        match self.audience.backlog.policy {
+            BacklogPolicy::Close => self.close_backlogged(),
+            BacklogPolicy::Drop => Sent::Backlogged,
+        }
+    }
+
+    fn close_backlogged(&self) -> Sent {
+        if self.outbox.close(close::POLICY, "too slow: the backlog is full", true) == Sent::Sent {
+            tracing::info!(peer = self.peer(), limit = self.outbox.limit(), "closed: its backlog is full");
+        }
+        Sent::Backlogged
     }
 
     /// Sends a control frame, ahead of data.
@@ -119,7 +205,7 @@ impl Client {
             tracing::warn!(peer = self.peer(), "refused: a {opcode:?} of {} bytes; 125 at most", payload.len());
             return Sent::Refused;
         }
-        self.outbox.send_control(self.number, opcode, payload)
+        self.outbox.send_control(opcode, payload)
     }
 
     /// Closes behind what is queued.
@@ -137,7 +223,7 @@ impl Client {
             tracing::warn!(peer = self.peer(), "refused: close code {code} must not be sent (RFC 6455 section 7.4)");
             return Sent::Refused;
         }
-        self.outbox.close(self.number, code, close::cut_reason(reason), now)
+        self.outbox.close(code, close::cut_reason(reason), now)
     }
 
     /// Drops queued messages of which the socket has taken nothing. Returns the bytes dropped.
@@ -145,17 +231,32 @@ impl Client {
     /// From another thread than the connection's, what lies with the connection is dropped at its next turn and is
     /// not counted.
     pub fn discard_buffered(&self) -> usize {
-        self.outbox.discard(self.number)
+        self.outbox.discard()
     }
 
     /// Stops or resumes reading from the client.
     pub fn pause_reading(&self, paused: bool) -> Sent {
-        self.outbox.pause_reading(self.number, paused)
+        self.outbox.pause_reading(paused)
     }
 
     /// Posts a value to the session.
     pub fn post(&self, event: Event) -> Sent {
-        self.outbox.post(event)
+        self.outbox.enqueue(Order::Event(event))
+    }
+
+    /// Makes the client a member of a group.
+    pub fn join(&self, group: &str) -> Sent {
+        self.audience.join(self, group)
+    }
+
+    /// Ends a membership. Returns whether there was one.
+    pub fn leave(&self, group: &str) -> bool {
+        self.audience.leave(self, group)
+    }
+
+    /// Ends the connection with 1011, because the engine failed outside of a callback.
+    pub(crate) fn fail(&self) {
+        self.outbox.enqueue(Order::Fail);
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {
@@ -164,7 +265,20 @@ impl Client {
 }
 
 /// The moment from which activity is counted.
-fn epoch() -> Instant {
+pub(crate) fn epoch() -> Instant {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     *EPOCH.get_or_init(Instant::now)
+}
+
+fn millis(at: Instant) -> u64 {
+    u64::try_from(at.saturating_duration_since(epoch()).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The half of an id that all clients of this run of the host have in common.
+pub(crate) fn run() -> u64 {
+    static RUN: OnceLock<u64> = OnceLock::new();
+    *RUN.get_or_init(|| {
+        use std::hash::{BuildHasher, RandomState};
+        RandomState::new().hash_one((std::process::id(), std::time::SystemTime::now()))
+    })
 }

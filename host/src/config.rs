@@ -1,5 +1,6 @@
 //! The server's settings, checked: what the command line comes to.
 
+use crate::audience::Backlog;
 use crate::http::HttpLimits;
 use crate::protocol::Limits;
 use std::time::Duration;
@@ -9,11 +10,16 @@ pub const MAX_MESSAGE: usize = 1024 * 1024;
 /// Bytes per read, unless set: 64 KiB. One buffer of this size per event loop.
 pub const READ_SIZE: usize = 64 * 1024;
 
+/// The backlog of one client at most, unless set: 1 MiB.
+pub const MAX_BACKLOG: usize = 1024 * 1024;
+
 /// How the server behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Event loops, each with a thread of its own; at least 1.
     pub loops: usize,
+    /// Threads that run jobs; with 0 each runs at once, on the event loop of its client.
+    pub workers: usize,
     /// Bytes per read, and of each loop's read buffer. Larger reads take more memory per loop, not per connection.
     pub read_size: usize,
     /// Bytes of a message at most; a longer one closes the connection with 1009. A client can make the host hold this
@@ -22,6 +28,12 @@ pub struct Settings {
     /// From a message's first byte to its last; a slower one closes the connection with 1008. A large value lets a
     /// client hold memory for longer.
     pub message_timeout: Duration,
+    /// How much may wait for one client, and what becomes of it then. A client can make the host hold this much.
+    pub backlog: Backlog,
+    /// A client that is silent for this long is pinged; zero is never. `None`: as the engine wishes, or 150 s.
+    pub ping_after: Option<Duration>,
+    /// A pinged client that stays silent for this long is closed; zero is never. `None`: as the engine wishes, or 150 s.
+    pub close_after_no_pong: Option<Duration>,
     /// Limits of the handshake.
     pub http: HttpLimits,
 }

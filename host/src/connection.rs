@@ -3,13 +3,15 @@
 //! Moves bytes between its stream and the protocol, calls the engine per message, and ends in an orderly way. Written
 //! over the byte stream as a type parameter: it does not know TCP, TLS or HTTP. It lives and dies on one event loop.
 
-use crate::client::{Client, Closing};
+use crate::batch::Batch;
+use crate::client::{Client, Closing, epoch};
 use crate::deadlines::Deadlines;
-use crate::engine::{CallbackResult, EngineFailure, Event, Instance, Session};
-use crate::jobs;
-use crate::outbox::{Batch, with_batch};
+use crate::engine::{CallbackResult, EngineFailure, Event, Instance, Job, Session};
+use crate::jobs::Lane;
+use crate::outbox::with_batch;
 use crate::protocol::{Fault, Limits, Received, Receiver, close};
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -22,9 +24,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long TCP is kept for a peer that has said goodbye and should have nothing more to send.
 const LINGER: Duration = Duration::from_millis(500);
-/// Nothing more is read while this much waits for the socket, so that a peer that does not read its replies is slowed
-/// down by TCP. One read can overshoot it by what its messages are answered with.
+/// Nothing more is read while more than half the backlog's limit, and more than this, waits for the socket: a peer that
+/// does not read its replies is slowed down by TCP before its backlog is full.
 const PAUSE_READING_ABOVE: usize = 1024 * 1024;
+/// So much of a batch is offered to the socket before more messages of the same read are answered. The backlog is what
+/// the socket does not take, not what one read is answered with.
+const WRITE_ABOVE: usize = 256 * 1024;
 /// Reads in one turn before other connections of the loop get theirs.
 const READS_PER_TURN: usize = 16;
 
@@ -48,6 +53,7 @@ where
         stream,
         instance: Arc::clone(session.instance()),
         session: Some(session),
+        lane: None,
         receiver: Receiver::new(limits),
         batch: Some(Box::default()),
         stage: Stage::Open,
@@ -55,12 +61,20 @@ where
         input_ended: false,
         code: close::ABNORMAL,
         close_deadline: None,
+        next_idle_check: None,
+        above_half: false,
         armed: None,
         waker: None,
         client,
     };
-    connection.open(leftover);
-    poll_fn(|cx| connection.poll(cx, shared)).await;
+    let mut leftover = Some(leftover);
+    poll_fn(|cx| {
+        if let Some(leftover) = leftover.take() {
+            connection.open(leftover, cx);
+        }
+        connection.poll(cx, shared)
+    })
+    .await;
 }
 
 struct Connection<S> {
@@ -69,6 +83,8 @@ struct Connection<S> {
     instance: Arc<Instance>,
     /// Taken when the engine gets it back.
     session: Option<Session>,
+    /// The order of its jobs, once it has had one.
+    lane: Option<Arc<Lane>>,
     receiver: Receiver,
     /// Away while callbacks run: see [`with_batch`].
     batch: Option<Box<Batch>>,
@@ -80,6 +96,9 @@ struct Connection<S> {
     /// What `on_closed` will say.
     code: u16,
     close_deadline: Option<Instant>,
+    next_idle_check: Option<Instant>,
+    /// The backlog was above half its limit, or a message was refused, since `on_drain` was last called.
+    above_half: bool,
     /// The wheel wakes us then.
     armed: Option<Instant>,
     waker: Option<Waker>,
@@ -101,14 +120,16 @@ enum Stage {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Tells the engine, then hands over what came with the handshake.
-    fn open(&mut self, leftover: &[u8]) {
-        let number = self.client.number();
-        let mut batch = self.batch.take();
-        with_batch(number, &mut batch, || {
-            self.callback(|instance, client, session| instance.on_open(client, session));
-            self.receive(&mut leftover.to_vec(), Instant::now());
+    fn open(&mut self, leftover: &[u8], cx: &mut Context<'_>) {
+        self.with_batch(|connection| {
+            connection.callback(|instance, client, session| instance.on_open(client, session));
         });
-        self.batch = batch;
+        self.plan_idle_check();
+        if !leftover.is_empty()
+            && let Err(error) = self.answer(&mut leftover.to_vec(), Instant::now(), cx)
+        {
+            self.broken(&error);
+        }
     }
 
     /// One turn: execute what others ask, write, read, until there is nothing to do.
@@ -117,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut reads = 0;
         loop {
             self.take_orders();
-            self.meet_deadlines();
+            self.meet_deadlines(shared);
             self.start_close_deadline();
             if let Err(error) = self.write(cx) {
                 self.broken(&error);
@@ -128,7 +149,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if self.stage == Stage::Over {
                 return Poll::Ready(());
             }
-            if !self.wants_to_read() {
+            if self.has_drained() {
+                self.with_batch(|connection| {
+                    connection.callback(|instance, client, session| instance.on_drain(client, session));
+                });
+                continue;
+            }
+            if !self.wants_to_read(cx) {
                 break;
             }
             if reads == READS_PER_TURN {
@@ -144,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         self.arm(cx, shared);
-        self.client.outbox().publish_unwritten(self.unwritten());
+        self.client.outbox().publish_unwritten(self.backlog());
         Poll::Pending
     }
 
@@ -152,6 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn end(&mut self) {
         let Some(session) = self.session.take() else { return };
         self.client.outbox().end();
+        self.client.audience().exit(&self.client);
         if let Err(failure) = self.instance.on_closed(&self.client, session, self.code) {
             self.instance.report(&failure, self.client.peer());
         }
@@ -168,18 +196,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn take_orders(&mut self) {
         let Some(batch) = &mut self.batch else { return };
         self.client.outbox().execute_queued(batch);
-        if batch.events.is_empty() {
-            return;
+        if !batch.events.is_empty() {
+            let events = std::mem::take(&mut batch.events);
+            self.deliver(events);
         }
-        let events = std::mem::take(&mut batch.events);
+        if self.stage == Stage::Open && self.batch.as_ref().is_some_and(|batch| batch.failed) {
+            self.fail(close::INTERNAL, "the engine failed");
+        }
+    }
+
+    fn deliver(&mut self, events: VecDeque<Event>) {
         self.with_batch(|connection| {
-            events.into_iter().for_each(|event: Event| {
+            events.into_iter().for_each(|event| {
                 connection.callback(|instance, client, session| instance.on_event(client, session, event));
             });
         });
     }
 
-    fn meet_deadlines(&mut self) {
+    fn meet_deadlines(&mut self, shared: &Shared) {
+        if self.next_idle_check.is_some_and(|check| check <= shared.deadlines.borrow().now()) {
+            self.check_idle();
+        }
         if self.close_deadline.is_none() && self.receiver.deadline().is_none() {
             return;
         }
@@ -189,6 +226,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         } else if let Err(fault) = self.receiver.handle_timeout(now) {
             self.peer_fault(&fault);
         }
+    }
+
+    /// Keepalive: has the engine ping a client that is idle, or close it.
+    fn check_idle(&mut self) {
+        let (now, client) = (Instant::now(), &self.client);
+        let keepalive = self.instance.keepalive();
+        if let Some(idle) = keepalive.check(now.duration_since(epoch()), client.last_active(), client.pinged()) {
+            client.note_pinged(now);
+            self.with_batch(|connection| {
+                connection.callback(|instance, client, session| instance.on_idle(client, session, idle));
+            });
+        }
+        self.plan_idle_check();
+    }
+
+    fn plan_idle_check(&mut self) {
+        let next = self.instance.keepalive().next_check(self.client.last_active(), self.client.pinged());
+        self.next_idle_check = next.and_then(|next| epoch().checked_add(next));
+    }
+
+    /// Whether the backlog has fallen below half its limit, after it was above or a message was refused.
+    fn has_drained(&mut self) -> bool {
+        let outbox = self.client.outbox();
+        let above_half = self.backlog() > outbox.limit() / 2;
+        self.above_half |= above_half | outbox.take_refused();
+        let drained = self.above_half && !above_half && self.stage == Stage::Open;
+        self.above_half &= !drained;
+        drained
     }
 
     /// Whichever close frame comes first starts the clock.
@@ -203,9 +268,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Some(batch) = &mut self.batch else { return Ok(()) };
         while !batch.write.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, batch.write.unwritten()) {
-                Poll::Pending => return Ok(()),
+                Poll::Pending => {
+                    batch.blocked = true;
+                    return Ok(());
+                }
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(written)) => batch.write.advance(written),
+                Poll::Ready(Ok(written)) => {
+                    batch.write.advance(written);
+                    batch.unblocked();
+                }
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
@@ -225,18 +296,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    fn wants_to_read(&self) -> bool {
+    fn wants_to_read(&self, cx: &Context<'_>) -> bool {
         match self.stage {
-            Stage::Open => {
-                let batch = self.batch.as_ref();
-                batch.is_some_and(|batch| {
-                    batch.close_written || (!batch.paused && batch.write.len() <= PAUSE_READING_ABOVE)
-                })
-            }
+            Stage::Open => self.batch.as_ref().is_some_and(|batch| {
+                let most = PAUSE_READING_ABOVE.min(self.client.outbox().limit() / 2);
+                let pause = batch.paused || batch.write.len() > most || self.has_too_many_jobs(cx);
+                batch.close_written || !pause
+            }),
             // A peer that sends on and reads nothing must still be noticed when it goes.
             Stage::Flushing | Stage::Lingering => !self.input_ended,
             Stage::Over => false,
         }
+    }
+
+    fn has_too_many_jobs(&self, cx: &Context<'_>) -> bool {
+        self.lane.as_ref().is_some_and(|lane| lane.is_full(cx.waker()))
     }
 
     fn read(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<io::Result<usize>> {
@@ -247,23 +321,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if count > 0 && self.stage == Stage::Open {
             let now = Instant::now();
             self.client.touch(now);
-            self.with_batch(|connection| {
-                connection.receive(&mut buffer[..count], now);
-                connection.callback(|instance, client, session| instance.on_read_complete(client, session));
-            });
+            self.answer(&mut buffer[..count], now, cx)?;
         }
         Poll::Ready(Ok(count))
     }
 
-    /// Hands every message in `input` to the engine. The last call of the receiver, for which nothing may be left, lets
-    /// it give back the memory of an assembled message.
-    fn receive(&mut self, mut input: &mut [u8], now: Instant) {
+    /// Hands what one read brought to the engine, and where it is answered with much, the answers to the socket in
+    /// between.
+    fn answer(&mut self, mut input: &mut [u8], now: Instant, cx: &mut Context<'_>) -> io::Result<()> {
+        loop {
+            let mut used = 0;
+            self.with_batch(|connection| {
+                used = connection.receive(input, now);
+                if used == input.len() {
+                    connection.callback(|instance, client, session| instance.on_read_complete(client, session));
+                }
+            });
+            if used == input.len() || self.stage != Stage::Open {
+                return Ok(());
+            }
+            input = &mut input[used..];
+            self.write(cx)?;
+        }
+    }
+
+    /// Hands messages in `input` to the engine, all of them unless the batch grows large. Returns how much was used.
+    /// The last call of the receiver, for which nothing may be left, lets it give back the memory of an assembled
+    /// message.
+    fn receive(&mut self, input: &mut [u8], now: Instant) -> usize {
+        let mut done = 0;
+        let most = WRITE_ABOVE.min(self.client.outbox().limit() / 2);
         while self.stage == Stage::Open {
-            let Some(session) = &mut self.session else { return };
+            let Some(session) = &mut self.session else { break };
             let (client, instance) = (&self.client, &self.instance);
-            let (used, called) = match self.receiver.receive(now, input) {
-                Err(fault) => return self.peer_fault(&fault),
-                Ok((_, None)) => return,
+            let (used, called) = match self.receiver.receive(now, &mut input[done..]) {
+                Err(fault) => {
+                    self.peer_fault(&fault);
+                    break;
+                }
+                Ok((_, None)) => break,
                 Ok((used, Some(Received::Close { code, reason }))) => {
                     self.code = code;
                     self.stage = Stage::Flushing;
@@ -280,8 +376,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok((used, Some(Received::Pong(data)))) => (used, instance.on_pong(client, session, data)),
             };
             self.finish(called);
-            input = &mut input[used..];
+            done += used;
+            if done < input.len() && self.client.outbox().batched() > most {
+                return done;
+            }
         }
+        input.len()
     }
 
     /// Calls the engine, unless the connection's messages are at their end.
@@ -294,18 +394,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Runs the job that a callback returned, or closes where it failed.
+    /// Has the job run that a callback returned, or closes where it failed.
     #[inline]
     fn finish(&mut self, called: CallbackResult) {
         match called {
             Ok(None) => {}
-            Ok(Some(job)) => {
-                if let Err(failure) = jobs::run(job) {
-                    self.engine_fault(&failure);
-                }
-            }
+            Ok(Some(job)) => self.submit(job),
             Err(failure) => self.engine_fault(&failure),
         }
+    }
+
+    fn submit(&mut self, job: Job) {
+        let (instance, client) = (Arc::clone(&self.instance), Arc::clone(&self.client));
+        let work = move || {
+            if let Err(failure) = job.run() {
+                instance.report(&failure, client.peer());
+                client.fail();
+            }
+        };
+        self.instance.pool().submit(self.lane.get_or_insert_default(), Box::new(work));
     }
 
     /// The engine panicked: its fault, and the end of this connection alone.
@@ -348,20 +455,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.batch = batch;
     }
 
+    fn backlog(&self) -> usize {
+        self.batch.as_ref().map_or(0, |batch| batch.backlog())
+    }
+
     fn unwritten(&self) -> usize {
         self.batch.as_ref().map_or(0, |batch| batch.write.len())
     }
 
     /// Has the wheel wake us at the next deadline, unless it will do so before.
     fn arm(&mut self, cx: &Context<'_>, shared: &Shared) {
-        let next = match (self.close_deadline, self.receiver.deadline()) {
-            (Some(one), Some(other)) => one.min(other),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => return,
-        };
-        let now = Instant::now();
-        if self.armed.is_none_or(|armed| armed <= now || armed > next + crate::deadlines::TICK) {
-            self.armed = Some(shared.deadlines.borrow_mut().wake_at(next, cx.waker()));
+        let deadlines = [self.close_deadline, self.receiver.deadline(), self.next_idle_check];
+        let Some(next) = deadlines.into_iter().flatten().min() else { return };
+        let mut wheel = shared.deadlines.borrow_mut();
+        if self.armed.is_none_or(|armed| armed <= wheel.now() || armed > next + crate::deadlines::TICK) {
+            self.armed = Some(wheel.wake_at(next, cx.waker()));
         }
     }
 }

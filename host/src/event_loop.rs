@@ -4,6 +4,7 @@ use crate::connection::{self, Shared};
 use crate::deadlines::{Deadlines, TICK};
 use crate::handshake;
 use crate::server::Server;
+use crate::watch::Watch;
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +34,8 @@ pub(crate) struct LoopHandle {
     pub commands: UnboundedSender<Command>,
     /// Connections dealt to the loop and not over.
     pub load: Arc<AtomicUsize>,
+    /// What it is in.
+    pub watch: Arc<Watch>,
 }
 
 /// A loop that has not started.
@@ -41,6 +44,7 @@ pub(crate) struct EventLoop {
     index: usize,
     commands: UnboundedReceiver<Command>,
     load: Arc<AtomicUsize>,
+    watch: Arc<Watch>,
 }
 
 impl EventLoop {
@@ -48,8 +52,9 @@ impl EventLoop {
     pub(crate) fn new(index: usize) -> (EventLoop, LoopHandle) {
         let (sender, commands) = unbounded_channel();
         let load = Arc::new(AtomicUsize::new(0));
-        let handle = LoopHandle { commands: sender, load: Arc::clone(&load) };
-        (EventLoop { index, commands, load }, handle)
+        let watch = Arc::<Watch>::default();
+        let handle = LoopHandle { commands: sender, load: Arc::clone(&load), watch: Arc::clone(&watch) };
+        (EventLoop { index, commands, load, watch }, handle)
     }
 
     /// Runs the loop on the calling thread until it has drained. `started` is told first whether it can.
@@ -61,6 +66,7 @@ impl EventLoop {
         };
         let _ = started.send(result);
         if let Some(runtime) = runtime {
+            self.watch.keep();
             runtime.block_on(serve(self.index, self.commands, self.load, Arc::clone(server)));
         }
     }
@@ -72,6 +78,8 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
         deadlines: RefCell::new(Deadlines::new(Instant::now())),
     });
     let ticker = tokio::task::spawn_local(tick(Rc::clone(&shared)));
+    let wakes = Arc::clone(&server.facilities.wakes);
+    let waker = tokio::task::spawn_local(async move { wakes.serve(index).await });
     let mut accepting = Vec::new();
     let mut connections = JoinSet::new();
     loop {
@@ -97,6 +105,7 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
         report(ended);
     }
     ticker.abort();
+    waker.abort();
 }
 
 /// One connection, from TCP to its end.
@@ -112,16 +121,15 @@ async fn serve_one(
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%peer, "connection lost before it was served: {error}"),
     };
-    let Some(opened) = handshake::run(stream, &peer.to_string(), &server).await else { return };
+    let Some(opened) = handshake::run(stream, &peer.to_string(), &server, index).await else { return };
     tracing::debug!(%peer, event_loop = index, resource = opened.client.resource(), "connection opened");
     let client = Arc::clone(&opened.client);
-    server.registry.insert(index, &client);
+    client.audience().enter(&client);
     if *server.draining.borrow() {
         server.say_goodbye(&client);
     }
     let limits = server.settings.limits();
     connection::run(opened.stream, &opened.leftover, opened.client, opened.session, limits, &shared).await;
-    server.registry.remove(index, &client);
     tracing::debug!(%peer, event_loop = index, "connection closed");
 }
 

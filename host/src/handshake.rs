@@ -3,11 +3,13 @@
 use crate::client::Client;
 use crate::engine::{Answer, EngineFailure, Instance, Session};
 use crate::http::{self, Decision, HttpError, Upgraded};
+use crate::jobs::Lane;
 use crate::server::Server;
 use ::http::request::Parts;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 
 /// A connection that is about to open.
 #[derive(Debug)]
@@ -20,13 +22,15 @@ pub(crate) struct Opened<S> {
 }
 
 /// Runs the handshake. `None` where it came to nothing, which is answered and logged here.
-pub(crate) async fn run<S>(stream: S, peer: &str, server: &Server) -> Option<Opened<S>>
+///
+/// The connection is to live on `event_loop`.
+pub(crate) async fn run<S>(stream: S, peer: &str, server: &Server, event_loop: usize) -> Option<Opened<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let mut draining = server.draining.subscribe();
     let upgrade = http::upgrade(stream, &server.settings.http, &server.site, async |parts: &Parts| {
-        decide(parts, peer, server).await
+        decide(parts, peer, server, event_loop).await
     });
     let upgraded = tokio::select! {
         upgraded = upgrade => upgraded,
@@ -49,12 +53,13 @@ where
 }
 
 /// Asks the engine that serves the path.
-async fn decide(parts: &Parts, peer: &str, server: &Server) -> Decision<(Arc<Client>, Session)> {
+async fn decide(parts: &Parts, peer: &str, server: &Server, event_loop: usize) -> Decision<(Arc<Client>, Session)> {
     let Some(instance) = server.serving(parts.uri.path()) else { return Decision::NotFound };
     let resource = parts.uri.path_and_query().map_or("/", |resource| resource.as_str());
     match authenticate(instance, resource, peer, parts).await {
         Ok(Answer::Accept(session, template)) => {
-            let client = Arc::new(Client::new(peer, resource, &template.subprotocol));
+            let audience = Arc::clone(instance.audience());
+            let client = Arc::new(Client::new(peer, resource, &template.subprotocol, audience, event_loop));
             let protocol = Some(template.subprotocol).filter(|name| !name.is_empty());
             Decision::Accept { protocol, headers: template.headers, keep: (client, session) }
         }
@@ -82,10 +87,16 @@ async fn authenticate(
     if !instance.authenticates_on_worker() {
         return ask(instance, resource, peer, &parts.headers);
     }
-    let (instance, headers) = (Arc::clone(instance), parts.headers.clone());
+    let (answered, answer) = oneshot::channel();
+    let (asked, headers) = (Arc::clone(instance), parts.headers.clone());
     let (resource, peer) = (resource.to_owned(), peer.to_owned());
-    let asked = tokio::task::spawn_blocking(move || ask(&instance, &resource, &peer, &headers)).await;
-    asked.unwrap_or_else(|error| {
-        Err(EngineFailure { callback: "authenticate", message: error.to_string(), location: String::new() })
+    let work = move || {
+        // Nobody waits any more where the client has gone: its session is discarded.
+        let _ = answered.send(ask(&asked, &resource, &peer, &headers));
+    };
+    instance.pool().submit(&Arc::<Lane>::default(), Box::new(work));
+    answer.await.unwrap_or_else(|_| {
+        let message = "the host ends".to_owned();
+        Err(EngineFailure { callback: "authenticate", message, location: String::new() })
     })
 }

@@ -1,15 +1,297 @@
-//! Jobs: work that engines return.
+//! The worker pool: runs jobs away from the event loops.
 //!
-//! Runs each at once, on the thread that asks: what `--workers 0` means. The pool comes with the rest of the engine's
-//! world.
+//! Knows closures, not frames. Jobs of one [`Lane`] run one at a time and in order; lanes are served in turn, one job
+//! each, so that a lane with many jobs cannot starve the others.
 
-use crate::engine::{EngineFailure, Job};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::task::Waker;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
-/// Runs a job at once.
-///
-/// # Errors
-///
-/// The panic that ended it.
-pub fn run(job: Job) -> Result<(), EngineFailure> {
-    job.run()
+/// Jobs of one lane that may wait before its owner is to submit no more.
+pub(crate) const LANE_LIMIT: usize = 64;
+
+/// Work, with all that it needs. It must not panic: who submits it contains what can.
+pub(crate) type Work = Box<dyn FnOnce() + Send>;
+
+/// A fixed number of worker threads.
+#[derive(Debug)]
+pub struct Pool {
+    ready: Arc<Ready>,
+    /// There are no workers: whoever submits works.
+    inline: bool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Says nothing; hangs up when the last worker has ended.
+    ended: Mutex<mpsc::Receiver<()>>,
+}
+
+/// Lanes that have work and are not being worked on.
+#[derive(Debug, Default)]
+struct Ready {
+    state: Mutex<ReadyState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct ReadyState {
+    lanes: VecDeque<Arc<Lane>>,
+    /// Workers that wait for a lane.
+    idle: usize,
+    stopping: bool,
+}
+
+/// An order of jobs: one connection's.
+#[derive(Default)]
+pub(crate) struct Lane {
+    queue: Mutex<LaneQueue>,
+    /// Jobs that wait or run.
+    pending: AtomicUsize,
+    /// Whether the owner waits for room.
+    waits: AtomicBool,
+    owner: Mutex<Option<Waker>>,
+}
+
+#[derive(Default)]
+struct LaneQueue {
+    work: VecDeque<Work>,
+    /// Whether the lane is among the ready ones, or a worker works on it.
+    scheduled: bool,
+}
+
+impl Pool {
+    /// Starts this many workers; with none, whoever submits runs the job itself, at once.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it has no thread left.
+    pub fn new(workers: usize) -> io::Result<Pool> {
+        let ready = Arc::<Ready>::default();
+        let (running, ended) = mpsc::channel::<()>();
+        let start = |number: usize| {
+            let (ready, running) = (Arc::clone(&ready), running.clone());
+            let body = move || {
+                ready.serve();
+                drop(running);
+            };
+            thread::Builder::new().name(format!("wshost-worker-{number}")).spawn(body)
+        };
+        let threads = (0..workers).map(start).collect::<io::Result<_>>()?;
+        Ok(Pool { ready, inline: workers == 0, threads: Mutex::new(threads), ended: Mutex::new(ended) })
+    }
+
+    /// Queues work behind what its lane has. Once the pool has drained, the work is dropped.
+    pub(crate) fn submit(&self, lane: &Arc<Lane>, work: Work) {
+        if self.inline {
+            return work();
+        }
+        lane.pending.fetch_add(1, Ordering::AcqRel);
+        let mut queue = lock(&lane.queue);
+        queue.work.push_back(work);
+        if !std::mem::replace(&mut queue.scheduled, true) {
+            drop(queue);
+            self.ready.push(Arc::clone(lane));
+        }
+    }
+
+    /// Runs what is queued, then ends the workers. Returns whether that was done when `until` came; jobs that still run
+    /// then are left to themselves.
+    pub(crate) fn drain(&self, until: Instant) -> bool {
+        lock(&self.ready.state).stopping = true;
+        self.ready.changed.notify_all();
+        if self.inline {
+            return true;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if matches!(lock(&self.ended).recv_timeout(left), Err(mpsc::RecvTimeoutError::Timeout)) {
+            return false;
+        }
+        for worker in lock(&self.threads).drain(..) {
+            if worker.join().is_err() {
+                tracing::error!("a worker ended by a fault of wshost, please report it");
+            }
+        }
+        // Submitted while the last worker ended.
+        lock(&self.ready.state).lanes.clear();
+        true
+    }
+}
+
+impl Ready {
+    fn push(&self, lane: Arc<Lane>) {
+        let mut state = lock(&self.state);
+        state.lanes.push_back(lane);
+        // Waking a worker is a system call: not where all are at work.
+        let somebody_waits = state.idle > 0;
+        drop(state);
+        if somebody_waits {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The life of a worker.
+    fn serve(&self) {
+        while let Some(lane) = self.next() {
+            if let Some(work) = lane.take() {
+                work();
+                lane.finished_one();
+            }
+            // Behind the others, if it has more.
+            if lane.stays_scheduled() {
+                self.push(lane);
+            }
+        }
+    }
+
+    /// Waits for a lane. `None`: there is nothing left to do, ever.
+    fn next(&self) -> Option<Arc<Lane>> {
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(lane) = state.lanes.pop_front() {
+                return Some(lane);
+            }
+            if state.stopping {
+                return None;
+            }
+            state.idle += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+}
+
+impl Lane {
+    /// Whether the owner is to submit no more for now; it is woken when there is room again.
+    pub(crate) fn is_full(&self, owner: &Waker) -> bool {
+        if self.pending.load(Ordering::Acquire) < LANE_LIMIT {
+            return false;
+        }
+        *lock(&self.owner) = Some(owner.clone());
+        self.waits.store(true, Ordering::SeqCst);
+        // What finished between the two looks has not seen that somebody waits.
+        self.pending.load(Ordering::SeqCst) >= LANE_LIMIT
+    }
+
+    fn take(&self) -> Option<Work> {
+        lock(&self.queue).work.pop_front()
+    }
+
+    fn finished_one(&self) {
+        let left = self.pending.fetch_sub(1, Ordering::SeqCst) - 1;
+        if left <= LANE_LIMIT / 2
+            && self.waits.swap(false, Ordering::SeqCst)
+            && let Some(owner) = lock(&self.owner).take()
+        {
+            owner.wake();
+        }
+    }
+
+    fn stays_scheduled(&self) -> bool {
+        let mut queue = lock(&self.queue);
+        queue.scheduled = !queue.work.is_empty();
+        queue.scheduled
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lane({} pending)", self.pending.load(Ordering::Relaxed))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[test]
+    fn jobs_of_a_lane_run_in_order_and_never_together() {
+        let pool = Pool::new(4).unwrap();
+        let lanes: Vec<_> = (0..8).map(|_| (Arc::<Lane>::default(), Arc::new(Mutex::new(Vec::new())))).collect();
+        for number in 0..1000 {
+            for (lane, done) in &lanes {
+                let done = Arc::clone(done);
+                pool.submit(
+                    lane,
+                    Box::new(move || done.try_lock().expect("nobody else of this lane runs").push(number)),
+                );
+            }
+        }
+        assert!(pool.drain(soon()));
+        for (_, done) in &lanes {
+            assert_eq!(*lock(done), (0..1000).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn lanes_are_served_in_turn() {
+        let pool = Pool::new(1).unwrap();
+        let (flood, polite) = (Arc::<Lane>::default(), Arc::<Lane>::default());
+        let (release, held) = mpsc::channel::<()>();
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let note = |name: &'static str| {
+            let done = Arc::clone(&done);
+            Box::new(move || lock(&done).push(name))
+        };
+        pool.submit(&flood, Box::new(move || held.recv().unwrap_or_default()));
+        (0..100).for_each(|_| pool.submit(&flood, note("flood")));
+        pool.submit(&polite, note("polite"));
+        drop(release);
+        assert!(pool.drain(soon()));
+        let position = lock(&done).iter().position(|name| *name == "polite").unwrap();
+        assert!(position <= 1, "the polite lane waited for {position} jobs of the other");
+    }
+
+    #[test]
+    fn a_full_lane_says_so_and_wakes_its_owner_when_there_is_room() {
+        struct Flag(mpsc::SyncSender<()>);
+        impl std::task::Wake for Flag {
+            fn wake(self: Arc<Self>) {
+                let _ = self.0.try_send(());
+            }
+        }
+        let (sender, woken) = mpsc::sync_channel(1);
+        let owner = Waker::from(Arc::new(Flag(sender)));
+        let pool = Pool::new(1).unwrap();
+        let lane = Arc::<Lane>::default();
+        let (release, held) = mpsc::channel::<()>();
+        pool.submit(&lane, Box::new(move || held.recv().unwrap_or_default()));
+        (1..LANE_LIMIT).for_each(|_| pool.submit(&lane, Box::new(|| ())));
+        assert!(lane.is_full(&owner));
+        assert!(woken.try_recv().is_err());
+        drop(release);
+        woken.recv().unwrap();
+        assert!(!lane.is_full(&owner));
+        assert!(pool.drain(soon()));
+    }
+
+    #[test]
+    fn without_workers_a_job_runs_at_once() {
+        let pool = Pool::new(0).unwrap();
+        let here = thread::current().id();
+        let (sender, ran_on) = mpsc::channel();
+        pool.submit(&Arc::default(), Box::new(move || sender.send(thread::current().id()).unwrap()));
+        assert_eq!(ran_on.try_recv().unwrap(), here);
+    }
+
+    #[test]
+    fn a_job_without_end_does_not_hold_up_the_end() {
+        let pool = Pool::new(1).unwrap();
+        let (release, held) = mpsc::channel::<()>();
+        pool.submit(&Arc::default(), Box::new(move || held.recv().unwrap_or_default()));
+        assert!(!pool.drain(Instant::now()));
+        drop(release);
+        assert!(pool.drain(soon()));
+    }
 }

@@ -1,5 +1,6 @@
 //! The wshost server: everything behind the command line. ARCHITECTURE.md tells how the parts fit together.
 
+pub mod audience;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -7,12 +8,17 @@ pub mod connection;
 pub mod deadlines;
 pub mod engine;
 pub mod http;
+pub mod jobs;
+pub mod keepalive;
 pub mod listener;
+pub mod metrics;
 pub mod protocol;
-pub mod registry;
 pub mod server;
 
+mod batch;
 mod event_loop;
 mod handshake;
-mod jobs;
 mod outbox;
+mod timers;
+mod wakes;
+mod watch;

@@ -3,12 +3,13 @@
 use anyhow::Context;
 use clap::Parser;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use wshost::cli::{Cli, LogFormat};
-use wshost::engine::{Config, Instance, LoadError, Plugin, find};
+use wshost::engine::{Config, Facilities, Instance, LoadError, Plugin, find};
 use wshost::listener;
 use wshost::server::{Mount, Running, Server};
 
@@ -25,6 +26,7 @@ mod exit {
     pub(crate) const PLUGIN_NOT_FOUND: u8 = 66;
     pub(crate) const CANNOT_LISTEN: u8 = 69;
     pub(crate) const INTERNAL: u8 = 70;
+    pub(crate) const BAD_CONFIGURATION: u8 = 78;
 }
 
 /// Why the server did not come up: what to tell the operator, and the exit code.
@@ -56,31 +58,47 @@ fn serve(cli: &Cli) -> Result<(), Refused> {
             format!("two plugins claim {path}; give each a path of its own with PATH=FILE"),
         ));
     }
-    let mounts = load(cli)?;
+    check_configurations(cli)?;
+    let internal = |error: anyhow::Error| Refused(exit::INTERNAL, format!("{error:#}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime for signals and timers")
+        .map_err(internal)?;
+    let settings = cli.settings();
+    let facilities =
+        Facilities::start(&settings, runtime.handle().clone()).context("cannot start the workers").map_err(internal)?;
+    let mounts = load(cli, &facilities)?;
     let listener = listener::bind(cli.listen).map_err(|error| {
         let why = format!("cannot listen on {}: {error}; choose another address with --listen", cli.listen);
         Refused(exit::CANNOT_LISTEN, why)
     })?;
-    let internal = |error: anyhow::Error| Refused(exit::INTERNAL, format!("{error:#}"));
     let address = listener.local_addr().context("the bound address").map_err(internal)?;
     let engines = describe(&mounts);
-    let signals = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime for signals")
-        .map_err(internal)?;
-    let running = Server::start(cli.settings(), mounts, vec![listener])
+    let running = Server::start(settings, facilities, mounts, vec![listener])
         .context("cannot start the event loops")
         .map_err(internal)?;
 
     tracing::info!(%address, "listening");
     println!("listening on ws://{address}/ ({engines})");
     let _ = std::io::stdout().flush();
-    signals.block_on(until_told_to_end(running)).map_err(internal)
+    runtime.block_on(until_told_to_end(running)).map_err(internal)
+}
+
+/// Whether each `--engine-config` has its engine.
+fn check_configurations(cli: &Cli) -> Result<(), Refused> {
+    if let Some(path) = cli.path_configured_twice() {
+        return Err(Refused(exit::USAGE, format!("two configurations are given for {path}; an engine has one")));
+    }
+    if let Some(path) = cli.configured_without_plugin() {
+        let why = format!("a configuration is given for {path}, but no plugin; give it as --engine-config PATH=FILE");
+        return Err(Refused(exit::USAGE, why));
+    }
+    Ok(())
 }
 
 /// Loads every plugin and makes its engine, before anything else starts.
-fn load(cli: &Cli) -> Result<Vec<Mount>, Refused> {
+fn load(cli: &Cli, facilities: &Facilities) -> Result<Vec<Mount>, Refused> {
     let refused = |error: LoadError| {
         let code = match error {
             LoadError::NotFound { .. } | LoadError::Unreadable { .. } => exit::PLUGIN_NOT_FOUND,
@@ -97,13 +115,23 @@ fn load(cli: &Cli) -> Result<Vec<Mount>, Refused> {
         }
         let (plugin_api, rustc) = plugin.built_with();
         tracing::info!(engine = name, version, file = %file.display(), plugin_api, rustc, "plugin loaded");
-        let instance = Instance::new(plugin, &Config::default()).map_err(|failure| {
-            let why = format!("engine {name} {version} from {} refused to start: {failure}", file.display());
-            Refused(exit::PLUGIN_REFUSED, why)
+        let config = read_config(cli.config_of(argument.path.as_deref()))?;
+        let instance = Instance::new(plugin, &config, facilities).map_err(|not_made| {
+            let code = if not_made.configuration_at_fault { exit::BAD_CONFIGURATION } else { exit::PLUGIN_REFUSED };
+            let why = not_made.failure;
+            Refused(code, format!("engine {name} {version} from {} refused to start: {why}", file.display()))
         })?;
         Ok(Mount { path: argument.path.clone(), instance })
     };
     cli.plugins.iter().map(load_one).collect()
+}
+
+fn read_config(file: Option<&Path>) -> Result<Config, Refused> {
+    let Some(file) = file else { return Ok(Config::default()) };
+    Config::read(file).map_err(|error| {
+        let why = format!("cannot read the engine configuration {}: {error}; see --engine-config", file.display());
+        Refused(exit::BAD_CONFIGURATION, why)
+    })
 }
 
 /// `engine echo 1.0.0`, or `engines echo 1.0.0 at /echo, chat 1.0.0 at /chat`.

@@ -5,55 +5,35 @@
 //! goes through a queue under a lock and wakes the connection's task. The batch way looks at the queue first, so that
 //! what happened before stays before.
 
+use crate::batch::{Batch, Order};
 use crate::client::Closing;
-use crate::engine::Event;
-use crate::protocol::{Opcode, WriteBuffer, encode};
+use crate::protocol::{Opcode, encode};
+use crate::wakes::Wakes;
+use bytes::Bytes;
 use plugin_api::Sent;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// Something that a connection is told to do.
+/// Shared by the connection and every handle of the client.
 #[derive(Debug)]
-pub(crate) enum Order {
-    /// Send these whole, encoded frames.
-    Frames(Vec<u8>),
-    /// Send a control frame ahead of data.
-    Control { opcode: Opcode, payload: Vec<u8> },
-    /// Send a close frame, behind what is queued or (`now`) in place of it.
-    Close { code: u16, reason: String, now: bool },
-    /// Drop what is queued.
-    Discard,
-    /// Stop or resume reading.
-    PauseReading(bool),
-    /// Deliver a value to the session.
-    Event(Event),
-}
-
-/// The connection's end of its outbox: owned by the connection's task, lent to its callbacks.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    /// Frames on their way to the socket.
-    pub write: WriteBuffer,
-    /// Values to deliver to the session.
-    pub events: VecDeque<Event>,
-    /// Whether the engine has asked not to read from this client.
-    pub paused: bool,
-    /// Whether our close frame is in the write buffer, or was.
-    pub close_written: bool,
-}
-
-/// The other end: shared with every handle of the client.
-#[derive(Debug, Default)]
 pub(crate) struct Outbox {
+    /// The client's.
+    number: u64,
+    event_loop: usize,
+    wakes: Arc<Wakes>,
+    /// A message is refused while more bytes than this wait.
+    limit: usize,
     queue: Mutex<Queue>,
     /// Whether the queue holds anything. Set under its lock.
     queued: AtomicBool,
     queued_bytes: AtomicUsize,
-    /// What the write buffer held when the connection's turn ended.
+    /// The batch's backlog when the connection's turn ended.
     unwritten: AtomicUsize,
+    /// Whether a message was refused since the connection last asked.
+    refused: AtomicBool,
     closing: AtomicU8,
 }
 
@@ -77,71 +57,168 @@ pub(crate) fn with_batch<R>(number: u64, batch: &mut Option<Box<Batch>>, callbac
 }
 
 impl Outbox {
+    /// The outbox of the client `number`, whose connection lives on `event_loop`.
+    pub(crate) fn new(number: u64, event_loop: usize, wakes: Arc<Wakes>, limit: usize) -> Self {
+        Outbox {
+            number,
+            event_loop,
+            wakes,
+            limit,
+            queue: Mutex::default(),
+            queued: AtomicBool::default(),
+            queued_bytes: AtomicUsize::default(),
+            unwritten: AtomicUsize::default(),
+            refused: AtomicBool::default(),
+            closing: AtomicU8::default(),
+        }
+    }
+
     /// Sends one message.
     #[inline]
-    pub fn send(&self, number: u64, opcode: Opcode, payload: &[u8]) -> Sent {
+    pub fn send(&self, opcode: Opcode, payload: &[u8]) -> Sent {
         if self.closing() >= Closing::Sent {
             return Sent::Gone;
         }
-        match self.in_batch(number, |batch| batch.write.push(opcode, true, payload)) {
-            Some(()) => Sent::Sent,
+        let in_batch = self.in_batch(|batch| {
+            let room = batch.backlog() <= self.limit;
+            if room {
+                batch.message(opcode, payload);
+            }
+            room
+        });
+        match in_batch {
+            Some(true) => Sent::Sent,
+            Some(false) => self.refuse(),
             None => self.send_queued(opcode, payload),
         }
     }
 
-    /// Sends a control frame ahead of data.
-    pub fn send_control(&self, number: u64, opcode: Opcode, payload: &[u8]) -> Sent {
+    /// Sends a message that is encoded, or a part of one.
+    pub fn send_order(&self, order: Order) -> Sent {
         if self.closing() >= Closing::Sent {
             return Sent::Gone;
         }
-        match self.in_batch(number, |batch| batch.write.push_control_ahead(opcode, payload)) {
+        let mut order = Some(order);
+        let in_batch = self.in_batch(|batch| {
+            let room = batch.backlog() <= self.limit;
+            if room && let Some(order) = order.take() {
+                batch.data(order);
+            }
+            room
+        });
+        match (in_batch, order) {
+            (Some(false), _) => self.refuse(),
+            (None, Some(order)) => match self.queue_data(order) {
+                Ok(waker) => {
+                    waker.into_iter().for_each(|waker| self.wakes.wake(self.event_loop, waker));
+                    Sent::Sent
+                }
+                Err(refused) => refused,
+            },
+            (_, _) => Sent::Sent,
+        }
+    }
+
+    /// Sends one encoded message that many clients get. The task that is to be woken for it, if any, goes to `wake`.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not queued.
+    pub fn send_shared(&self, frames: &Bytes, wake: &mut Vec<Waker>) -> Sent {
+        if self.closing() >= Closing::Sent {
+            return Sent::Gone;
+        }
+        match self.queue_data(Order::Shared(frames.clone())) {
+            Ok(waker) => {
+                wake.extend(waker);
+                Sent::Sent
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// Sends a control frame ahead of data.
+    pub fn send_control(&self, opcode: Opcode, payload: &[u8]) -> Sent {
+        if self.closing() >= Closing::Sent {
+            return Sent::Gone;
+        }
+        // Pongs do not pile up, see `Batch::control`; pings of an engine without measure would.
+        if opcode == Opcode::Ping && self.buffered() > self.limit {
+            return self.refuse();
+        }
+        match self.in_batch(|batch| batch.control(opcode, payload)) {
             Some(()) => Sent::Sent,
             None => self.enqueue(Order::Control { opcode, payload: payload.to_owned() }),
         }
     }
 
     /// Sends a close frame: the last frame, also for other threads (RFC 6455 section 5.5.1).
-    pub fn close(&self, number: u64, code: u16, reason: &str, now: bool) -> Sent {
+    pub fn close(&self, code: u16, reason: &str, now: bool) -> Sent {
         if self.closing.fetch_max(Closing::Sent as u8, Ordering::AcqRel) >= Closing::Sent as u8 {
             return Sent::Gone;
         }
-        match self.in_batch(number, |batch| batch.close(code, reason, now)) {
+        match self.in_batch(|batch| batch.close(code, reason, now)) {
             Some(()) => Sent::Sent,
             None => self.enqueue(Order::Close { code, reason: reason.to_owned(), now }),
         }
     }
 
     /// Drops what waits. Returns the bytes dropped at once.
-    pub fn discard(&self, number: u64) -> usize {
-        self.in_batch(number, Batch::discard).unwrap_or_else(|| {
+    pub fn discard(&self) -> usize {
+        self.in_batch(Batch::discard).unwrap_or_else(|| {
             let mut queue = self.lock();
             if self.closing() >= Closing::Sent {
                 return 0; // the close frame is among what waits
             }
-            queue.orders.retain(|order| !matches!(order, Order::Frames(_)));
-            let dropped = self.queued_bytes.swap(0, Ordering::Relaxed);
+            let dropped = queue.orders.iter().filter(|order| order.is_whole_message()).map(Order::size).sum();
+            queue.orders.retain(|order| !order.is_whole_message());
+            self.queued_bytes.fetch_sub(dropped, Ordering::Relaxed);
             self.push(queue, Order::Discard);
             dropped
         })
     }
 
     /// Stops or resumes reading.
-    pub fn pause_reading(&self, number: u64, paused: bool) -> Sent {
-        match self.in_batch(number, |batch| batch.paused = paused) {
+    pub fn pause_reading(&self, paused: bool) -> Sent {
+        match self.in_batch(|batch| batch.paused = paused) {
             Some(()) => Sent::Sent,
             None => self.enqueue(Order::PauseReading(paused)),
         }
     }
 
-    /// Posts a value to the session; it is dropped where the connection is gone.
-    pub fn post(&self, event: Event) -> Sent {
-        self.enqueue(Order::Event(event))
+    /// Has the connection do something that is not sending. An event is dropped where the connection is gone.
+    pub fn enqueue(&self, order: Order) -> Sent {
+        let queue = self.lock();
+        if self.closing() == Closing::Gone {
+            drop(queue);
+            // Dropping an event runs the engine's code: not under the lock.
+            drop(order);
+            return Sent::Gone;
+        }
+        self.push(queue, order);
+        Sent::Sent
     }
 
     /// Bytes that wait for the socket.
-    pub fn buffered(&self, number: u64) -> usize {
-        let in_batch = self.in_batch(number, |batch| batch.write.len());
+    pub fn buffered(&self) -> usize {
+        let in_batch = self.in_batch(|batch| batch.backlog());
         in_batch.unwrap_or_else(|| self.unwritten.load(Ordering::Relaxed)) + self.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that its callbacks have put into the batch of the client whose callback runs.
+    #[inline]
+    pub fn batched(&self) -> usize {
+        self.in_batch(|batch| batch.write.len()).unwrap_or(0)
+    }
+
+    /// Bytes above which messages are refused.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Whether a message was refused since this was last asked.
+    pub fn take_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed) && self.refused.swap(false, Ordering::Relaxed)
     }
 
     /// How far the connection's end has come.
@@ -177,7 +254,7 @@ impl Outbox {
         self.lock().waker = Some(waker.clone());
     }
 
-    /// Notes what the write buffer holds at the end of a turn.
+    /// Notes the batch's backlog at the end of a turn.
     pub fn publish_unwritten(&self, bytes: usize) {
         self.unwritten.store(bytes, Ordering::Relaxed);
     }
@@ -186,20 +263,31 @@ impl Outbox {
     #[inline]
     pub fn execute_queued(&self, batch: &mut Batch) {
         if self.queued.load(Ordering::Acquire) {
-            let mut queue = self.lock();
-            let orders = std::mem::take(&mut queue.orders);
-            self.queued.store(false, Ordering::Release);
-            self.queued_bytes.store(0, Ordering::Relaxed);
-            drop(queue);
-            orders.into_iter().for_each(|order| batch.execute(order));
+            self.execute_all(batch);
         }
     }
 
-    /// Works on the batch of the client `number`, if one of its callbacks runs on this thread.
+    fn execute_all(&self, batch: &mut Batch) {
+        let mut queue = self.lock();
+        let mut orders = std::mem::take(&mut queue.orders);
+        self.queued.store(false, Ordering::Release);
+        self.queued_bytes.store(0, Ordering::Relaxed);
+        drop(queue);
+        orders.drain(..).for_each(|order| batch.execute(order));
+        // A client that is sent to in this way will be so again: the next orders find the memory there.
+        if orders.capacity() <= 32 {
+            let mut queue = self.lock();
+            if queue.orders.capacity() == 0 {
+                queue.orders = orders;
+            }
+        }
+    }
+
+    /// Works on the client's batch, if one of its callbacks runs on this thread.
     #[inline]
-    fn in_batch<R>(&self, number: u64, work: impl FnOnce(&mut Batch) -> R) -> Option<R> {
+    fn in_batch<R>(&self, work: impl FnOnce(&mut Batch) -> R) -> Option<R> {
         let in_reach = CURRENT.try_with(|current| match &mut *current.borrow_mut() {
-            Some((owner, batch)) if *owner == number => {
+            Some((owner, batch)) if *owner == self.number => {
                 self.execute_queued(batch);
                 Some(work(batch))
             }
@@ -213,6 +301,9 @@ impl Outbox {
         let mut queue = self.lock();
         if self.closing() >= Closing::Sent {
             return Sent::Gone;
+        }
+        if !self.has_room() {
+            return self.refuse();
         }
         // Frames that wait together lie together.
         if let Some(Order::Frames(frames)) = queue.orders.back_mut() {
@@ -228,59 +319,45 @@ impl Outbox {
         Sent::Sent
     }
 
-    fn enqueue(&self, order: Order) -> Sent {
-        let queue = self.lock();
-        if self.closing() == Closing::Gone {
-            drop(queue);
-            // Dropping an event runs the engine's code: not under the lock.
-            drop(order);
-            return Sent::Gone;
+    /// Queues a message or a part of one. Returns the task to wake.
+    fn queue_data(&self, order: Order) -> Result<Option<Waker>, Sent> {
+        let mut queue = self.lock();
+        if self.closing() >= Closing::Sent {
+            return Err(Sent::Gone);
         }
-        self.push(queue, order);
-        Sent::Sent
+        if !self.has_room() {
+            return Err(self.refuse());
+        }
+        self.queued_bytes.fetch_add(order.size(), Ordering::Relaxed);
+        queue.orders.push_back(order);
+        Ok(self.to_wake(&queue))
+    }
+
+    fn has_room(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed) + self.queued_bytes.load(Ordering::Relaxed) <= self.limit
+    }
+
+    #[cold]
+    fn refuse(&self) -> Sent {
+        self.refused.store(true, Ordering::Relaxed);
+        Sent::Backlogged
     }
 
     /// Queues an order, and wakes the task unless it has been woken for an earlier one.
     fn push(&self, mut queue: MutexGuard<'_, Queue>, order: Order) {
         queue.orders.push_back(order);
-        let waker = if self.queued.swap(true, Ordering::AcqRel) { None } else { queue.waker.clone() };
+        let waker = self.to_wake(&queue);
         drop(queue);
         if let Some(waker) = waker {
-            waker.wake();
+            self.wakes.wake(self.event_loop, waker);
         }
+    }
+
+    fn to_wake(&self, queue: &Queue) -> Option<Waker> {
+        if self.queued.swap(true, Ordering::AcqRel) { None } else { queue.waker.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Batch {
-    fn execute(&mut self, order: Order) {
-        match order {
-            // Another thread's send can fall behind a close frame that it did not see: nothing follows that frame.
-            Order::Frames(_) | Order::Control { .. } | Order::Close { .. } if self.close_written => {}
-            Order::Frames(frames) => self.write.push_encoded(&frames),
-            Order::Control { opcode, payload } => self.write.push_control_ahead(opcode, &payload),
-            Order::Close { code, reason, now } => self.close(code, &reason, now),
-            Order::Discard => {
-                self.discard();
-            }
-            Order::PauseReading(paused) => self.paused = paused,
-            Order::Event(event) => self.events.push_back(event),
-        }
-    }
-
-    /// Drops what waits, but never our close frame.
-    fn discard(&mut self) -> usize {
-        if self.close_written { 0 } else { self.write.discard_unstarted() }
-    }
-
-    fn close(&mut self, code: u16, reason: &str, now: bool) {
-        if now {
-            self.write.discard_unstarted();
-        }
-        self.write.push_close(code, reason);
-        self.close_written = true;
     }
 }

@@ -1,7 +1,8 @@
 //! The handle of one connected client.
 
-use crate::abi::{self, ClientHandle, CloseView, EventObject, Failure};
+use crate::abi::{self, ClientHandle, CloseView, EventObject, Failure, PartView};
 use crate::contain::contain;
+use crate::fragments::Fragments;
 use std::any::Any;
 use std::fmt;
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub enum State {
 
 /// Which client: unique among all clients of all host runs. Shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClientId(abi::ClientId);
+pub struct ClientId(pub(crate) abi::ClientId);
 
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,6 +76,15 @@ impl Client {
         unsafe { &*std::ptr::from_ref(handle).cast::<Client>() }
     }
 
+    /// Takes over one count of a handle.
+    pub(crate) fn owning(handle: ClientHandle) -> Client {
+        Client(handle)
+    }
+
+    pub(crate) fn object(&self) -> *const () {
+        self.0.object
+    }
+
     /// Which client this is.
     pub fn id(&self) -> ClientId {
         ClientId(call!(self, id))
@@ -100,6 +110,11 @@ impl Client {
         Duration::from_millis(call!(self, idle_ms))
     }
 
+    /// Whether the client was pinged because it was idle, and has not given a sign of life since.
+    pub fn is_pinged(&self) -> bool {
+        call!(self, pinged)
+    }
+
     /// Whether the connection is open, closing or closed, as of now.
     pub fn state(&self) -> State {
         match call!(self, state) {
@@ -122,6 +137,28 @@ impl Client {
     /// Sends a binary message.
     pub fn send_binary(&self, data: &[u8]) -> Sent {
         sent(call!(self, send_binary, data.into()))
+    }
+
+    /// Begins a text message that is sent in fragments.
+    pub fn text_fragments(&self) -> Fragments<str> {
+        Fragments::new(self.clone())
+    }
+
+    /// Begins a binary message that is sent in fragments.
+    pub fn binary_fragments(&self) -> Fragments<[u8]> {
+        Fragments::new(self.clone())
+    }
+
+    pub(crate) fn begin_message(&self) -> u64 {
+        call!(self, begin_message)
+    }
+
+    pub(crate) fn send_part(&self, part: PartView<'_>) -> Sent {
+        sent(call!(self, send_part, part))
+    }
+
+    pub(crate) fn abandon_message(&self, message: u64) {
+        call!(self, abandon_message, message);
     }
 
     /// Sends a ping of at most 125 bytes, ahead of queued messages (RFC 6455 section 5.5.2).
@@ -162,6 +199,18 @@ impl Client {
     /// Reads from this client again.
     pub fn resume_reading(&self) -> Sent {
         sent(call!(self, pause_reading, false))
+    }
+
+    /// Makes this client a member of a group, until it leaves or its connection ends. Its name has 1 to 255 bytes.
+    ///
+    /// [`Sent::Gone`] where the connection is gone already, [`Sent::Refused`] for a name that is too long or empty.
+    pub fn join(&self, group: &str) -> Sent {
+        sent(call!(self, join, group.into()))
+    }
+
+    /// Ends a membership. Returns whether there was one.
+    pub fn leave(&self, group: &str) -> bool {
+        call!(self, leave, group.into())
     }
 
     /// Sends a value to this client's own session: the engine's [`on_event`](crate::Engine::on_event) gets it.

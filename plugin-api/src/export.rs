@@ -9,7 +9,7 @@ use crate::abi::{
 };
 use crate::client::take_event;
 use crate::contain::{contain, failed, install_hook};
-use crate::{Accept, Client, Config, Engine, Host, Idle, Job, Reject, Request, job, logger};
+use crate::{Accept, Client, Config, ConfigError, Engine, Host, Idle, Job, Reject, Request, job, logger};
 use abi_stable::library::{__call_root_module_loader, CheckTypeLayout};
 use abi_stable::prefix_type::PrefixTypeTrait;
 use abi_stable::std_types::{ROption, RSlice, RStr};
@@ -138,16 +138,34 @@ unsafe extern "C" fn new<E: Engine>(host: HostHandle, config: ConfigView<'_>) ->
     let made = contain(|| {
         let host = Host::take_over(host)?;
         logger::install(&host);
-        E::new(host, &Config::new(config)).map_err(|error| error.to_string())
+        E::new(host, &Config::new(config))
+            .map_err(|error| Refusal { configuration_at_fault: error.is::<ConfigError>(), why: error.to_string() })
     });
-    let refused = |failure| NewReturned { engine: EngineObject(std::ptr::null()), failure };
+    let refused = |failure, configuration_at_fault| NewReturned {
+        engine: EngineObject(std::ptr::null()),
+        failure,
+        configuration_at_fault,
+    };
     match made {
         Ok(Ok(engine)) => NewReturned {
             engine: EngineObject(Box::into_raw(Box::new(engine)).cast_const().cast()),
             failure: std::ptr::null_mut(),
+            configuration_at_fault: false,
         },
-        Ok(Err(message)) => refused(failed(message)),
-        Err(failure) => refused(failure),
+        Ok(Err(refusal)) => refused(failed(refusal.why), refusal.configuration_at_fault),
+        Err(failure) => refused(failure, false),
+    }
+}
+
+/// Why there is no engine.
+struct Refusal {
+    configuration_at_fault: bool,
+    why: String,
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Refusal { configuration_at_fault: false, why }
     }
 }
 

@@ -1,12 +1,17 @@
 //! The host, as an engine reaches it.
 
-use crate::abi::{ClientTable, HostHandle, HostTable, Table};
+use crate::abi::{self, ClientHandle, ClientTable, HostHandle, HostTable, MetricView, Table};
+use crate::group::{Group, Whom};
+use crate::metric::{Counter, Gauge, Histogram, Labels, Metric};
+use crate::{Client, ClientId, Job, Timer, job, timer};
 use std::fmt;
+use std::time::Duration;
 
 /// The host that runs this engine. Cheap to clone, works from any thread.
 pub struct Host {
     object: *const (),
     table: &'static HostTable,
+    clients: &'static ClientTable,
 }
 
 // SAFETY: every function of HostTable may be called on any thread, and the count behind retain/release is the host's.
@@ -25,14 +30,128 @@ macro_rules! call {
 impl Host {
     /// Takes over the host's handle, after a check of every table that engines of this revision use.
     pub(crate) fn take_over(handle: HostHandle) -> Result<Host, String> {
-        // Clients come later and with their table in hand; that it is the right one is settled here.
-        table::<ClientTable>(&handle)?;
-        Ok(Host { object: handle.object, table: table::<HostTable>(&handle)? })
+        let clients = table::<ClientTable>(&handle)?;
+        Ok(Host { object: handle.object, table: table::<HostTable>(&handle)?, clients })
+    }
+
+    /// The connected client of this id.
+    pub fn client(&self, id: ClientId) -> Option<Client> {
+        let object = call!(self, client, id.0);
+        (!object.is_null()).then(|| Client::owning(ClientHandle { object, table: self.clients }))
+    }
+
+    /// All connected clients of this engine, as of now.
+    ///
+    /// To send to all of them, [`broadcast_text`](Host::broadcast_text) is much faster.
+    pub fn clients(&self) -> Vec<Client> {
+        self.everyone().clients()
     }
 
     /// How many clients of this engine are connected.
     pub fn client_count(&self) -> usize {
-        call!(self, client_count)
+        self.everyone().len()
+    }
+
+    /// The clients that have [joined](Client::join) the group of this name. A group needs no making: it is empty until
+    /// somebody joins.
+    pub fn group<'a>(&'a self, name: &'a str) -> Group<'a> {
+        Group::new(self, Whom::Members(name))
+    }
+
+    /// All connected clients of this engine, as a group.
+    pub fn everyone(&self) -> Group<'_> {
+        Group::new(self, Whom::Everyone)
+    }
+
+    /// Sends a text message to all connected clients. Returns how many it was queued for.
+    pub fn broadcast_text(&self, text: &str) -> usize {
+        self.everyone().send_text(text)
+    }
+
+    /// Sends a binary message to all connected clients. Returns how many it was queued for.
+    pub fn broadcast_binary(&self, data: &[u8]) -> usize {
+        self.everyone().send_binary(data)
+    }
+
+    /// Runs a job that belongs to no client, on a worker. Such jobs are in no order, and run side by side.
+    ///
+    /// When the host ends, jobs that wait are run; one that is spawned after that is dropped.
+    pub fn spawn(&self, job: impl Job + 'static) {
+        call!(self, spawn, job::into_object(Box::new(job)));
+    }
+
+    /// Runs a job once, on a worker, when this much time has passed. To the millisecond; zero runs it at once.
+    ///
+    /// ```
+    /// # use plugin_api::prelude::*;
+    /// # use std::time::Duration;
+    /// fn say_hello_later(host: &Host, client: &Client) {
+    ///     let client = client.clone();
+    ///     host.after(Duration::from_secs(2), move || {
+    ///         client.send_text("still there?");
+    ///     });
+    /// }
+    /// ```
+    pub fn after(&self, delay: Duration, job: impl FnOnce() + Send + 'static) -> Timer {
+        let mut job = Some(job);
+        let once = move || {
+            if let Some(job) = job.take() {
+                job();
+            }
+        };
+        self.start_timer(Box::new(once), millis(delay), 0)
+    }
+
+    /// Runs a job again and again, on a worker, each time this much later. A run that takes longer than the period
+    /// makes the next ones wait; they do not pile up. A period below 1 ms counts as 1 ms.
+    pub fn every(&self, period: Duration, job: impl FnMut() + Send + 'static) -> Timer {
+        let period = millis(period).max(1);
+        self.start_timer(Box::new(job), period, period)
+    }
+
+    fn start_timer(&self, job: Box<dyn FnMut() + Send>, after: u64, every: u64) -> Timer {
+        let number = call!(self, start_timer, timer::into_object(job), after, every);
+        Timer::new(self.clone(), number)
+    }
+
+    pub(crate) fn cancel_timer(&self, number: u64) {
+        call!(self, cancel_timer, number);
+    }
+
+    /// The counter of this name: a number that only grows. It shows up in the host's metrics.
+    ///
+    /// ```
+    /// # use plugin_api::prelude::*;
+    /// # fn example(host: &Host) {
+    /// let wins = host.counter("wins", &[("game", "chess")]);
+    /// wins.increment(1);
+    /// # }
+    /// ```
+    pub fn counter(&self, name: &str, labels: Labels) -> Counter {
+        Counter(self.metric(0, name, labels))
+    }
+
+    /// The gauge of this name: a number that rises and falls.
+    pub fn gauge(&self, name: &str, labels: Labels) -> Gauge {
+        Gauge(self.metric(1, name, labels))
+    }
+
+    /// The histogram of this name: how values are distributed, such as durations in seconds.
+    pub fn histogram(&self, name: &str, labels: Labels) -> Histogram {
+        Histogram(self.metric(2, name, labels))
+    }
+
+    fn metric(&self, kind: u32, name: &str, labels: Labels) -> Metric {
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(name, value)| abi::LabelView { name: (*name).into(), value: (*value).into() })
+            .collect();
+        let view = MetricView { kind, name: name.into(), labels: labels.as_slice().into() };
+        Metric::owning(call!(self, metric, view))
+    }
+
+    pub(crate) fn object(&self) -> (*const (), &'static HostTable) {
+        (self.object, self.table)
     }
 
     pub(crate) fn log(&self, level: log::Level, target: &str, message: &str) {
@@ -59,10 +178,15 @@ fn table<T: Table>(handle: &HostHandle) -> Result<&'static T, String> {
     unsafe { interface.check::<T>() }
 }
 
+/// Rounded up, so that nothing happens too early.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
 impl Clone for Host {
     fn clone(&self) -> Self {
         call!(self, retain);
-        Host { object: self.object, table: self.table }
+        Host { object: self.object, table: self.table, clients: self.clients }
     }
 }
 

@@ -109,19 +109,27 @@ mod contain;
 mod engine;
 #[doc(hidden)]
 pub mod export;
+mod fragments;
+mod group;
 mod host;
 mod job;
 mod logger;
+mod metric;
 mod request;
+mod timer;
 
 pub use accept::{Accept, Reject};
 pub use client::{Client, ClientId, Sent, State};
-pub use config::{Config, Format};
+pub use config::{Config, ConfigError, Format};
 pub use engine::{Engine, Idle};
+pub use fragments::Fragments;
+pub use group::Group;
 pub use host::Host;
 pub use job::Job;
 pub use log;
+pub use metric::{Counter, Gauge, Histogram, Labels};
 pub use request::Request;
+pub use timer::Timer;
 
 /// The version of this crate, which host and engine compare.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -135,7 +143,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Everything that an engine commonly needs: `use plugin_api::prelude::*;`
 pub mod prelude {
     pub use crate::{
-        Accept, Client, ClientId, Config, Engine, Host, Idle, Job, Reject, Request, Result, Sent, State, close_code,
-        export_engine, log,
+        Accept, Client, ClientId, Config, Counter, Engine, Fragments, Gauge, Group, Histogram, Host, Idle, Job, Reject,
+        Request, Result, Sent, State, Timer, close_code, export_engine, log,
     };
 }

@@ -1,6 +1,7 @@
 //! The request that opened a connection.
 
 use crate::abi::RequestView;
+use std::borrow::Cow;
 
 /// The handshake's HTTP request (RFC 6455 section 4.1). Valid during [`authenticate`](crate::Engine::authenticate).
 #[derive(Clone, Copy)]
@@ -28,6 +29,11 @@ impl<'a> Request<'a> {
         self.resource().split_once('?').map(|(_, query)| query)
     }
 
+    /// The value of a parameter of the query, decoded: for `/room?name=Ann+Lee`, `name` is `Ann Lee`.
+    pub fn query_value(&self, name: &str) -> Option<Cow<'a, str>> {
+        form_urlencoded::parse(self.query()?.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
     /// The first header of this name, case-insensitively, if its value is text.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers().find(|(n, _)| n.eq_ignore_ascii_case(name)).and_then(|(_, value)| str::from_utf8(value).ok())
@@ -48,14 +54,39 @@ impl<'a> Request<'a> {
         self.header("origin")
     }
 
+    /// `Sec-WebSocket-Version`: always 13 here, the host refuses others (RFC 6455 section 4.4).
+    pub fn version(&self) -> Option<u32> {
+        self.header("sec-websocket-version")?.trim().parse().ok()
+    }
+
+    /// `Cache-Control`, as sent.
+    pub fn cache_control(&self) -> Option<&'a str> {
+        self.header("cache-control")
+    }
+
+    /// `Accept-Encoding`, as sent.
+    pub fn accept_encoding(&self) -> Option<&'a str> {
+        self.header("accept-encoding")
+    }
+
+    /// `Sec-WebSocket-Extensions`: what the client offers; the host negotiates (RFC 6455 section 9.1).
+    pub fn extensions(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.list("sec-websocket-extensions")
+    }
+
     /// The subprotocols that the client offers, in its order of preference (RFC 6455 section 1.9).
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.list("sec-websocket-protocol")
+    }
+
+    /// The elements of a header that is a list, which may come in several lines.
+    fn list(&self, header: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
         self.headers()
-            .filter(|(name, _)| *name == "sec-websocket-protocol")
+            .filter(move |(name, _)| *name == header)
             .filter_map(|(_, value)| str::from_utf8(value).ok())
             .flat_map(|list| list.split(','))
             .map(str::trim)
-            .filter(|name| !name.is_empty())
+            .filter(|element| !element.is_empty())
     }
 
     /// The value of a cookie, if the client sent it (RFC 6265 section 5.4).
@@ -102,6 +133,8 @@ mod tests {
         assert_eq!(request.host(), Some("example.org"));
         assert_eq!(request.header("HOST"), Some("example.org"));
         assert_eq!((request.path(), request.query()), ("/room", Some("name=Ann?")));
+        assert_eq!(request.query_value("name").as_deref(), Some("Ann?"));
+        assert_eq!(request.query_value("nam"), None);
         assert_eq!(request.cookie("a"), Some("1"));
         assert_eq!(request.cookie("token"), Some("x=y"));
         assert_eq!(request.cookie("empty"), Some(""));

@@ -1,15 +1,21 @@
 //! `wshost.client/1`: the host's side of an engine's client handle.
 
 use super::Event;
+use crate::batch::Part;
 use crate::client::{Client, Closing};
 use crate::protocol::Opcode;
 use abi_stable::std_types::{RSlice, RStr};
-use plugin_api::abi::{ClientHandle, ClientId, ClientTable, CloseView, EventObject};
+use plugin_api::abi::{ClientHandle, ClientId, ClientTable, CloseView, EventObject, PartView};
 use std::sync::Arc;
 
 /// Lends a client for the length of a call.
 pub(super) fn lend(client: &Arc<Client>) -> ClientHandle {
     ClientHandle { object: Arc::as_ptr(client).cast(), table: &TABLE }
+}
+
+/// Gives the engine a count of its own.
+pub(super) fn give(client: Arc<Client>) -> ClientHandle {
+    ClientHandle { object: Arc::into_raw(client).cast(), table: &TABLE }
 }
 
 pub(super) static TABLE: ClientTable = ClientTable {
@@ -20,16 +26,22 @@ pub(super) static TABLE: ClientTable = ClientTable {
     resource,
     subprotocol,
     idle_ms,
+    pinged,
     state,
     buffered,
     send_text,
     send_binary,
+    begin_message,
+    send_part,
+    abandon_message,
     ping,
     pong,
     close,
     close_now,
     discard_buffered,
     pause_reading,
+    join,
+    leave,
     post,
 };
 
@@ -38,7 +50,7 @@ pub(super) static TABLE: ClientTable = ClientTable {
 /// # Safety
 ///
 /// `object` came from [`lend`], and the caller owns a count of it or has it on loan.
-unsafe fn client<'a>(object: *const ()) -> &'a Client {
+pub(super) unsafe fn client<'a>(object: *const ()) -> &'a Client {
     // SAFETY: the caller's promise.
     unsafe { &*object.cast::<Client>() }
 }
@@ -89,6 +101,11 @@ unsafe extern "C" fn state(object: *const ()) -> u32 {
     }
 }
 
+unsafe extern "C" fn pinged(object: *const ()) -> bool {
+    // SAFETY: the table's contract.
+    unsafe { client(object) }.is_pinged()
+}
+
 unsafe extern "C" fn buffered(object: *const ()) -> usize {
     // SAFETY: the table's contract.
     unsafe { client(object) }.buffered()
@@ -102,6 +119,23 @@ unsafe extern "C" fn send_text(object: *const (), text: RStr<'_>) -> u32 {
 unsafe extern "C" fn send_binary(object: *const (), data: RSlice<'_, u8>) -> u32 {
     // SAFETY: the table's contract.
     unsafe { client(object) }.send(Opcode::Binary, data.as_slice()) as u32
+}
+
+unsafe extern "C" fn begin_message(object: *const ()) -> u64 {
+    // SAFETY: the table's contract.
+    unsafe { client(object) }.begin_message()
+}
+
+unsafe extern "C" fn send_part(object: *const (), part: PartView<'_>) -> u32 {
+    let opcode = if part.binary { Opcode::Binary } else { Opcode::Text };
+    let part = Part { message: part.message, opcode, last: part.last, data: part.data.as_slice().to_owned() };
+    // SAFETY: the table's contract.
+    unsafe { client(object) }.send_part(part) as u32
+}
+
+unsafe extern "C" fn abandon_message(object: *const (), _message: u64) {
+    // SAFETY: the table's contract.
+    unsafe { client(object) }.abandon_message();
 }
 
 unsafe extern "C" fn ping(object: *const (), data: RSlice<'_, u8>) -> u32 {
@@ -132,6 +166,16 @@ unsafe extern "C" fn discard_buffered(object: *const ()) -> usize {
 unsafe extern "C" fn pause_reading(object: *const (), paused: bool) -> u32 {
     // SAFETY: the table's contract.
     unsafe { client(object) }.pause_reading(paused) as u32
+}
+
+unsafe extern "C" fn join(object: *const (), group: RStr<'_>) -> u32 {
+    // SAFETY: the table's contract.
+    unsafe { client(object) }.join(group.as_str()) as u32
+}
+
+unsafe extern "C" fn leave(object: *const (), group: RStr<'_>) -> bool {
+    // SAFETY: the table's contract.
+    unsafe { client(object) }.leave(group.as_str())
 }
 
 unsafe extern "C" fn post(object: *const (), event: *mut EventObject) -> u32 {

@@ -1,18 +1,24 @@
 //! An engine's instance: safe calls into its table.
 
 use super::client_table::lend;
-use super::host_table::Services;
+use super::host_table;
 use super::library::Plugin;
 use super::object::{EngineFailure, Event, Job};
+use super::services::{Facilities, Services};
+use crate::audience::Audience;
 use crate::client::Client;
+use crate::jobs::Pool;
+use crate::keepalive::{Idle, Keepalive};
+use crate::watch::{Callback, watched};
 use abi_stable::std_types::RStr;
 use plugin_api::abi::{
-    AcceptView, AnswerHandle, CloseView, ConfigView, EngineObject, EngineTable, HeaderView, RejectView, RequestView,
-    Returned, SessionObject,
+    AcceptView, AnswerHandle, ClientHandle, CloseView, ConfigView, EngineObject, EngineTable, HeaderView, RejectView,
+    RequestView, Returned, SessionObject,
 };
-use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::{fmt, io};
 
 /// An engine that runs: made by [`Instance::new`], shut down when dropped, which is after its last session.
 pub struct Instance {
@@ -36,6 +42,19 @@ pub struct Config {
     pub source: String,
     /// 0 none, 1 TOML, 2 JSON.
     pub format: u32,
+}
+
+impl Config {
+    /// Reads a file: JSON where its name ends in `.json`, else TOML.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, or that the file is not text.
+    pub fn read(file: &Path) -> io::Result<Config> {
+        let json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        let text = std::fs::read_to_string(file)?;
+        Ok(Config { text, source: file.display().to_string(), format: if json { 2 } else { 1 } })
+    }
 }
 
 /// What an engine adds to the host's response.
@@ -79,8 +98,8 @@ impl Instance {
     /// # Errors
     ///
     /// The error or panic of the engine's `new`.
-    pub fn new(plugin: Plugin, config: &Config) -> Result<Arc<Instance>, EngineFailure> {
-        let services = Arc::new(Services { engine: plugin.name().to_owned(), ..Services::default() });
+    pub fn new(plugin: Plugin, config: &Config, facilities: &Facilities) -> Result<Arc<Instance>, NotMade> {
+        let services = Services::new(plugin.name(), plugin.version(), facilities);
         let view = ConfigView {
             text: config.text.as_str().into(),
             source: config.source.as_str().into(),
@@ -89,8 +108,11 @@ impl Instance {
         let table = plugin.engine();
         // SAFETY: the table passed its layout check; the views live for the call.
         let engine = unsafe {
-            let made = (table.new)(services.handle(), view);
-            EngineFailure::take("new", made.failure)?;
+            let made = (table.new)(host_table::handle(&services), view);
+            EngineFailure::take("new", made.failure).map_err(|failure| {
+                services.end_timers();
+                NotMade { failure, configuration_at_fault: made.configuration_at_fault }
+            })?;
             made.engine
         };
         Ok(Arc::new(Instance { plugin, table, engine, services }))
@@ -99,6 +121,28 @@ impl Instance {
     /// The plugin that the engine came from.
     pub fn plugin(&self) -> &Plugin {
         &self.plugin
+    }
+
+    /// The connected clients.
+    pub fn audience(&self) -> &Arc<Audience> {
+        &self.services.audience
+    }
+
+    /// How its clients are kept alive.
+    pub fn keepalive(&self) -> Keepalive {
+        let wish = |millis| (millis > 0).then(|| Duration::from_millis(millis));
+        let engine = (wish(self.table.ping_after_ms), wish(self.table.close_after_no_pong_ms));
+        Keepalive::settle(self.services.facilities.keepalive, engine)
+    }
+
+    /// The workers that run its jobs.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.services.facilities.pool
+    }
+
+    /// Cancels the engine's timers: the host is about to end it.
+    pub fn end_timers(&self) {
+        self.services.end_timers();
     }
 
     /// Whether `authenticate` wants a worker.
@@ -141,61 +185,91 @@ impl Instance {
 
     /// A connection of this engine has opened.
     pub fn on_open(&self, client: &Arc<Client>, session: &mut Session) -> CallbackResult {
-        self.services.clients.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: see `returned`.
-        unsafe { returned("on_open", (self.table.on_open)(self.engine, &lend(client), session.object)) }
+        self.call(Callback::Open, client, session, |table, engine, client, session| {
+            // SAFETY: see `call`.
+            unsafe { (table.on_open)(engine, client, session) }
+        })
     }
 
     /// A text message came.
     #[inline]
     pub fn on_text(&self, client: &Arc<Client>, session: &mut Session, text: &str) -> CallbackResult {
-        // SAFETY: see `returned`.
-        unsafe {
-            returned("on_text", (self.table.on_text)(self.engine, &lend(client), session.object, RStr::from_str(text)))
-        }
+        self.call(Callback::Text, client, session, |table, engine, client, session| {
+            // SAFETY: see `call`.
+            unsafe { (table.on_text)(engine, client, session, RStr::from_str(text)) }
+        })
     }
 
     /// A binary message came.
     #[inline]
     pub fn on_binary(&self, client: &Arc<Client>, session: &mut Session, data: &[u8]) -> CallbackResult {
-        // SAFETY: see `returned`.
-        unsafe {
-            returned("on_binary", (self.table.on_binary)(self.engine, &lend(client), session.object, data.into()))
-        }
+        self.call(Callback::Binary, client, session, |table, engine, client, session| {
+            // SAFETY: see `call`.
+            unsafe { (table.on_binary)(engine, client, session, data.into()) }
+        })
     }
 
     /// A ping came.
     pub fn on_ping(&self, client: &Arc<Client>, session: &mut Session, data: &[u8]) -> CallbackResult {
-        // SAFETY: see `returned`.
-        unsafe { returned("on_ping", (self.table.on_ping)(self.engine, &lend(client), session.object, data.into())) }
+        self.call(Callback::Ping, client, session, |table, engine, client, session| {
+            // SAFETY: see `call`.
+            unsafe { (table.on_ping)(engine, client, session, data.into()) }
+        })
     }
 
     /// A pong came.
     pub fn on_pong(&self, client: &Arc<Client>, session: &mut Session, data: &[u8]) -> CallbackResult {
-        // SAFETY: see `returned`.
-        unsafe { returned("on_pong", (self.table.on_pong)(self.engine, &lend(client), session.object, data.into())) }
+        self.call(Callback::Pong, client, session, |table, engine, client, session| {
+            // SAFETY: see `call`.
+            unsafe { (table.on_pong)(engine, client, session, data.into()) }
+        })
     }
 
     /// A value came that was posted to this client.
     pub fn on_event(&self, client: &Arc<Client>, session: &mut Session, event: Event) -> CallbackResult {
         let event = event.into_object();
-        // SAFETY: see `returned`; the engine takes the event over.
-        unsafe { returned("on_event", (self.table.on_event)(self.engine, &lend(client), session.object, event)) }
+        self.call(Callback::Event, client, session, |table, engine, client, session| {
+            // SAFETY: see `call`; the engine takes the event over.
+            unsafe { (table.on_event)(engine, client, session, event) }
+        })
     }
 
     /// All messages of one read have been handed over.
+    #[inline]
     pub fn on_read_complete(&self, client: &Arc<Client>, session: &mut Session) -> CallbackResult {
-        // SAFETY: see `returned`.
-        unsafe {
-            returned("on_read_complete", (self.table.on_read_complete)(self.engine, &lend(client), session.object))
-        }
+        self.call(Callback::ReadComplete, client, session, |table, engine, client, session| {
+            // SAFETY: see `call`.
+            unsafe { (table.on_read_complete)(engine, client, session) }
+        })
+    }
+
+    /// The client has been silent for too long.
+    pub fn on_idle(&self, client: &Arc<Client>, session: &mut Session, idle: Idle) -> CallbackResult {
+        let idle = match idle {
+            Idle::PingDue => 0,
+            Idle::PongMissing => 1,
+        };
+        self.call(Callback::Idle, client, session, |table, engine, client, session| {
+            // SAFETY: see `call`.
+            unsafe { (table.on_idle)(engine, client, session, idle) }
+        })
+    }
+
+    /// The client's backlog has fallen below half its limit.
+    pub fn on_drain(&self, client: &Arc<Client>, session: &mut Session) -> CallbackResult {
+        self.call(Callback::Drain, client, session, |table, engine, client, session| {
+            // SAFETY: see `call`.
+            unsafe { (table.on_drain)(engine, client, session) }
+        })
     }
 
     /// The client sent a close frame.
     pub fn on_close(&self, client: &Arc<Client>, session: &mut Session, code: u16, reason: &str) -> CallbackResult {
         let close = CloseView { code, reason: reason.into() };
-        // SAFETY: see `returned`.
-        unsafe { returned("on_close", (self.table.on_close)(self.engine, &lend(client), session.object, close)) }
+        self.call(Callback::Close, client, session, |table, engine, client, session| {
+            // SAFETY: see `call`.
+            unsafe { (table.on_close)(engine, client, session, close) }
+        })
     }
 
     /// The connection is gone. Gives the session back to the engine.
@@ -204,40 +278,54 @@ impl Instance {
     ///
     /// The panic that ended the callback.
     pub fn on_closed(&self, client: &Arc<Client>, session: Session, code: u16) -> Result<(), EngineFailure> {
-        self.services.clients.fetch_sub(1, Ordering::Relaxed);
-        let object = session.into_object();
-        // SAFETY: the session is this engine's, and given up here.
-        unsafe { EngineFailure::take("on_closed", (self.table.on_closed)(self.engine, &lend(client), object, code)) }
+        let session = session.into_object();
+        let ended = watched(Callback::Closed, client.number(), || {
+            // SAFETY: the session is this engine's, and given up here.
+            unsafe { (self.table.on_closed)(self.engine, &lend(client), session, code) }
+        });
+        // SAFETY: the failure is the engine's, just returned.
+        unsafe { EngineFailure::take(Callback::Closed.name(), ended) }
+    }
+
+    /// Makes a call with a session.
+    ///
+    /// `call` may pass on what it is given to the function of `callback`: the engine and the session are its own, the
+    /// client lives for the call, and `&mut` keeps every other call away from the session.
+    #[inline]
+    fn call(
+        &self,
+        callback: Callback,
+        client: &Arc<Client>,
+        session: &mut Session,
+        call: impl FnOnce(&EngineTable, EngineObject, &ClientHandle, SessionObject) -> Returned,
+    ) -> CallbackResult {
+        let returned =
+            watched(callback, client.number(), || call(self.table, self.engine, &lend(client), session.object));
+        if !returned.failure.is_null() {
+            // SAFETY: the failure is the engine's, just returned.
+            unsafe { EngineFailure::take(callback.name(), returned.failure)? };
+        }
+        // SAFETY: the job is the engine's, just returned.
+        Ok((!returned.job.is_null()).then(|| unsafe { Job::take(returned.job) }))
     }
 
     /// Logs a failure of this engine.
     pub fn report(&self, failure: &EngineFailure, peer: &str) {
-        let (engine, version) = (self.plugin.name(), self.plugin.version());
-        tracing::error!(engine, version, peer, "{failure}");
+        self.services.report(failure, peer);
     }
+}
+
+/// Why an engine's instance could not be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotMade {
+    /// What the engine's `new` said.
+    pub failure: EngineFailure,
+    /// Whether it said that its configuration does not fit.
+    pub configuration_at_fault: bool,
 }
 
 /// What every callback with a session comes to: perhaps a job.
 pub type CallbackResult = Result<Option<Job>, EngineFailure>;
-
-/// Takes over what a callback returned.
-///
-/// # Safety
-///
-/// The callback was called on its own engine with its own session, which nothing else used meanwhile, and arguments
-/// that lived for the call; `returned` is what it returned.
-#[inline]
-unsafe fn returned(callback: &'static str, returned: Returned) -> CallbackResult {
-    if !returned.failure.is_null() {
-        // SAFETY: the failure is the engine's, just returned.
-        unsafe { EngineFailure::take(callback, returned.failure)? };
-    }
-    if returned.job.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: the job is the engine's, just returned.
-    Ok(Some(unsafe { Job::take(returned.job) }))
-}
 
 impl Session {
     /// The engine whose session this is.
@@ -266,6 +354,7 @@ impl Drop for Session {
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        self.services.end_timers();
         // SAFETY: every session holds the instance, so none is left.
         let ended = unsafe { EngineFailure::take("drop of the engine", (self.table.shutdown)(self.engine)) };
         if let Err(failure) = ended {

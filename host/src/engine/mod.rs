@@ -9,8 +9,11 @@ mod client_table;
 mod host_table;
 mod instance;
 mod library;
+mod metric_table;
 mod object;
+mod services;
 
-pub use instance::{Answer, CallbackResult, Config, Instance, Session, Template};
+pub use instance::{Answer, CallbackResult, Config, Instance, NotMade, Session, Template};
 pub use library::{LoadError, Plugin, find};
 pub use object::{EngineFailure, Event, Job};
+pub use services::Facilities;

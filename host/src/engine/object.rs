@@ -1,6 +1,6 @@
 //! What an engine made and the host owns for a while: jobs, events and failures.
 
-use plugin_api::abi::{EventObject, Failure, JobObject};
+use plugin_api::abi::{EventObject, Failure, JobObject, TimerObject};
 use std::fmt;
 
 /// A failure inside an engine: its message and, for a panic, the source line.
@@ -81,6 +81,46 @@ impl Drop for Job {
     fn drop(&mut self) {
         // SAFETY: the object is ours and has not been run.
         let discarded = unsafe { EngineFailure::take("drop of a job", ((*self.object).discard)(self.object)) };
+        if let Err(failure) = discarded {
+            tracing::error!("{failure}");
+        }
+    }
+}
+
+/// What an engine's timer does. Discarded when dropped.
+#[derive(Debug)]
+pub(super) struct TimerJob {
+    object: *mut TimerObject,
+}
+
+// SAFETY: plugin-api only makes timer objects of `Box<dyn FnMut() + Send>`.
+unsafe impl Send for TimerJob {}
+
+impl TimerJob {
+    /// Takes over a timer that the engine handed in.
+    ///
+    /// # Safety
+    ///
+    /// `object` came from the engine just now and is used nowhere else.
+    pub(super) unsafe fn take(object: *mut TimerObject) -> TimerJob {
+        TimerJob { object }
+    }
+
+    /// Runs it once.
+    ///
+    /// # Errors
+    ///
+    /// The panic that ended the run.
+    pub(super) fn run(&mut self) -> Result<(), EngineFailure> {
+        // SAFETY: the object is ours, and `&mut` keeps two runs apart.
+        unsafe { EngineFailure::take("timer", ((*self.object).run)(self.object)) }
+    }
+}
+
+impl Drop for TimerJob {
+    fn drop(&mut self) {
+        // SAFETY: the object is ours and ends here.
+        let discarded = unsafe { EngineFailure::take("drop of a timer", ((*self.object).discard)(self.object)) };
         if let Err(failure) = discarded {
             tracing::error!("{failure}");
         }

@@ -14,6 +14,20 @@ pub struct ClientHandle {
     pub table: &'static ClientTable,
 }
 
+/// A part of a message that is sent in fragments, borrowed for the call.
+#[repr(C)]
+#[derive(Clone, Copy, StableAbi)]
+pub struct PartView<'a> {
+    /// Which message: what `begin_message` returned.
+    pub message: u64,
+    /// Whether the message is binary; the same for all its parts.
+    pub binary: bool,
+    /// Whether this part is the last.
+    pub last: bool,
+    /// The part's bytes.
+    pub data: RSlice<'a, u8>,
+}
+
 /// 128 bits that no other client of any host run has.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, StableAbi)]
@@ -56,12 +70,20 @@ pub struct ClientTable {
     pub idle_ms: unsafe extern "C" fn(object: *const ()) -> u64,
     /// 0 open, 1 closing, 2 closed.
     pub state: unsafe extern "C" fn(object: *const ()) -> u32,
+    /// Whether a ping of the keepalive waits for any sign of life.
+    pub pinged: unsafe extern "C" fn(object: *const ()) -> bool,
     /// Bytes that wait for the socket.
     pub buffered: unsafe extern "C" fn(object: *const ()) -> usize,
     /// Queues one text message; the engine vouches that it is UTF-8.
     pub send_text: unsafe extern "C" fn(object: *const (), text: RStr<'_>) -> u32,
     /// Queues one binary message.
     pub send_binary: unsafe extern "C" fn(object: *const (), data: RSlice<'_, u8>) -> u32,
+    /// Begins a message in fragments. Other messages wait from its first part to its last.
+    pub begin_message: unsafe extern "C" fn(object: *const ()) -> u64,
+    /// Queues one part of a message.
+    pub send_part: unsafe extern "C" fn(object: *const (), part: PartView<'_>) -> u32,
+    /// Gives up a message of which parts were sent: the client is closed with 1011.
+    pub abandon_message: unsafe extern "C" fn(object: *const (), message: u64),
     /// Queues a ping ahead of data; at most 125 bytes.
     pub ping: unsafe extern "C" fn(object: *const (), data: RSlice<'_, u8>) -> u32,
     /// Queues a pong ahead of data; at most 125 bytes.
@@ -74,6 +96,10 @@ pub struct ClientTable {
     pub discard_buffered: unsafe extern "C" fn(object: *const ()) -> usize,
     /// Stops (`true`) or resumes reading from the client.
     pub pause_reading: unsafe extern "C" fn(object: *const (), paused: bool) -> u32,
+    /// Makes the client a member of a group; its name has 1 to 255 bytes.
+    pub join: unsafe extern "C" fn(object: *const (), group: RStr<'_>) -> u32,
+    /// Ends a membership. Returns whether there was one.
+    pub leave: unsafe extern "C" fn(object: *const (), group: RStr<'_>) -> bool,
     /// Posts a value to the session; taken over in any case, discarded when the client is gone.
     pub post: unsafe extern "C" fn(object: *const (), event: *mut EventObject) -> u32,
 }

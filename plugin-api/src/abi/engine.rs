@@ -122,6 +122,8 @@ pub struct NewReturned {
     pub engine: EngineObject,
     /// The error or panic of `new`, or null.
     pub failure: *mut Failure,
+    /// Whether the failure is that the configuration does not fit.
+    pub configuration_at_fault: bool,
 }
 
 /// `wshost.engine/1`: an engine's life, in the order of its numbers in the [crate's front page](crate).

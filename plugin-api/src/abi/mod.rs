@@ -20,13 +20,13 @@ mod engine;
 mod host;
 mod object;
 
-pub use client::{ClientHandle, ClientId, ClientTable, CloseView};
+pub use client::{ClientHandle, ClientId, ClientTable, CloseView, PartView};
 pub use engine::{
     AcceptView, AnswerHandle, AuthenticateReturned, ConfigView, EngineObject, EngineTable, HeaderView, Manifest,
     NewReturned, RejectView, RequestView, SessionObject,
 };
-pub use host::{HostHandle, HostTable};
-pub use object::{EventObject, Failure, JobObject, Returned};
+pub use host::{AudienceView, ClientVisitor, HostHandle, HostTable, LabelView, MetricHandle, MetricView};
+pub use object::{EventObject, Failure, JobObject, Returned, TimerObject};
 
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::abi_checking::check_layout_compatibility;

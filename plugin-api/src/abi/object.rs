@@ -13,6 +13,16 @@ pub struct JobObject {
     pub discard: unsafe extern "C" fn(job: *mut JobObject) -> *mut Failure,
 }
 
+/// Work for a timer. The host calls `run` any number of times, never twice at once, then `discard`, once.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct TimerObject {
+    /// Runs it. Null, or the panic that ended the run. `[worker]`
+    pub run: unsafe extern "C" fn(timer: *mut TimerObject) -> *mut Failure,
+    /// Frees the timer. Null, or the panic of its drop. `[any thread]`
+    pub discard: unsafe extern "C" fn(timer: *mut TimerObject) -> *mut Failure,
+}
+
 /// A value that an engine posted to one of its own sessions. Handed to `on_event`, or discarded, once.
 #[repr(C)]
 #[derive(StableAbi)]

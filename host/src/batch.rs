@@ -1,0 +1,290 @@
+//! The connection's end of an outbox: what is on its way to the socket, and what else a connection was told.
+
+use crate::engine::Event;
+use crate::protocol::{Opcode, WriteBuffer};
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// Something that a connection is told to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Send these whole, encoded messages.
+    Frames(Vec<u8>),
+    /// Send this whole, encoded message, which many clients get.
+    Shared(Bytes),
+    /// Send a part of a message.
+    Part(Part),
+    /// Send a control frame ahead of data.
+    Control { opcode: Opcode, payload: Vec<u8> },
+    /// Send a close frame, behind what is queued or (`now`) in place of it.
+    Close { code: u16, reason: String, now: bool },
+    /// Drop what is queued.
+    Discard,
+    /// Stop or resume reading.
+    PauseReading(bool),
+    /// Deliver a value to the session.
+    Event(Event),
+    /// End the connection: the engine failed outside of its callbacks.
+    Fail,
+}
+
+/// A part of a message that is sent in fragments (RFC 6455 section 5.4).
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Which message.
+    pub message: u64,
+    /// The message's.
+    pub opcode: Opcode,
+    pub last: bool,
+    pub data: Vec<u8>,
+}
+
+impl Order {
+    /// Bytes that count to the backlog.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Order::Frames(frames) => frames.len(),
+            Order::Shared(frames) => frames.len(),
+            Order::Part(part) => part.data.len(),
+            _ => 0,
+        }
+    }
+
+    /// Whether this may be dropped when the engine wants what is queued dropped: whole messages only.
+    pub(crate) fn is_whole_message(&self) -> bool {
+        matches!(self, Order::Frames(_) | Order::Shared(_))
+    }
+}
+
+/// Owned by the connection's task, lent to its callbacks.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// Frames on their way to the socket.
+    pub write: WriteBuffer,
+    /// Values to deliver to the session.
+    pub events: VecDeque<Event>,
+    /// Whether the engine has asked not to read from this client.
+    pub paused: bool,
+    /// Whether our close frame is in the write buffer, or was.
+    pub close_written: bool,
+    /// Whether the engine failed in a job of this client's.
+    pub failed: bool,
+    /// Whether the socket took no more when it was last offered something.
+    pub blocked: bool,
+    /// The pong to send when the socket takes something again.
+    pong: Option<Box<[u8]>>,
+    fragmented: Option<Box<Fragmented>>,
+}
+
+/// A message of which parts were sent and others will be.
+#[derive(Debug)]
+struct Fragmented {
+    message: u64,
+    /// Messages, and parts of others, that came after its first part.
+    waiting: VecDeque<Order>,
+    waiting_bytes: usize,
+}
+
+impl Batch {
+    /// Bytes that wait for the socket.
+    #[inline]
+    pub(crate) fn backlog(&self) -> usize {
+        self.write.len() + self.fragmented.as_ref().map_or(0, |fragmented| fragmented.waiting_bytes)
+    }
+
+    /// Queues a message.
+    #[inline]
+    pub(crate) fn message(&mut self, opcode: Opcode, payload: &[u8]) {
+        if self.fragmented.is_none() {
+            self.write.push(opcode, true, payload);
+        } else {
+            let mut frames = Vec::new();
+            crate::protocol::encode(&mut frames, opcode, true, payload);
+            self.data(Order::Frames(frames));
+        }
+    }
+
+    /// Queues a control frame ahead of data.
+    ///
+    /// While the socket takes nothing, of all pongs only the newest waits: a client that pings and does not read costs
+    /// no memory. RFC 6455 section 5.5.3: an endpoint "MAY elect to send a Pong frame for only the most recently
+    /// processed Ping frame".
+    pub(crate) fn control(&mut self, opcode: Opcode, payload: &[u8]) {
+        if self.blocked && opcode == Opcode::Pong {
+            self.pong = Some(payload.into());
+        } else {
+            self.write.push_control_ahead(opcode, payload);
+        }
+    }
+
+    /// Notes that the socket took something.
+    #[inline]
+    pub(crate) fn unblocked(&mut self) {
+        self.blocked = false;
+        if let Some(pong) = self.pong.take() {
+            self.write.push_control_ahead(Opcode::Pong, &pong);
+        }
+    }
+
+    /// Does what another thread wants done.
+    pub(crate) fn execute(&mut self, order: Order) {
+        match order {
+            // Another thread's send can fall behind a close frame that it did not see: nothing follows that frame.
+            Order::Frames(_) | Order::Shared(_) | Order::Part(_) | Order::Control { .. } | Order::Close { .. }
+                if self.close_written => {}
+            Order::Frames(_) | Order::Shared(_) | Order::Part(_) => self.data(order),
+            Order::Control { opcode, payload } => self.control(opcode, &payload),
+            Order::Close { code, reason, now } => self.close(code, &reason, now),
+            Order::Discard => {
+                self.discard();
+            }
+            Order::PauseReading(paused) => self.paused = paused,
+            Order::Event(event) => self.events.push_back(event),
+            Order::Fail => self.failed = true,
+        }
+    }
+
+    /// Queues messages and parts. While a message is sent in parts, everything else waits for its last.
+    pub(crate) fn data(&mut self, order: Order) {
+        let continues = match (&mut self.fragmented, &order) {
+            (None, _) => false,
+            (Some(fragmented), Order::Part(part)) if part.message == fragmented.message => true,
+            (Some(fragmented), _) => {
+                fragmented.waiting_bytes += order.size();
+                fragmented.waiting.push_back(order);
+                return;
+            }
+        };
+        match order {
+            Order::Frames(frames) => self.write.push_encoded(&frames),
+            Order::Shared(frames) => self.write.push_encoded(&frames),
+            Order::Part(part) => self.part(&part, continues),
+            _ => {}
+        }
+    }
+
+    /// RFC 6455 section 5.4: the first frame has the message's opcode, all others are continuations.
+    fn part(&mut self, part: &Part, continues: bool) {
+        let opcode = if continues { Opcode::Continuation } else { part.opcode };
+        self.write.push(opcode, part.last, &part.data);
+        if !part.last && !continues {
+            let fragmented = Fragmented { message: part.message, waiting: VecDeque::new(), waiting_bytes: 0 };
+            self.fragmented = Some(Box::new(fragmented));
+        } else if part.last
+            && let Some(fragmented) = self.fragmented.take()
+        {
+            // Among what waited may be the parts of another message, which makes what follows them wait again.
+            fragmented.waiting.into_iter().for_each(|order| self.data(order));
+        }
+    }
+
+    /// Drops whole messages that wait, but never our close frame. Returns the bytes dropped.
+    pub(crate) fn discard(&mut self) -> usize {
+        if self.close_written {
+            return 0;
+        }
+        // Of a message in parts, the client must get all or none: while one is under way, what lies before it in the
+        // buffer stays.
+        let Some(fragmented) = &mut self.fragmented else { return self.write.discard_unstarted() };
+        let before = fragmented.waiting_bytes;
+        fragmented.waiting.retain(|order| !order.is_whole_message());
+        fragmented.waiting_bytes = fragmented.waiting.iter().map(Order::size).sum();
+        before - fragmented.waiting_bytes
+    }
+
+    /// Queues our close frame, the last frame of all (RFC 6455 section 5.5.1). A message in parts is cut off there.
+    pub(crate) fn close(&mut self, code: u16, reason: &str, now: bool) {
+        if now {
+            self.write.discard_unstarted();
+        }
+        self.fragmented = None;
+        self.write.push_close(code, reason);
+        self.close_written = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(message: u64, data: &str, last: bool) -> Order {
+        Order::Part(Part { message, opcode: Opcode::Text, last, data: data.into() })
+    }
+
+    /// FIN and opcode of each frame, and its text.
+    fn frames(batch: &Batch) -> Vec<(u8, String)> {
+        let mut rest = batch.write.unwritten();
+        let mut frames = Vec::new();
+        while let [first, length, more @ ..] = rest {
+            let (payload, behind) = more.split_at(usize::from(*length));
+            frames.push((*first, String::from_utf8_lossy(payload).into_owned()));
+            rest = behind;
+        }
+        frames
+    }
+
+    fn texts(batch: &Batch) -> String {
+        frames(batch).into_iter().map(|(_, text)| text).collect()
+    }
+
+    #[test]
+    fn other_messages_wait_for_the_last_part() {
+        let mut batch = Batch::default();
+        batch.execute(part(1, "a", false));
+        batch.message(Opcode::Text, b"X");
+        batch.execute(part(2, "1", false));
+        batch.execute(part(1, "b", false));
+        batch.control(Opcode::Ping, b"P");
+        batch.execute(part(2, "2", true));
+        batch.message(Opcode::Text, b"Y");
+        assert_eq!(texts(&batch), "Pab");
+        assert!(batch.backlog() > batch.write.len());
+        batch.execute(part(1, "c", true));
+        let expected =
+            [(0x89, "P"), (0x01, "a"), (0x00, "b"), (0x80, "c"), (0x81, "X"), (0x01, "1"), (0x80, "2"), (0x81, "Y")];
+        assert_eq!(frames(&batch), expected.map(|(first, text)| (first, text.to_owned())));
+        assert_eq!(batch.backlog(), batch.write.len());
+    }
+
+    #[test]
+    fn a_message_in_one_part_is_one_frame() {
+        let mut batch = Batch::default();
+        batch.execute(part(1, "all", true));
+        batch.message(Opcode::Text, b"X");
+        assert_eq!(frames(&batch), [(0x81, "all".to_owned()), (0x81, "X".to_owned())]);
+    }
+
+    #[test]
+    fn discarding_never_tears_a_message() {
+        let mut batch = Batch::default();
+        batch.execute(part(1, "a", false));
+        batch.message(Opcode::Text, b"dropped");
+        batch.execute(part(2, "1", false));
+        assert_eq!(batch.discard(), 9);
+        batch.execute(part(1, "b", true));
+        batch.execute(part(2, "2", true));
+        assert_eq!(texts(&batch), "ab12");
+    }
+
+    #[test]
+    fn a_blocked_socket_keeps_only_the_newest_pong() {
+        let mut batch = Batch::default();
+        batch.message(Opcode::Text, b"data");
+        batch.control(Opcode::Pong, b"0");
+        batch.blocked = true;
+        (1..=9).for_each(|number| batch.control(Opcode::Pong, number.to_string().as_bytes()));
+        assert_eq!(texts(&batch), "0data");
+        batch.unblocked();
+        assert_eq!(texts(&batch), "09data");
+    }
+
+    #[test]
+    fn nothing_follows_a_close_frame() {
+        let mut batch = Batch::default();
+        batch.execute(part(1, "a", false));
+        batch.close(1000, "", false);
+        batch.execute(part(1, "b", true));
+        batch.execute(Order::Frames(vec![0x81, 1, b'X']));
+        assert_eq!(frames(&batch).last().map(|(first, _)| *first), Some(0x88));
+    }
+}

@@ -1,0 +1,110 @@
+//! What the host keeps for one engine's instance, and does for it.
+
+use super::object::{EngineFailure, Job, TimerJob};
+use crate::audience::{Audience, Backlog};
+use crate::config::Settings;
+use crate::jobs::{Lane, Pool};
+use crate::metrics::Metrics;
+use crate::timers::{Timers, Work};
+use crate::wakes::Wakes;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What all engines of a host share.
+#[derive(Clone, Debug)]
+pub struct Facilities {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) wakes: Arc<Wakes>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Runs the timers.
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) backlog: Backlog,
+    /// The operator's word on when to ping and when to close.
+    pub(crate) keepalive: (Option<Duration>, Option<Duration>),
+}
+
+impl Facilities {
+    /// Starts the workers. Timers run on `runtime`.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it has no thread left.
+    pub fn start(settings: &Settings, runtime: tokio::runtime::Handle) -> io::Result<Self> {
+        Ok(Facilities {
+            pool: Arc::new(Pool::new(settings.workers)?),
+            wakes: Arc::new(Wakes::new(settings.loops)),
+            metrics: Arc::default(),
+            runtime,
+            backlog: settings.backlog,
+            keepalive: (settings.ping_after, settings.close_after_no_pong),
+        })
+    }
+}
+
+/// One instance's share; the engine's `Host` handles point here.
+#[derive(Debug)]
+pub(super) struct Services {
+    /// The engine's name and version, for the log.
+    pub engine: String,
+    pub version: String,
+    pub audience: Arc<Audience>,
+    pub facilities: Facilities,
+    timers: Timers,
+}
+
+impl Services {
+    pub(super) fn new(engine: &str, version: &str, facilities: &Facilities) -> Arc<Self> {
+        Arc::new(Services {
+            engine: engine.to_owned(),
+            version: version.to_owned(),
+            audience: Arc::new(Audience::new(Arc::clone(&facilities.wakes), facilities.backlog)),
+            facilities: facilities.clone(),
+            timers: Timers::new(facilities.runtime.clone(), Arc::clone(&facilities.pool)),
+        })
+    }
+
+    /// Logs a failure of the engine.
+    pub(super) fn report(&self, failure: &EngineFailure, peer: &str) {
+        let (engine, version) = (self.engine.as_str(), self.version.as_str());
+        if peer.is_empty() {
+            tracing::error!(engine, version, "{failure}");
+        } else {
+            tracing::error!(engine, version, peer, "{failure}");
+        }
+    }
+
+    /// Runs a job that belongs to no client.
+    pub(super) fn spawn(self: &Arc<Self>, job: Job) {
+        let services = Arc::clone(self);
+        let work = move || {
+            if let Err(failure) = job.run() {
+                services.report(&failure, "");
+            }
+        };
+        self.facilities.pool.submit(&Arc::<Lane>::default(), Box::new(work));
+    }
+
+    /// Starts a timer; its first run is after `after`, the others `every` later each.
+    pub(super) fn start_timer(self: &Arc<Self>, mut timer: TimerJob, after: Duration, every: Option<Duration>) -> u64 {
+        // The timer is the services' own: a count of them in it would keep both for ever.
+        let services = Arc::downgrade(self);
+        let work: Work = Box::new(move || {
+            if let Err(failure) = timer.run()
+                && let Some(services) = services.upgrade()
+            {
+                services.report(&failure, "");
+            }
+        });
+        self.timers.start(work, after, every)
+    }
+
+    pub(super) fn cancel_timer(&self, timer: u64) {
+        self.timers.cancel(timer);
+    }
+
+    /// Cancels every timer, and starts none from now on.
+    pub(super) fn end_timers(&self) {
+        self.timers.end();
+    }
+}

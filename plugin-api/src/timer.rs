@@ -1,0 +1,48 @@
+//! Timers: jobs that run later, or again and again.
+
+use crate::Host;
+use crate::abi::{Failure, TimerObject};
+use crate::contain::contain;
+
+/// A timer that [`Host::after`] or [`Host::every`] started. It goes on when this handle is dropped, until it is cancelled
+/// or the engine goes.
+#[derive(Clone, Debug)]
+#[must_use = "a timer cannot be cancelled without its handle; drop it explicitly where that is meant"]
+pub struct Timer {
+    host: Host,
+    number: u64,
+}
+
+impl Timer {
+    pub(crate) fn new(host: Host, number: u64) -> Self {
+        Timer { host, number }
+    }
+
+    /// Cancels the timer. A run that goes on is not interrupted; none begins after this. Harmless where it has run out.
+    pub fn cancel(&self) {
+        self.host.cancel_timer(self.number);
+    }
+}
+
+/// A timer's job as it crosses: the functions first, then what is ours.
+#[repr(C)]
+struct Crossing {
+    object: TimerObject,
+    job: Box<dyn FnMut() + Send>,
+}
+
+pub(crate) fn into_object(job: Box<dyn FnMut() + Send>) -> *mut TimerObject {
+    Box::into_raw(Box::new(Crossing { object: TimerObject { run, discard }, job })).cast()
+}
+
+unsafe extern "C" fn run(timer: *mut TimerObject) -> *mut Failure {
+    // SAFETY: the host hands in what into_object made, and never twice at once.
+    let crossing = unsafe { &mut *timer.cast::<Crossing>() };
+    contain(|| (crossing.job)()).err().unwrap_or(std::ptr::null_mut())
+}
+
+unsafe extern "C" fn discard(timer: *mut TimerObject) -> *mut Failure {
+    // SAFETY: the host hands back what into_object made, once.
+    let crossing = unsafe { Box::from_raw(timer.cast::<Crossing>()) };
+    contain(|| drop(crossing.job)).err().unwrap_or(std::ptr::null_mut())
+}

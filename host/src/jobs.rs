@@ -20,7 +20,7 @@ pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
 /// A fixed number of worker threads.
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     ready: Arc<Ready>,
     /// There are no workers: whoever submits works.
     inline: bool,
@@ -68,7 +68,7 @@ impl Pool {
     /// # Errors
     ///
     /// What the system says when it has no thread left.
-    pub fn new(workers: usize) -> io::Result<Pool> {
+    pub(crate) fn new(workers: usize) -> io::Result<Pool> {
         let ready = Arc::<Ready>::default();
         let (running, ended) = mpsc::channel::<()>();
         let start = |number: usize| {

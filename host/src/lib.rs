@@ -8,7 +8,7 @@ pub mod connection;
 pub mod deadlines;
 pub mod engine;
 pub mod http;
-pub mod jobs;
+
 pub mod keepalive;
 pub mod listener;
 pub mod metrics;
@@ -18,6 +18,7 @@ pub mod server;
 mod batch;
 mod event_loop;
 mod handshake;
+mod jobs;
 mod outbox;
 mod timers;
 mod wakes;

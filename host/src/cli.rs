@@ -39,6 +39,12 @@ pub struct Cli {
         value_parser = read_size)]
     pub read_size: ByteSize,
 
+    /// Read and accept first, and write when nothing else is to do, or after DURATION at most [default: 2ms]. Takes more
+    /// clients per second in a spike; replies are a little later.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "2ms",
+        env = "WSHOST_PREFER_READ", value_parser = duration)]
+    pub prefer_read: Option<Duration>,
+
     /// The largest message taken, such as 64KiB or 16MiB; a larger one closes the connection with 1009.
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(MAX_MESSAGE as u64), env = "WSHOST_MAX_MESSAGE",
         value_parser = message_size)]
@@ -157,6 +163,7 @@ impl Cli {
             loops: self.loops.map_or(cores, usize::from),
             workers: self.workers.map_or(cores, usize::from),
             read_size: bytes(self.read_size),
+            prefer_read: self.prefer_read,
             max_message: bytes(self.max_message),
             message_timeout: self.message_timeout,
             backlog: Backlog { limit: bytes(self.max_backlog), policy: self.backlog_policy.into() },

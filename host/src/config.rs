@@ -22,6 +22,8 @@ pub struct Settings {
     pub workers: usize,
     /// Bytes per read, and of each loop's read buffer. Larger reads take more memory per loop, not per connection.
     pub read_size: usize,
+    /// Writes wait until their event loop is idle, or for this long at most. `None`: they do not wait.
+    pub prefer_read: Option<Duration>,
     /// Bytes of a message at most; a longer one closes the connection with 1009. A client can make the host hold this
     /// much per connection.
     pub max_message: usize,

@@ -9,6 +9,7 @@ use crate::deadlines::Deadlines;
 use crate::engine::{CallbackResult, EngineFailure, Event, Instance, Job, Session};
 use crate::jobs::Lane;
 use crate::outbox::with_batch;
+use crate::prefer_read::Turn;
 use crate::protocol::{Fault, Limits, Received, Receiver, close};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub read_buffer: RefCell<Box<[u8]>>,
     /// Wakes connections at their deadlines.
     pub deadlines: RefCell<Deadlines>,
+    /// How long writes may wait for reads.
+    pub prefer_read: Option<Duration>,
 }
 
 /// Runs a connection until it is over.
@@ -63,6 +66,7 @@ where
         close_deadline: None,
         next_idle_check: None,
         above_half: false,
+        write_turn: Turn::default(),
         armed: None,
         waker: None,
         client,
@@ -99,6 +103,7 @@ struct Connection<S> {
     next_idle_check: Option<Instant>,
     /// The backlog was above half its limit, or a message was refused, since `on_drain` was last called.
     above_half: bool,
+    write_turn: Turn,
     /// The wheel wakes us then.
     armed: Option<Instant>,
     waker: Option<Waker>,
@@ -140,7 +145,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.take_orders();
             self.meet_deadlines(shared);
             self.start_close_deadline();
-            if let Err(error) = self.write(cx) {
+            if self.may_write(cx, shared)
+                && let Err(error) = self.write(cx)
+            {
                 self.broken(&error);
             }
             if matches!(self.stage, Stage::Lingering | Stage::Over) {
@@ -261,6 +268,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Some(batch) = &self.batch else { return };
         if self.close_deadline.is_none() && (batch.close_written || self.stage != Stage::Open) {
             self.close_deadline = Some(Instant::now() + CLOSE_DEADLINE);
+        }
+    }
+
+    /// Whether it is time to write: always, unless reads are preferred.
+    fn may_write(&mut self, cx: &Context<'_>, shared: &Shared) -> bool {
+        match shared.prefer_read {
+            Some(longest) if self.stage == Stage::Open && self.unwritten() > 0 => {
+                self.write_turn.has_come(longest, cx.waker())
+            }
+            _ => true,
         }
     }
 

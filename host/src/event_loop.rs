@@ -3,6 +3,7 @@
 use crate::connection::{self, Shared};
 use crate::deadlines::{Deadlines, TICK};
 use crate::handshake;
+use crate::prefer_read;
 use crate::server::Server;
 use crate::watch::Watch;
 use std::cell::RefCell;
@@ -59,7 +60,10 @@ impl EventLoop {
 
     /// Runs the loop on the calling thread until it has drained. `started` is told first whether it can.
     pub(crate) fn run(self, server: &Arc<Server>, started: &mpsc::Sender<io::Result<()>>) {
-        let built = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let built = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(prefer_read::write_now)
+            .build_local(LocalOptions::default());
         let (runtime, result) = match built {
             Ok(runtime) => (Some(runtime), Ok(())),
             Err(error) => (None, Err(error)),
@@ -76,6 +80,7 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
     let shared = Rc::new(Shared {
         read_buffer: RefCell::new(vec![0; server.settings.read_size].into()),
         deadlines: RefCell::new(Deadlines::new(Instant::now())),
+        prefer_read: server.settings.prefer_read,
     });
     let ticker = tokio::task::spawn_local(tick(Rc::clone(&shared)));
     let wakes = Arc::clone(&server.facilities.wakes);

@@ -12,6 +12,7 @@ pub mod http;
 pub mod keepalive;
 pub mod listener;
 pub mod metrics;
+pub mod prefer_read;
 pub mod protocol;
 pub mod server;
 

@@ -1,6 +1,6 @@
 //! `authenticate`: what an engine answers to a client that asks to connect.
 
-use crate::common::{Host, try_connect};
+use crate::common::{Host, Raw, ask, connect, hear, try_connect};
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -42,4 +42,59 @@ async fn a_response_of_the_engine_that_cannot_be_sent_is_a_500() {
         }
     }
     host.wait_for_log(1, &["unruly", "x-split"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_worker_it_holds_up_nobody() {
+    let host = Host::with("opinionated", &["--loops", "1"]);
+    let mut other = connect(&host, "/").await;
+    let waiting = {
+        let url = host.url("/wait");
+        tokio::spawn(async move { tokio_tungstenite::connect_async(url).await.expect("let in").0 })
+    };
+    host.wait_for_log(1, &["waiting in authenticate"]);
+    // The one loop turns for others, and lets others in.
+    assert_eq!(ask(&mut other, "hello").await, "hello");
+    assert_eq!(ask(&mut connect(&host, "/").await, "hello").await, "hello");
+    assert!(!waiting.is_finished());
+    assert_eq!(ask(&mut other, "go").await, "go");
+    let mut let_in = waiting.await.expect("let in");
+    let_in.send(Message::text("here I am")).await.expect("sent");
+    assert_eq!(hear(&mut let_in).await, "here I am");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejection_is_an_http_error_whatever_status_the_engine_says() {
+    let host = Host::with("opinionated", &[]);
+    let cases =
+        [(400, 400), (418, 418), (503, 503), (599, 599), (0, 500), (101, 500), (200, 500), (302, 500), (600, 500)];
+    for (said, sent) in cases {
+        match try_connect(&host, &format!("/reject/{said}")).await {
+            Err(Error::Http(response)) => assert_eq!(response.status(), sent, "{said}"),
+            other => panic!("{said}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn odd_cookies_and_headers_are_no_token() {
+    let host = Host::with("auth", &[]);
+    let odd: [&[u8]; 8] = [
+        b"Cookie:",
+        b"Cookie: ",
+        b"Cookie: token",
+        b"Cookie: token=",
+        b"Cookie: =sesame; ;; token",
+        b"Cookie: token=\xff\xfe",
+        b"Authorization:",
+        b"Authorization: Bearer",
+    ];
+    for header in odd {
+        let request = Raw::request("/");
+        let (head, _) = request.split_at(request.len() - 2);
+        let mut raw = Raw::dial(&host);
+        raw.send(&[head.as_bytes(), header, b"\r\n\r\n"].concat());
+        let answer = String::from_utf8(raw.read_rest()).expect("an answer in UTF-8");
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{}: {answer}", String::from_utf8_lossy(header));
+    }
 }

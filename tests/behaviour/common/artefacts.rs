@@ -35,8 +35,24 @@ impl Artefacts {
 /// What this workspace builds; built by the first test that asks.
 pub(crate) fn artefacts() -> &'static Artefacts {
     static BUILT: OnceLock<Artefacts> = OnceLock::new();
-    BUILT.get_or_init(|| build(&workspace(), None, &["wshost", "echo", "hello", "unruly"]))
+    BUILT.get_or_init(|| build(&workspace(), None, &PACKAGES))
 }
+
+/// What tests run: the host, the shipped engines, the examples and the fixtures.
+const PACKAGES: [&str; 12] = [
+    "wshost",
+    "echo",
+    "hello",
+    "auth",
+    "broadcast",
+    "cpu-bound",
+    "fragments",
+    "groups",
+    "progress",
+    "timers",
+    "opinionated",
+    "unruly",
+];
 
 /// The root of this workspace.
 pub(crate) fn workspace() -> PathBuf {
@@ -68,5 +84,6 @@ fn artefact(message: &str) -> Option<(String, PathBuf)> {
         return None;
     }
     let file = message.get("filenames")?.as_array()?.first()?.as_str()?;
-    Some((target.get("name")?.as_str()?.to_owned(), file.into()))
+    // A library of the package cpu-bound is called cpu_bound.
+    Some((target.get("name")?.as_str()?.replace('_', "-"), file.into()))
 }

@@ -2,7 +2,7 @@
 //! to send.
 
 use super::{DEADLINE, Host};
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use tokio_tungstenite::tungstenite::error::Error;
@@ -22,6 +22,31 @@ pub(crate) async fn connect(host: &Host, path: &str) -> Client {
 pub(crate) async fn try_connect(host: &Host, path: &str) -> Result<(Client, Response<Option<Vec<u8>>>), Error> {
     let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
     connect_async_with_config(host.url(path), Some(config), true).await
+}
+
+/// Sends a text.
+pub(crate) async fn say(client: &mut Client, text: &str) {
+    client.send(Message::text(text)).await.expect("the connection takes messages");
+}
+
+/// The next text; pings and pongs that come before it are passed over.
+pub(crate) async fn hear(client: &mut Client) -> String {
+    let next = async {
+        loop {
+            match client.next().await.expect("the connection is open").expect("a message") {
+                Message::Ping(_) | Message::Pong(_) => {}
+                Message::Text(text) => return text.as_str().to_owned(),
+                other => panic!("a text is expected: {other:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, next).await.expect("a text comes")
+}
+
+/// Sends a text, and returns the next one that comes.
+pub(crate) async fn ask(client: &mut Client, text: &str) -> String {
+    say(client, text).await;
+    hear(client).await
 }
 
 /// Reads to the end, which also answers a close; returns the close code, or 1006 where there was none.
@@ -87,11 +112,17 @@ impl Raw {
         bytes
     }
 
-    /// A small unmasked frame: its first byte and its payload.
+    /// An unmasked frame: its first byte and its payload.
     pub(crate) fn read_frame(&mut self) -> (u8, Vec<u8>) {
         let head = self.read(2);
-        assert!(head[1] < 126, "a small frame: {head:?}");
-        (head[0], self.read(head[1].into()))
+        assert!(head[1] < 128, "an unmasked frame: {head:?}");
+        let length = match head[1] {
+            126 => self.read(2),
+            127 => self.read(8),
+            length => vec![length],
+        };
+        let length = length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+        (head[0], self.read(length))
     }
 
     /// The code of the close frame that comes next, and that the connection ends behind it.

@@ -7,6 +7,7 @@ mod common;
 mod echo;
 mod engine_world;
 mod event_loops;
+mod examples;
 mod handshake;
 mod overwritten;
 mod panics;

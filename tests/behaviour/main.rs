@@ -9,6 +9,7 @@ mod engine_world;
 mod event_loops;
 mod examples;
 mod handshake;
+mod jobs;
 mod overwritten;
 mod panics;
 mod protocol_errors;

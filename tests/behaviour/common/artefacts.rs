@@ -39,7 +39,7 @@ pub(crate) fn artefacts() -> &'static Artefacts {
 }
 
 /// What tests run: the host, the shipped engines, the examples and the fixtures.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "wshost",
     "echo",
     "hello",
@@ -51,6 +51,7 @@ const PACKAGES: [&str; 12] = [
     "progress",
     "timers",
     "opinionated",
+    "probe",
     "unruly",
 ];
 

@@ -5,7 +5,7 @@ mod client;
 mod host;
 
 pub(crate) use artefacts::{Artefacts, artefacts, build, workspace};
-pub(crate) use client::{Client, Raw, ask, closed_with, connect, frame, hear, try_connect};
+pub(crate) use client::{Client, Raw, ask, closed_with, connect, frame, hear, say, try_connect};
 pub(crate) use host::Host;
 
 use std::time::Duration;

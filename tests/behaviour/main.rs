@@ -8,6 +8,7 @@ mod echo;
 mod engine_world;
 mod event_loops;
 mod examples;
+mod fragments;
 mod groups;
 mod handshake;
 mod jobs;

@@ -1,6 +1,7 @@
 //! What wshost does, seen from outside: the built program, real plugins, real sockets, an independent client.
 
 mod authenticate;
+mod backpressure;
 mod bad_plugin;
 mod close;
 mod common;

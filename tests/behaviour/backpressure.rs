@@ -1,0 +1,207 @@
+//! Clients that do not read what is sent to them (E5, L2): their backlog has a limit, and others do not notice.
+
+use crate::common::{Client, Host, Raw, ask, closed_with, connect, frame, hear, say};
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
+
+/// `--max-backlog` in these tests.
+const LIMIT: usize = 64 * 1024;
+
+fn limited(policy: &[&str]) -> Host {
+    Host::with("probe", &[&["--max-backlog", "64KiB", "--loops", "1", "--workers", "2"], policy].concat())
+}
+
+/// A client called ann that does not read, and one that tells the engine what to do with her.
+async fn ann_and_bob(host: &Host) -> (Raw, Client) {
+    let mut ann = Raw::open(host, "/ann");
+    ann.send(&frame(0x81, b"name ann"));
+    assert_eq!(ann.read_frame(), (0x81, b"named ann".to_vec()));
+    (ann, connect(host, "/bob").await)
+}
+
+/// What is answered with a number.
+async fn number(bob: &mut Client, command: &str) -> usize {
+    ask(bob, command).await.parse().expect("a number")
+}
+
+/// What `fill` said: messages taken, the status that ended it, and the largest backlog.
+fn filled(answer: &str) -> (usize, &str, usize) {
+    let words: Vec<_> = answer.split(' ').collect();
+    let number = |word: &str| word.parse().expect("a number");
+    (number(words[0]), words[1], number(words[2]))
+}
+
+/// Whether a backlog of messages of 1,000 bytes, with headers of 4, is at the limit, give or take one message.
+fn about_the_limit(backlog: usize) -> bool {
+    (LIMIT - 1004..=LIMIT + 1004).contains(&backlog)
+}
+
+/// Sends to ann until the kernel takes no more for her, and her backlog is full. Returns how many messages were taken.
+async fn fill_up(bob: &mut Client) -> usize {
+    let mut taken = 0;
+    loop {
+        // One loop: it turns to ann's socket before it is back at bob's.
+        match ask(bob, "on ann send-bytes 10000").await.as_str() {
+            "Sent" => taken += 1,
+            "Backlogged" => return taken,
+            other => panic!("{other}"),
+        }
+    }
+}
+
+// E5
+#[tokio::test(flavor = "multi_thread")]
+async fn buffered_grows_to_the_limit_and_not_beyond_it_by_more_than_a_message() {
+    let host = limited(&["--backlog-policy", "drop"]);
+    let (mut ann, mut bob) = ann_and_bob(&host).await;
+    // One loop: while bob's callback sends, nothing is written to ann's socket.
+    let answer = ask(&mut bob, "on ann fill 1000").await;
+    let (taken, status, largest) = filled(&answer);
+    assert_eq!(status, "Backlogged");
+    assert!(about_the_limit(largest), "{largest}");
+    assert!(about_the_limit(taken * 1004), "{taken}");
+    for _ in 0..taken {
+        assert_eq!(ann.read_frame(), (0x81, vec![b'x'; 1000]));
+    }
+    assert_eq!(ask(&mut bob, "on ann send taken again").await, "Sent");
+    assert_eq!(ann.read_frame(), (0x81, b"taken again".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_sends_to_its_own_client_meets_the_same_limit() {
+    let host = limited(&["--backlog-policy", "drop"]);
+    let (mut ann, _bob) = ann_and_bob(&host).await;
+    ann.send(&frame(0x81, b"fill 1000"));
+    let line = host.wait_for_log(1, &["filled /ann: "]).remove(0);
+    let (_, answer) = line.split_once("filled /ann: ").expect("waited for");
+    let (taken, status, largest) = filled(answer.split_once(" module").map_or(answer, |(answer, _)| answer));
+    assert_eq!(status, "Backlogged");
+    assert!(about_the_limit(largest), "{largest}");
+    for _ in 0..taken {
+        assert_eq!(ann.read_frame(), (0x81, vec![b'x'; 1000]));
+    }
+    // The answer to `fill` found no room.
+    ann.send(&frame(0x81, b"echo room again"));
+    assert_eq!(ann.read_frame(), (0x81, b"room again".to_vec()));
+}
+
+// L2
+#[tokio::test(flavor = "multi_thread")]
+async fn with_drop_the_client_stays_and_misses_what_found_no_room() {
+    let host = limited(&["--backlog-policy", "drop"]);
+    let (mut ann, mut bob) = ann_and_bob(&host).await;
+    let taken = fill_up(&mut bob).await;
+    let drained = number(&mut bob, "drained").await;
+    assert_eq!(ask(&mut bob, "on ann send dropped").await, "Backlogged");
+    assert_eq!(ask(&mut bob, "all who hears this?").await, "who hears this?");
+    assert_eq!(hear(&mut bob).await, "1", "a broadcast goes past who has no room");
+    assert_eq!(ask(&mut bob, "on ann state").await, "Open");
+    for number in 0..100 {
+        assert_eq!(ask(&mut bob, &format!("job {number}")).await, number.to_string(), "others do not notice");
+    }
+    assert_eq!(number(&mut bob, "drained").await, drained, "there is no room yet");
+    for _ in 0..taken {
+        assert_eq!(ann.read_frame(), (0x81, vec![b'x'; 10_000]));
+    }
+    while number(&mut bob, "drained").await == drained {}
+    assert_eq!(ask(&mut bob, "on ann send welcome back").await, "Sent");
+    assert_eq!(ann.read_frame(), (0x81, b"welcome back".to_vec()));
+    assert_eq!(number(&mut bob, "drained").await, drained + 1, "once");
+    for line in host.wait_for_log(drained + 1, &["drained /ann to "]) {
+        let (_, rest) = line.split_once("drained /ann to ").expect("waited for");
+        let left: usize = rest.split(' ').next().and_then(|left| left.parse().ok()).expect("a number");
+        assert!(left <= LIMIT / 2, "drained to {left}");
+    }
+}
+
+// L2, E5
+#[tokio::test(flavor = "multi_thread")]
+async fn by_default_the_client_is_closed_with_1008_and_its_backlog_dropped() {
+    let host = limited(&[]);
+    let (mut ann, mut bob) = ann_and_bob(&host).await;
+    let taken = fill_up(&mut bob).await;
+    assert_eq!(ask(&mut bob, "on ann send more").await, "Gone");
+    let mut received = 0;
+    let close = loop {
+        let (first, payload) = ann.read_frame();
+        if first == 0x88 {
+            break payload;
+        }
+        assert_eq!((first, payload.len()), (0x81, 10_000));
+        received += 1;
+    };
+    assert_eq!(&close[..2], 1008_u16.to_be_bytes());
+    assert!(received < taken, "what waited was dropped");
+    ann.send(&frame(0x88, &1008_u16.to_be_bytes()));
+    assert!(ann.read_rest().is_empty());
+    host.wait_for_log(1, &["closed /ann with 1008"]);
+    assert_eq!(ask(&mut bob, "echo still here").await, "still here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_reads_again_is_gone_at_the_close_deadline() {
+    let host = limited(&[]);
+    let (ann, mut bob) = ann_and_bob(&host).await;
+    fill_up(&mut bob).await;
+    host.wait_for_log(1, &["closed /ann with"]);
+    assert_eq!(ask(&mut bob, "count").await, "1");
+    drop(ann);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_over_its_limit_in_its_own_callback_is_closed_too() {
+    let host = limited(&[]);
+    let mut ann = connect(&host, "/ann").await;
+    say(&mut ann, "fill 1000").await;
+    assert_eq!(closed_with(&mut ann).await, 1008);
+    host.wait_for_log(1, &["closed /ann with 1008"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_behind_an_unfinished_message_counts() {
+    let host = limited(&["--backlog-policy", "drop"]);
+    let (mut ann, mut bob) = ann_and_bob(&host).await;
+    assert_eq!(ask(&mut bob, "on ann begin w").await, "begun w");
+    assert_eq!(ask(&mut bob, "part w one").await, "Sent");
+    assert_eq!(ann.read_frame(), (0x01, b"one".to_vec()));
+    let answer = ask(&mut bob, "on ann fill 1000").await;
+    let (taken, status, _) = filled(&answer);
+    assert_eq!(status, "Backlogged");
+    assert!(about_the_limit(taken * 1004), "{taken} messages wait");
+    // Dropped from ann's own callback, whose answer waits in turn.
+    ann.send(&frame(0x81, b"discard"));
+    while ask(&mut bob, "on ann send is there room?").await != "Sent" {}
+    assert_eq!(ask(&mut bob, "finish w two").await, "Sent");
+    assert_eq!(ann.read_frame(), (0x80, b"two".to_vec()));
+    assert_eq!(ann.read_frame(), (0x81, (taken * 1004).to_string().into_bytes()));
+    assert_eq!(ann.read_frame(), (0x81, b"is there room?".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_asks_much_and_reads_late_is_slowed_down_and_not_closed() {
+    let host = Host::with("probe", &["--max-backlog", "256KiB", "--loops", "1"]);
+    let mut ann = connect(&host, "/ann").await;
+    assert_eq!(ask(&mut ann, "name ann").await, "named ann");
+    let mut bob = connect(&host, "/bob").await;
+    let (mut sink, mut stream) = ann.split();
+    let padding = "x".repeat(10_000);
+    let text = move |number: usize| format!("{number} {padding}");
+    let asked = text.clone();
+    let asking = tokio::spawn(async move {
+        for number in 0..3000 {
+            sink.feed(Message::text(format!("echo {}", asked(number)))).await.expect("sent");
+        }
+        sink.flush().await.expect("flushed");
+        sink
+    });
+    // Answers wait. The loop turns 200 times more for bob; were ann still read from, her backlog would pass its limit.
+    while ask(&mut bob, "on ann buffered").await == "0" {}
+    for number in 0..200 {
+        assert_eq!(ask(&mut bob, &format!("echo {number}")).await, number.to_string());
+    }
+    for number in 0..3000 {
+        let answer = stream.next().await.expect("an answer").expect("a message");
+        assert_eq!(answer, Message::text(text(number)));
+    }
+    drop(asking.await.expect("all is sent"));
+}

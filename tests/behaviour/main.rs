@@ -13,6 +13,7 @@ mod fragments;
 mod groups;
 mod handshake;
 mod jobs;
+mod keepalive;
 mod overwritten;
 mod panics;
 mod protocol_errors;

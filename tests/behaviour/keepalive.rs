@@ -1,0 +1,60 @@
+//! Keepalive: idle clients are pinged, and those that do not answer are closed.
+
+use crate::common::{Host, Raw, frame};
+use std::time::{Duration, Instant};
+
+const PING: u8 = 0x89;
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn an_idle_client_that_answers_pings_stays() {
+    let host = Host::with("probe", &["--ping-after", "1s", "--close-after-no-pong", "1s"]);
+    let mut raw = Raw::open(&host, "/");
+    for _ in 0..3 {
+        let begin = Instant::now();
+        assert_eq!(raw.read_frame(), (PING, vec![]));
+        assert!(begin.elapsed() > SECOND / 2, "not before it has been idle");
+        raw.send(&frame(0x8a, b""));
+    }
+    raw.send(&frame(0x81, b"echo still here"));
+    assert_eq!(raw.read_frame(), (0x81, b"still here".to_vec()));
+}
+
+#[test]
+fn a_silent_client_is_pinged_then_closed() {
+    let host = Host::with("probe", &["--ping-after", "1s", "--close-after-no-pong", "1s"]);
+    let begin = Instant::now();
+    let mut raw = Raw::open(&host, "/silent");
+    assert_eq!(raw.read_frame(), (PING, vec![]));
+    assert!(begin.elapsed() >= SECOND);
+    let (first, payload) = raw.read_frame();
+    assert_eq!((first, &payload[..2], &payload[2..]), (0x88, &1008_u16.to_be_bytes()[..], &b"no pong"[..]));
+    assert!(begin.elapsed() >= 2 * SECOND);
+    assert!(raw.read_rest().is_empty(), "TCP is dropped");
+    host.wait_for_log(1, &["closed /silent with"]);
+}
+
+/// What `opinionated` sends when a ping is due, in either order: a ping goes ahead of a message that waits.
+fn read_ping_due(raw: &mut Raw) {
+    let mut came = [raw.read_frame(), raw.read_frame()];
+    came.sort_unstable();
+    assert_eq!(came, [(0x81, b"PingDue".to_vec()), (PING, b"still there?".to_vec())]);
+}
+
+#[test]
+fn an_engine_has_its_own_default_and_its_own_on_idle() {
+    let host = Host::with("opinionated", &[]);
+    let begin = Instant::now();
+    read_ping_due(&mut Raw::open(&host, "/"));
+    assert!(begin.elapsed() >= SECOND);
+}
+
+#[test]
+fn the_operator_overrides_an_engine_s_default() {
+    let host = Host::with("opinionated", &["--close-after-no-pong", "1s"]);
+    let mut raw = Raw::open(&host, "/");
+    read_ping_due(&mut raw);
+    assert_eq!(raw.read_frame(), (0x81, b"PongMissing".to_vec()));
+    let (first, payload) = raw.read_frame();
+    assert_eq!((first, &payload[..2], &payload[2..]), (0x88, &4000_u16.to_be_bytes()[..], &b"bored"[..]));
+}

@@ -20,3 +20,4 @@ mod protocol_errors;
 mod readme;
 mod revisions;
 mod shutdown;
+mod timers;

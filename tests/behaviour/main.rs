@@ -6,6 +6,7 @@ mod bad_plugin;
 mod close;
 mod common;
 mod echo;
+mod engine_config;
 mod engine_world;
 mod event_loops;
 mod examples;

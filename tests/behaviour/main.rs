@@ -20,5 +20,6 @@ mod panics;
 mod protocol_errors;
 mod readme;
 mod revisions;
+mod several_engines;
 mod shutdown;
 mod timers;

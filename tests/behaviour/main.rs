@@ -3,6 +3,7 @@
 mod authenticate;
 mod backpressure;
 mod bad_plugin;
+mod blocking;
 mod close;
 mod common;
 mod echo;

@@ -1,0 +1,30 @@
+//! A callback that blocks (E2) is told on in the log, and holds up its own event loop alone.
+
+use crate::common::{Host, ask, connect, hear, say};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_blocks_is_logged_and_the_other_loop_goes_on() {
+    let host = Host::with("probe", &["--loops", "2"]);
+    // Dealt to one loop each.
+    let mut blocked = connect(&host, "/blocked").await;
+    let mut free = connect(&host, "/free").await;
+    say(&mut blocked, "sleep 1000").await;
+    while ask(&mut free, "asleep").await == "0" {}
+    for number in 0..100 {
+        assert_eq!(ask(&mut free, &format!("echo {number}")).await, number.to_string());
+    }
+    assert_eq!(ask(&mut free, "asleep").await, "1", "the other callback has slept through all of this");
+    assert_eq!(hear(&mut blocked).await, "slept");
+    let lines = host.wait_for_log(1, &["WARN", "probe", "on_text", "127.0.0.1:"]);
+    assert_eq!(lines.len(), 1, "told once: {lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_does_not_block_is_not_logged() {
+    let host = Host::with("probe", &[]);
+    let mut client = connect(&host, "/").await;
+    for number in 0..1000 {
+        assert_eq!(ask(&mut client, &format!("echo {number}")).await, number.to_string());
+    }
+    assert!(!host.log().contains("WARN"), "{}", host.log());
+}

@@ -1,6 +1,6 @@
 //! Jobs: where they run, in which order, and that neither many nor long nor failing ones spoil it for others (E3, E4).
 
-use crate::common::{Client, Host, ask, closed_with, connect, hear, say};
+use crate::common::{Client, Host, Raw, ask, closed_with, connect, frame, hear, say};
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -72,6 +72,35 @@ async fn jobs_of_different_clients_run_side_by_side() {
     }
     assert_eq!(ask(&mut free, "open").await, "the gate is open");
     assert_eq!(hear(&mut held).await, "held");
+}
+
+#[test]
+fn every_callback_can_return_a_job() {
+    for workers in ["2", "0"] {
+        let host = Host::with("probe", &["--workers", workers]);
+        let mut raw = Raw::open(&host, "/jobs");
+        let job_of = |callback: &str| (0x81, callback.as_bytes().to_vec());
+        assert_eq!(raw.read_frame(), job_of("on_open"));
+        raw.send(&frame(0x82, b"binary"));
+        assert_eq!(raw.read_frame(), job_of("on_binary"));
+        raw.send(&frame(0x89, b"ping"));
+        assert_eq!(raw.read_frame(), (0x8a, b"ping".to_vec()));
+        assert_eq!(raw.read_frame(), job_of("on_ping"));
+        raw.send(&frame(0x8a, b"pong"));
+        assert_eq!(raw.read_frame(), job_of("on_pong"));
+        raw.send(&frame(0x81, b"event hello"));
+        for text in ["Sent", "event hello", "on_event"] {
+            assert_eq!(raw.read_frame(), job_of(text));
+        }
+        raw.send(&frame(0x88, b""));
+        host.wait_for_log(1, &["job of on_close"]);
+
+        let host = Host::with("probe", &["--workers", workers, "--ping-after", "1s"]);
+        let mut raw = Raw::open(&host, "/jobs");
+        for came in [job_of("on_open"), (0x89, vec![]), job_of("on_idle")] {
+            assert_eq!(raw.read_frame(), came);
+        }
+    }
 }
 
 // E1

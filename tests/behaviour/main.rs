@@ -19,6 +19,7 @@ mod jobs;
 mod keepalive;
 mod overwritten;
 mod panics;
+mod prefer_read;
 mod protocol_errors;
 mod readme;
 mod revisions;

@@ -218,7 +218,7 @@ impl Client {
     /// This is the way for a job's result to reach the session. The value is dropped when the client is gone.
     pub fn post(&self, event: impl Any + Send) -> Sent {
         let event: Box<dyn Any + Send> = Box::new(event);
-        let crossing = Box::new(Crossing { object: EventObject { discard }, event });
+        let crossing = Box::new(Crossing { object: EventObject { origin: &crate::ORIGIN, discard }, event });
         sent(call!(self, post, Box::into_raw(crossing).cast()))
     }
 }

@@ -4,8 +4,9 @@
 
 use crate::abi::{
     AcceptView, AnswerHandle, AuthenticateReturned, ClientHandle, CloseView, ConfigView, ENGINE_ID, EngineModule,
-    EngineModuleRef, EngineObject, EngineTable, EventObject, Failure, HeaderView, HostHandle, Interface, MANIFEST_ID,
-    Manifest, NewReturned, ROOT_REVISION, RejectView, RequestView, Returned, SessionObject,
+    EngineModuleRef, EngineObject, EngineTable, EventObject, Failure, HANDOVER_ID, HandoverTable, HeaderView,
+    HostHandle, Interface, MANIFEST_ID, Manifest, NewReturned, ROOT_REVISION, RejectView, RequestView, Returned,
+    SessionObject,
 };
 use crate::client::take_event;
 use crate::contain::{contain, failed, install_hook};
@@ -16,11 +17,13 @@ use abi_stable::std_types::{ROption, RSlice, RStr};
 use std::marker::PhantomData;
 use std::time::Duration;
 
+pub use crate::export_handover::{handover, unit_handover};
 pub use abi_stable::library::{LibHeader, RootModuleResult};
 
 /// Exports an [`Engine`] from a `cdylib`. Once per crate, at its root.
 ///
-/// Name, version and description come from the crate's `Cargo.toml`.
+/// Name, version and description come from the crate's `Cargo.toml`. `export_engine!(Chat, handover)` is for engines that
+/// implement [`Handover`](crate::handover::Handover).
 ///
 /// ```
 /// use plugin_api::prelude::*;
@@ -40,11 +43,21 @@ pub use abi_stable::library::{LibHeader, RootModuleResult};
 #[macro_export]
 macro_rules! export_engine {
     ($engine:ty) => {
+        $crate::export_engine!(@ $engine, $crate::export::unit_handover::<$engine>());
+    };
+    ($engine:ty, handover) => {
+        $crate::export_engine!(@ $engine, ::core::option::Option::Some($crate::export::handover::<$engine>()));
+    };
+    (@ $engine:ty, $handover:expr) => {
         const _: () = {
             impl $crate::export::Described for $engine {
                 const NAME: &'static str = env!("CARGO_PKG_NAME");
                 const VERSION: &'static str = env!("CARGO_PKG_VERSION");
                 const DESCRIPTION: &'static str = env!("CARGO_PKG_DESCRIPTION");
+
+                fn handover() -> ::core::option::Option<&'static $crate::abi::HandoverTable> {
+                    $handover
+                }
             }
 
             extern "C" fn root_module() -> $crate::export::RootModuleResult {
@@ -67,6 +80,9 @@ pub trait Described: Engine {
     const VERSION: &'static str;
     /// `CARGO_PKG_DESCRIPTION`.
     const DESCRIPTION: &'static str;
+
+    /// The functions of its handover, if it has one.
+    fn handover() -> Option<&'static HandoverTable>;
 }
 
 /// The header that the host looks up by name.
@@ -87,6 +103,7 @@ extern "C" fn interface<E: Described>(id: RStr<'_>) -> ROption<Interface> {
     match id.as_str() {
         ENGINE_ID => ROption::RSome(Interface::new(Tables::<E>::ENGINE)),
         MANIFEST_ID => ROption::RSome(Interface::new(Tables::<E>::MANIFEST)),
+        HANDOVER_ID => E::handover().map(Interface::new).into(),
         _ => ROption::RNone,
     }
 }
@@ -105,6 +122,7 @@ impl<E: Described> Tables<E> {
     };
 
     const ENGINE: &'static EngineTable = &EngineTable {
+        origin: &crate::ORIGIN,
         authenticate_on_worker: E::AUTHENTICATE_ON_WORKER,
         ping_after_ms: millis(E::PING_AFTER),
         close_after_no_pong_ms: millis(E::CLOSE_AFTER_NO_PONG),
@@ -308,7 +326,7 @@ unsafe fn call<E: Engine>(
 /// # Safety
 ///
 /// `engine` came from `new` of the same type and has not been shut down.
-unsafe fn engine_ref<E>(engine: &EngineObject) -> &E {
+pub(crate) unsafe fn engine_ref<E>(engine: &EngineObject) -> &E {
     // SAFETY: the caller's promise.
     unsafe { &*engine.0.cast::<E>() }
 }

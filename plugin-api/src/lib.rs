@@ -86,6 +86,11 @@
 //! # fn main() {}
 //! ```
 //!
+//! # A new version takes over
+//!
+//! The host can replace an engine by its next version while everyone stays connected. Engines whose sessions are `()`
+//! need nothing for it; others implement [`Handover`](handover::Handover), most of them by one line.
+//!
 //! # Panics
 //!
 //! A panic in any callback, job or drop is caught inside the engine. The host logs it with the engine's name, the
@@ -109,8 +114,10 @@ mod contain;
 mod engine;
 #[doc(hidden)]
 pub mod export;
+mod export_handover;
 mod fragments;
 mod group;
+pub mod handover;
 mod host;
 mod job;
 mod logger;
@@ -130,6 +137,9 @@ pub use log;
 pub use metric::{Counter, Gauge, Histogram, Labels};
 pub use request::Request;
 pub use timer::Timer;
+
+/// Every loaded library has its own: tells what came from which.
+static ORIGIN: u8 = 0;
 
 /// The version of this crate, which host and engine compare.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -132,6 +132,8 @@ pub struct NewReturned {
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct EngineTable {
+    /// A place in the library: every loaded copy has another.
+    pub origin: &'static u8,
     /// Whether `authenticate` wants to be called on a worker, because it looks something up.
     pub authenticate_on_worker: bool,
     /// The engine's own default for `--ping-after` in milliseconds; 0 leaves the host's.

@@ -17,6 +17,7 @@
 
 mod client;
 mod engine;
+mod handover;
 mod host;
 mod object;
 
@@ -25,6 +26,7 @@ pub use engine::{
     AcceptView, AnswerHandle, AuthenticateReturned, ConfigView, EngineObject, EngineTable, HeaderView, Manifest,
     NewReturned, RejectView, RequestView, SessionObject,
 };
+pub use handover::{Exported, HandoverTable, Imported, SchemaView};
 pub use host::{AudienceView, ClientVisitor, HostHandle, HostTable, LabelView, MetricHandle, MetricView};
 pub use object::{EventObject, Failure, JobObject, Returned, TimerObject};
 
@@ -47,6 +49,8 @@ pub const MANIFEST_ID: &str = "wshost.manifest/1";
 pub const CLIENT_ID: &str = "wshost.client/1";
 /// The id of [`HostTable`].
 pub const HOST_ID: &str = "wshost.host/1";
+/// The id of [`HandoverTable`]; not every engine has one.
+pub const HANDOVER_ID: &str = "wshost.handover/1";
 
 /// The root of every engine: found by symbol name, checked by abi_stable, frozen.
 #[repr(C)]
@@ -103,6 +107,11 @@ unsafe impl Table for ClientTable {
 // SAFETY: as above.
 unsafe impl Table for HostTable {
     const ID: &'static str = HOST_ID;
+}
+
+// SAFETY: as above.
+unsafe impl Table for HandoverTable {
+    const ID: &'static str = HANDOVER_ID;
 }
 
 impl Interface {

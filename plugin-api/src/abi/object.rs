@@ -27,6 +27,8 @@ pub struct TimerObject {
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct EventObject {
+    /// [`EngineTable::origin`](super::EngineTable::origin) of the library that made it: another one cannot read it.
+    pub origin: &'static u8,
     /// Frees the value undelivered. Null, or the panic of its drop. `[any thread]`
     pub discard: unsafe extern "C" fn(event: *mut EventObject) -> *mut Failure,
 }

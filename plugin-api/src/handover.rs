@@ -1,0 +1,133 @@
+//! Handover: how an engine's state passes to the generation that replaces it while everyone stays connected.
+
+use crate::{Client, Engine, Result};
+
+/// An engine whose connections can pass to its next generation.
+///
+/// When a new version of a plugin takes over, the host stops reading from the engine's clients, lets their jobs finish,
+/// exports the engine's state and every session, and imports them into the new generation. If anything fails in that,
+/// the old generation goes on with what it has: exporting consumes nothing. No message is lost, and no connection.
+///
+/// Export it with `export_engine!(Counter, handover)`. Engines whose sessions are `()` need none of this: their
+/// connections pass over by themselves. Where sessions are serde types, [`hand_over_by_serde!`](crate::hand_over_by_serde)
+/// implements the trait in one line.
+///
+/// ```
+/// use plugin_api::handover::{Handover, Schema};
+/// use plugin_api::prelude::*;
+///
+/// struct Counter;
+///
+/// impl Engine for Counter {
+///     type Session = u64;
+///     fn new(_: Host, _: &Config) -> Result<Self> {
+///         Ok(Counter)
+///     }
+/// }
+///
+/// impl Handover for Counter {
+///     const SCHEMA: &'static str = "counter";
+///
+///     fn export_session(&self, _: &Client, count: &u64) -> Result<Vec<u8>> {
+///         Ok(count.to_le_bytes().to_vec())
+///     }
+///
+///     fn import_session(&self, _: &Client, _: &Schema, bytes: &[u8]) -> Result<u64> {
+///         Ok(u64::from_le_bytes(bytes.try_into()?))
+///     }
+/// }
+///
+/// export_engine!(Counter, handover);
+/// # fn main() {}
+/// ```
+pub trait Handover: Engine {
+    /// What the exports of this engine are called. Another name is another kind of state.
+    const SCHEMA: &'static str;
+
+    /// The version of the exports. To be raised when their form changes.
+    const VERSION: u32 = 1;
+
+    /// Whether this engine can import what another generation exported. Default: the same schema in the same version.
+    ///
+    /// Where not, the handover is refused, and the old generation goes on. `[handover thread]`
+    fn accepts(&self, schema: &Schema) -> bool {
+        schema.name == Self::SCHEMA && schema.version == Self::VERSION
+    }
+
+    /// The engine's own state. Default: nothing. `[handover thread, all clients quiet]`
+    fn export_state(&self) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    /// Takes over the state of the generation before; called once, before any session is imported, and before any other
+    /// callback. Default: ignores it. `[handover thread]`
+    fn import_state(&self, schema: &Schema, state: &[u8]) -> Result<()> {
+        let _ = (schema, state);
+        Ok(())
+    }
+
+    /// A client's session. `[handover thread, all clients quiet]`
+    fn export_session(&self, client: &Client, session: &Self::Session) -> Result<Vec<u8>>;
+
+    /// Makes a client's session of what the generation before exported. `on_open` is not called again.
+    /// `[handover thread]`
+    fn import_session(&self, client: &Client, schema: &Schema, session: &[u8]) -> Result<Self::Session>;
+}
+
+/// What exported bytes are: a name, and a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schema<'a> {
+    /// [`Handover::SCHEMA`] of the engine that exported.
+    pub name: &'a str,
+    /// [`Handover::VERSION`] of the engine that exported.
+    pub version: u32,
+}
+
+/// Implements [`Handover`] for an engine whose sessions are serde types: `hand_over_by_serde!(Chat, "chat", 1);`
+///
+/// Sessions cross as JSON, so that a new version may add fields with `#[serde(default)]`. The engine's own state is not
+/// handed over.
+#[macro_export]
+macro_rules! hand_over_by_serde {
+    ($engine:ty, $schema:literal, $version:literal) => {
+        impl $crate::handover::Handover for $engine {
+            const SCHEMA: &'static str = $schema;
+            const VERSION: u32 = $version;
+
+            fn export_session(
+                &self,
+                _: &$crate::Client,
+                session: &<Self as $crate::Engine>::Session,
+            ) -> $crate::Result<Vec<u8>> {
+                $crate::handover::to_json(session)
+            }
+
+            fn import_session(
+                &self,
+                _: &$crate::Client,
+                _: &$crate::handover::Schema,
+                session: &[u8],
+            ) -> $crate::Result<<Self as $crate::Engine>::Session> {
+                $crate::handover::from_json(session)
+            }
+        }
+    };
+}
+
+/// A value as JSON, for exports.
+///
+/// # Errors
+///
+/// What serde says of a value that JSON cannot hold.
+pub fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
+    Ok(serde_json::to_vec(value)?)
+}
+
+/// A value from JSON, for imports.
+///
+/// # Errors
+///
+/// What serde says of bytes that are no such value.
+pub fn from_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    Ok(serde_json::from_slice(bytes)?)
+}

@@ -3,6 +3,7 @@
 //! One shard per event loop, so that loops do not meet at one lock. A client is in its loop's shard from before
 //! `on_open` until before `on_closed`, and in its groups no longer than that.
 
+use crate::activity::Activity;
 use crate::client::Client;
 use crate::protocol::{Opcode, encode};
 use crate::wakes::Wakes;
@@ -39,6 +40,8 @@ pub struct Audience {
     shards: Box<[Mutex<Shard>]>,
     pub(crate) wakes: Arc<Wakes>,
     pub(crate) backlog: Backlog,
+    /// The engine's work on their behalf.
+    pub(crate) activity: Arc<Activity>,
 }
 
 /// Clients by number; dense, since it is mostly walked.
@@ -65,7 +68,12 @@ pub enum Whom<'a> {
 impl Audience {
     /// Nobody yet.
     pub(crate) fn new(wakes: Arc<Wakes>, backlog: Backlog) -> Self {
-        Audience { shards: (0..wakes.loops()).map(|_| Mutex::default()).collect(), wakes, backlog }
+        Audience {
+            shards: (0..wakes.loops()).map(|_| Mutex::default()).collect(),
+            wakes,
+            backlog,
+            activity: Arc::default(),
+        }
     }
 
     /// A client has connected.

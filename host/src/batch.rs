@@ -2,6 +2,7 @@
 
 use crate::engine::Event;
 use crate::protocol::{Opcode, WriteBuffer};
+use crate::swap::Step;
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -26,6 +27,8 @@ pub(crate) enum Order {
     Event(Event),
     /// End the connection: the engine failed outside of its callbacks.
     Fail,
+    /// Take part in a swap.
+    Swap(Step),
 }
 
 /// A part of a message that is sent in fragments (RFC 6455 section 5.4).
@@ -71,6 +74,8 @@ pub(crate) struct Batch {
     pub failed: bool,
     /// Whether the socket took no more when it was last offered something.
     pub blocked: bool,
+    /// What a swap wants of the connection.
+    pub steps: Vec<Step>,
     /// The pong to send when the socket takes something again.
     pong: Option<Box<[u8]>>,
     fragmented: Option<Box<Fragmented>>,
@@ -141,6 +146,7 @@ impl Batch {
             Order::PauseReading(paused) => self.paused = paused,
             Order::Event(event) => self.events.push_back(event),
             Order::Fail => self.failed = true,
+            Order::Swap(step) => self.steps.push(step),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::audience::{Backlog, BacklogPolicy};
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::http::HttpLimits;
+use crate::swap::ReloadLimits;
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -77,6 +78,15 @@ pub struct Cli {
     /// PATH is that of the engine's --plugin; a FILE alone is for the engine without one.
     #[arg(long, value_name = "[PATH=]FILE", env = "WSHOST_ENGINE_CONFIG", value_delimiter = ',')]
     pub engine_config: Vec<PluginArg>,
+
+    /// How long a reload may hold up an engine's clients; later, the old engine goes on.
+    #[arg(long, value_name = "DURATION", default_value = "5s", env = "WSHOST_RELOAD_TIMEOUT", value_parser = duration)]
+    pub reload_timeout: Duration,
+
+    /// How often an engine's library may be loaded; each costs memory until wshost ends.
+    #[arg(long, value_name = "N", default_value_t = 32, env = "WSHOST_MAX_GENERATIONS",
+        value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_generations: u16,
 
     /// How long a client may take to complete the handshake, such as 500ms or 10s.
     #[arg(long, value_name = "DURATION", default_value = "10s", env = "WSHOST_HANDSHAKE_TIMEOUT",
@@ -169,6 +179,7 @@ impl Cli {
             backlog: Backlog { limit: bytes(self.max_backlog), policy: self.backlog_policy.into() },
             ping_after: self.ping_after,
             close_after_no_pong: self.close_after_no_pong,
+            reload: ReloadLimits { deadline: self.reload_timeout, max_generations: usize::from(self.max_generations) },
             http: HttpLimits { handshake_timeout: self.handshake_timeout, ..HttpLimits::default() },
         }
     }

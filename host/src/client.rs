@@ -43,6 +43,8 @@ pub struct Client {
     /// Milliseconds from the epoch to the last ping for keepalive, plus 1; 0 if there was none.
     pinged: AtomicU64,
     event_loop: usize,
+    /// Of the engine: which of them serves it.
+    generation: AtomicU64,
     audience: Arc<Audience>,
     outbox: Outbox,
 }
@@ -60,6 +62,7 @@ impl Client {
             last_active: AtomicU64::new(0),
             pinged: AtomicU64::new(0),
             event_loop,
+            generation: AtomicU64::new(0),
             outbox: Outbox::new(number, event_loop, Arc::clone(&audience.wakes), audience.backlog.limit),
             audience,
         };
@@ -95,6 +98,15 @@ impl Client {
     /// The event loop on which the connection lives.
     pub(crate) fn event_loop(&self) -> usize {
         self.event_loop
+    }
+
+    /// Which generation of the engine serves it.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_generation(&self, generation: u64) {
+        self.generation.store(generation, Ordering::Relaxed);
     }
 
     /// The clients that it is one of.

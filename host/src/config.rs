@@ -3,6 +3,7 @@
 use crate::audience::Backlog;
 use crate::http::HttpLimits;
 use crate::protocol::Limits;
+use crate::swap::ReloadLimits;
 use std::time::Duration;
 
 /// A message at most, unless set: 1 MiB.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub ping_after: Option<Duration>,
     /// A pinged client that stays silent for this long is closed; zero is never. `None`: as the engine wishes, or 150 s.
     pub close_after_no_pong: Option<Duration>,
+    /// Limits of reloads.
+    pub reload: ReloadLimits,
     /// Limits of the handshake.
     pub http: HttpLimits,
 }

@@ -11,6 +11,7 @@ use crate::jobs::Lane;
 use crate::outbox::with_batch;
 use crate::prefer_read::Turn;
 use crate::protocol::{Fault, Limits, Received, Receiver, close};
+use crate::swap::Step;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -56,6 +57,7 @@ where
         stream,
         instance: Arc::clone(session.instance()),
         session: Some(session),
+        swap: Swap::None,
         lane: None,
         receiver: Receiver::new(limits),
         batch: Some(Box::default()),
@@ -85,8 +87,9 @@ struct Connection<S> {
     stream: S,
     client: Arc<Client>,
     instance: Arc<Instance>,
-    /// Taken when the engine gets it back.
+    /// Away when the engine has got it back, or while a swap has it.
     session: Option<Session>,
+    swap: Swap,
     /// The order of its jobs, once it has had one.
     lane: Option<Arc<Lane>>,
     receiver: Receiver,
@@ -107,6 +110,17 @@ struct Connection<S> {
     /// The wheel wakes us then.
     armed: Option<Instant>,
     waker: Option<Waker>,
+}
+
+/// Where the connection is in a swap of its engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Swap {
+    /// There is none.
+    None,
+    /// Nothing is read, and the engine gets events only.
+    Frozen,
+    /// The session is with the swap: the engine gets nothing, and the connection cannot end.
+    SessionAway,
 }
 
 /// How far the end has come (RFC 6455 section 7.1).
@@ -154,7 +168,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.end();
             }
             if self.stage == Stage::Over {
-                return Poll::Ready(());
+                if self.session.is_none() && self.swap != Swap::SessionAway {
+                    return Poll::Ready(());
+                }
+                break;
             }
             if self.has_drained() {
                 self.with_batch(|connection| {
@@ -203,25 +220,58 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn take_orders(&mut self) {
         let Some(batch) = &mut self.batch else { return };
         self.client.outbox().execute_queued(batch);
-        if !batch.events.is_empty() {
+        if !batch.events.is_empty() && self.session.is_some() {
             let events = std::mem::take(&mut batch.events);
             self.deliver(events);
         }
-        if self.stage == Stage::Open && self.batch.as_ref().is_some_and(|batch| batch.failed) {
+        let Some(batch) = &mut self.batch else { return };
+        let steps = std::mem::take(&mut batch.steps);
+        if batch.failed && self.stage == Stage::Open {
             self.fail(close::INTERNAL, "the engine failed");
+        }
+        steps.into_iter().for_each(|step| self.take_step(step));
+    }
+
+    /// Takes part in a swap of the engine. No callback is under way here, and every message that was read has been
+    /// handed over: the connection is at the boundary of a message, or the receiver holds the start of one.
+    fn take_step(&mut self, step: Step) {
+        match step {
+            Step::Freeze(_answered) => self.swap = Swap::Frozen,
+            Step::HandIn(ticket) => {
+                if let Some(session) = self.session.take() {
+                    match ticket.hand_in(&self.client, session) {
+                        Ok(()) => self.swap = Swap::SessionAway,
+                        Err(session) => self.session = Some(session),
+                    }
+                }
+            }
+            // The engine is still at work on the session, past the deadline. It comes back with a step of its own.
+            Step::Resume(None) if self.swap == Swap::SessionAway => {}
+            Step::Resume(session) => {
+                if let Some(session) = session {
+                    self.instance = Arc::clone(session.instance());
+                    self.client.set_generation(self.instance.generation());
+                    self.session = Some(session);
+                }
+                self.swap = Swap::None;
+                self.plan_idle_check();
+            }
         }
     }
 
     fn deliver(&mut self, events: VecDeque<Event>) {
         self.with_batch(|connection| {
-            events.into_iter().for_each(|event| {
+            // One that an earlier generation posted cannot be read by this one.
+            let instance = Arc::clone(&connection.instance);
+            events.into_iter().filter(|event| instance.made(event)).for_each(|event| {
                 connection.callback(|instance, client, session| instance.on_event(client, session, event));
             });
         });
     }
 
     fn meet_deadlines(&mut self, shared: &Shared) {
-        if self.next_idle_check.is_some_and(|check| check <= shared.deadlines.borrow().now()) {
+        if self.swap == Swap::None && self.next_idle_check.is_some_and(|check| check <= shared.deadlines.borrow().now())
+        {
             self.check_idle();
         }
         if self.close_deadline.is_none() && self.receiver.deadline().is_none() {
@@ -258,7 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let outbox = self.client.outbox();
         let above_half = self.backlog() > outbox.limit() / 2;
         self.above_half |= above_half | outbox.take_refused();
-        let drained = self.above_half && !above_half && self.stage == Stage::Open;
+        let drained = self.above_half && !above_half && self.stage == Stage::Open && self.swap == Swap::None;
         self.above_half &= !drained;
         drained
     }
@@ -315,6 +365,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn wants_to_read(&self, cx: &Context<'_>) -> bool {
         match self.stage {
+            Stage::Open if self.swap != Swap::None => false,
             Stage::Open => self.batch.as_ref().is_some_and(|batch| {
                 let most = PAUSE_READING_ABOVE.min(self.client.outbox().limit() / 2);
                 let pause = batch.paused || batch.write.len() > most || self.has_too_many_jobs(cx);

@@ -130,6 +130,7 @@ async fn serve_one(
     tracing::debug!(%peer, event_loop = index, resource = opened.client.resource(), "connection opened");
     let client = Arc::clone(&opened.client);
     client.audience().enter(&client);
+    drop(opened.pass);
     if *server.draining.borrow() {
         server.say_goodbye(&client);
     }

@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::engine::{Answer, EngineFailure, Instance, Session};
 use crate::http::{self, Decision, HttpError, Upgraded};
 use crate::jobs::Lane;
+use crate::mount::Pass;
 use crate::server::Server;
 use ::http::request::Parts;
 use bytes::Bytes;
@@ -19,6 +20,8 @@ pub(crate) struct Opened<S> {
     pub leftover: Bytes,
     pub client: Arc<Client>,
     pub session: Session,
+    /// To be held until the client is in its audience.
+    pub pass: Pass,
 }
 
 /// Runs the handshake. `None` where it came to nothing, which is answered and logged here.
@@ -29,7 +32,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let mut draining = server.draining.subscribe();
-    let upgrade = http::upgrade(stream, &server.settings.http, &server.site, async |parts: &Parts| {
+    let site = server.site();
+    let upgrade = http::upgrade(stream, &server.settings.http, &site, async |parts: &Parts| {
         decide(parts, peer, server, event_loop).await
     });
     let upgraded = tokio::select! {
@@ -37,8 +41,8 @@ where
         _ = draining.wait_for(|draining| *draining) => return None,
     };
     match upgraded {
-        Ok(Some(Upgraded { io, leftover, keep: (client, session) })) => {
-            Some(Opened { stream: io, leftover, client, session })
+        Ok(Some(Upgraded { io, leftover, keep: (client, session, pass) })) => {
+            Some(Opened { stream: io, leftover, client, session, pass })
         }
         Ok(None) => None,
         Err(error @ HttpError::BadResponse { .. }) => {
@@ -53,15 +57,23 @@ where
 }
 
 /// Asks the engine that serves the path.
-async fn decide(parts: &Parts, peer: &str, server: &Server, event_loop: usize) -> Decision<(Arc<Client>, Session)> {
-    let Some(instance) = server.serving(parts.uri.path()) else { return Decision::NotFound };
+async fn decide(
+    parts: &Parts,
+    peer: &str,
+    server: &Server,
+    event_loop: usize,
+) -> Decision<(Arc<Client>, Session, Pass)> {
+    let Some(mount) = server.serving(parts.uri.path()) else { return Decision::NotFound };
+    let pass = mount.pass().await;
+    let instance = &mount.current();
     let resource = parts.uri.path_and_query().map_or("/", |resource| resource.as_str());
     match authenticate(instance, resource, peer, parts).await {
         Ok(Answer::Accept(session, template)) => {
             let audience = Arc::clone(instance.audience());
             let client = Arc::new(Client::new(peer, resource, &template.subprotocol, audience, event_loop));
+            client.set_generation(instance.generation());
             let protocol = Some(template.subprotocol).filter(|name| !name.is_empty());
-            Decision::Accept { protocol, headers: template.headers, keep: (client, session) }
+            Decision::Accept { protocol, headers: template.headers, keep: (client, session, pass) }
         }
         Ok(Answer::Reject { status, headers, body }) => {
             tracing::info!(peer, engine = instance.plugin().name(), status, "client rejected by the engine");

@@ -12,10 +12,13 @@ pub mod http;
 pub mod keepalive;
 pub mod listener;
 pub mod metrics;
+pub mod mount;
 pub mod prefer_read;
 pub mod protocol;
 pub mod server;
+pub mod swap;
 
+mod activity;
 mod batch;
 mod event_loop;
 mod handshake;

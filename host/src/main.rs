@@ -5,13 +5,16 @@ use clap::Parser;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use wshost::cli::{Cli, LogFormat};
 use wshost::engine::{Config, Facilities, Instance, LoadError, Plugin, find};
 use wshost::listener;
-use wshost::server::{Mount, Running, Server};
+use wshost::mount::Mount;
+use wshost::server::{Running, Server};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -68,7 +71,7 @@ fn serve(cli: &Cli) -> Result<(), Refused> {
     let settings = cli.settings();
     let facilities =
         Facilities::start(&settings, runtime.handle().clone()).context("cannot start the workers").map_err(internal)?;
-    let mounts = load(cli, &facilities)?;
+    let mounts = load(cli, &facilities, runtime.handle())?;
     let listener = listener::bind(cli.listen).map_err(|error| {
         let why = format!("cannot listen on {}: {error}; choose another address with --listen", cli.listen);
         Refused(exit::CANNOT_LISTEN, why)
@@ -98,7 +101,7 @@ fn check_configurations(cli: &Cli) -> Result<(), Refused> {
 }
 
 /// Loads every plugin and makes its engine, before anything else starts.
-fn load(cli: &Cli, facilities: &Facilities) -> Result<Vec<Mount>, Refused> {
+fn load(cli: &Cli, facilities: &Facilities, runtime: &Handle) -> Result<Vec<Mount>, Refused> {
     let refused = |error: LoadError| {
         let code = match error {
             LoadError::NotFound { .. } | LoadError::Unreadable { .. } => exit::PLUGIN_NOT_FOUND,
@@ -121,7 +124,8 @@ fn load(cli: &Cli, facilities: &Facilities) -> Result<Vec<Mount>, Refused> {
             let why = not_made.failure;
             Refused(code, format!("engine {name} {version} from {} refused to start: {why}", file.display()))
         })?;
-        Ok(Mount { path: argument.path.clone(), instance })
+        let config_file = cli.config_of(argument.path.as_deref()).map(Path::to_owned);
+        Ok(Mount::new(argument.path.clone(), instance, argument.file.clone(), config_file, runtime.clone()))
     };
     cli.plugins.iter().map(load_one).collect()
 }
@@ -137,8 +141,9 @@ fn read_config(file: Option<&Path>) -> Result<Config, Refused> {
 /// `engine echo 1.0.0`, or `engines echo 1.0.0 at /echo, chat 1.0.0 at /chat`.
 fn describe(mounts: &[Mount]) -> String {
     let one = |mount: &Mount| {
-        let plugin = mount.instance.plugin();
-        let at = mount.path.as_ref().map(|path| format!(" at {path}")).unwrap_or_default();
+        let instance = mount.current();
+        let plugin = instance.plugin();
+        let at = mount.path().map(|path| format!(" at {path}")).unwrap_or_default();
         format!("{} {}{at}", plugin.name(), plugin.version())
     };
     let word = if mounts.len() == 1 { "engine" } else { "engines" };
@@ -155,7 +160,13 @@ async fn until_told_to_end(running: Running) -> anyhow::Result<()> {
             _ = terminate.recv() => "SIGTERM",
         }
     };
-    let why = told().await;
+    let mut reload = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    let why = loop {
+        tokio::select! {
+            why = told() => break why,
+            _ = reload.recv() => reload_all(&running),
+        }
+    };
     tracing::info!("{why}: closing connections; once more ends at once");
     let drained = tokio::task::spawn_blocking(move || running.drain(DRAIN_DEADLINE));
     tokio::select! {
@@ -169,6 +180,12 @@ async fn until_told_to_end(running: Running) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// SIGHUP: loads every engine again. What comes of it is in the log.
+fn reload_all(running: &Running) {
+    let server = Arc::clone(running.server());
+    tokio::task::spawn_blocking(move || server.reload_all());
 }
 
 fn start_log(format: LogFormat) {

@@ -3,11 +3,14 @@
 use crate::audience::Whom;
 use crate::client::Client;
 use crate::config::Settings;
-use crate::engine::{Facilities, Instance};
+use crate::engine::Facilities;
 use crate::event_loop::{Command, EventLoop, LoopHandle};
 use crate::http::{Site, SiteEngine};
+use crate::mount::Mount;
 use crate::protocol::close;
+use crate::swap::{self, Refused, Reloaded};
 use crate::watch::Watchdog;
+use arc_swap::ArcSwap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -15,22 +18,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// An engine and the path under which it is served; without one it serves every path.
-#[derive(Debug)]
-pub struct Mount {
-    /// `/chat`, or `None` for every path.
-    pub path: Option<String>,
-    /// The engine.
-    pub instance: Arc<Instance>,
-}
-
 /// What all event loops share.
 #[derive(Debug)]
 pub struct Server {
     pub(crate) settings: Settings,
-    pub(crate) site: Site,
-    /// In the order of `site`.
-    pub(crate) engines: Vec<Arc<Instance>>,
+    /// What the outside sees of `mounts`, in their order.
+    site: ArcSwap<Site>,
+    pub(crate) mounts: Vec<Mount>,
     pub(crate) facilities: Facilities,
     pub(crate) draining: watch::Sender<bool>,
 }
@@ -58,9 +52,8 @@ impl Server {
         mounts: Vec<Mount>,
         listeners: Vec<std::net::TcpListener>,
     ) -> io::Result<Running> {
-        let site = Site { engines: mounts.iter().map(site_engine).collect() };
-        let engines = mounts.into_iter().map(|mount| mount.instance).collect();
-        let server = Arc::new(Server { settings, site, engines, facilities, draining: watch::Sender::new(false) });
+        let site = ArcSwap::from_pointee(site_of(&mounts));
+        let server = Arc::new(Server { settings, site, mounts, facilities, draining: watch::Sender::new(false) });
 
         let (event_loops, handles): (Vec<_>, Vec<_>) = (0..server.settings.loops).map(EventLoop::new).unzip();
         let loops: Arc<[LoopHandle]> = handles.into();
@@ -86,16 +79,65 @@ impl Server {
         Ok(Running { server, loops, threads, ended, _watchdog: watchdog })
     }
 
+    /// The engines and their paths, as of now.
+    pub(crate) fn site(&self) -> Arc<Site> {
+        self.site.load_full()
+    }
+
     /// The engine that serves a path.
-    pub(crate) fn serving(&self, path: &str) -> Option<&Arc<Instance>> {
-        self.site.serves(path).and_then(|index| self.engines.get(index))
+    pub(crate) fn serving(&self, path: &str) -> Option<&Mount> {
+        self.site.load().serves(path).and_then(|index| self.mounts.get(index))
+    }
+
+    /// Loads an engine's plugin again, and lets the new generation take over. `path` is the engine's, or `None` for the
+    /// only one or the one without a path. Takes as long as it takes: not for an event loop.
+    ///
+    /// # Errors
+    ///
+    /// Why the old generation goes on as if nothing had happened.
+    pub fn reload(&self, path: Option<&str>) -> Result<Reloaded, Refused> {
+        let mount = self.mount(path)?;
+        if *self.draining.borrow() {
+            return Err(Refused::Ending);
+        }
+        let file = mount.plugin_file().display();
+        match swap::reload(mount, &self.settings.reload) {
+            Ok(reloaded) => {
+                self.site.store(Arc::new(site_of(&self.mounts)));
+                let Reloaded { engine, version, generation, way } = &reloaded;
+                tracing::info!(%file, engine, version, generation, "reloaded: {way}");
+                Ok(reloaded)
+            }
+            Err(refused) => {
+                tracing::error!(%file, "reload refused, the engine runs on as it was: {refused}");
+                Err(refused)
+            }
+        }
+    }
+
+    /// Loads every engine's plugin again, one after the other. What comes of each is in the log.
+    pub fn reload_all(&self) {
+        for mount in &self.mounts {
+            let _ = self.reload(mount.path());
+        }
+    }
+
+    fn mount(&self, path: Option<&str>) -> Result<&Mount, Refused> {
+        let only = if self.mounts.len() == 1 && path.is_none() { self.mounts.first() } else { None };
+        let found = only.or_else(|| self.mounts.iter().find(|mount| mount.path() == path));
+        found.ok_or_else(|| Refused::NoSuchPath {
+            path: path.unwrap_or("every path").to_owned(),
+            paths: self.mounts.iter().map(|mount| mount.path().unwrap_or("every path")).collect::<Vec<_>>().join(", "),
+        })
     }
 
     /// Logs that a callback blocks its event loop.
     fn report_blocking(&self, callback: &str, client: u64) {
-        let found = self.engines.iter().find_map(|instance| Some((instance, instance.audience().client(client)?)));
-        let engine = found.as_ref().map(|(instance, _)| instance.plugin().name());
-        let peer = found.as_ref().map(|(_, client)| client.peer());
+        let engines = self.mounts.iter().map(Mount::current);
+        let mut found = engines.filter_map(|instance| Some((instance.audience().client(client)?, instance)));
+        let found = found.next();
+        let engine = found.as_ref().map(|(_, instance)| instance.plugin().name());
+        let peer = found.as_ref().map(|(client, _)| client.peer());
         tracing::warn!(
             engine,
             peer,
@@ -105,7 +147,7 @@ impl Server {
     }
 
     fn clients(&self) -> Vec<Arc<Client>> {
-        self.engines.iter().flat_map(|instance| instance.audience().clients(Whom::Everyone)).collect()
+        self.mounts.iter().flat_map(|mount| mount.current().audience().clients(Whom::Everyone)).collect()
     }
 
     /// Closes a client because the server ends.
@@ -114,18 +156,27 @@ impl Server {
     }
 }
 
-fn site_engine(mount: &Mount) -> SiteEngine {
-    let plugin = mount.instance.plugin();
-    SiteEngine {
-        path: mount.path.clone().unwrap_or_else(|| "/".into()),
-        every_path: mount.path.is_none(),
-        name: plugin.name().into(),
-        version: plugin.version().into(),
-        description: plugin.description().into(),
-    }
+fn site_of(mounts: &[Mount]) -> Site {
+    let engine = |mount: &Mount| {
+        let instance = mount.current();
+        let plugin = instance.plugin();
+        SiteEngine {
+            path: mount.path().unwrap_or("/").into(),
+            every_path: mount.path().is_none(),
+            name: plugin.name().into(),
+            version: plugin.version().into(),
+            description: plugin.description().into(),
+        }
+    };
+    Site { engines: mounts.iter().map(engine).collect() }
 }
 
 impl Running {
+    /// The server, to ask things of it while it runs.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
     /// Stops accepting, closes every client with 1001, ends the timers, and waits until all clients have gone and all
     /// jobs have run, or `deadline` has passed. Returns how many clients were still there then.
     pub fn drain(self, deadline: Duration) -> usize {
@@ -134,7 +185,7 @@ impl Running {
         for event_loop in self.loops.iter() {
             let _ = event_loop.commands.send(Command::Drain);
         }
-        self.server.engines.iter().for_each(|instance| instance.end_timers());
+        self.server.mounts.iter().for_each(|mount| mount.current().end_timers());
         for client in self.server.clients() {
             self.server.say_goodbye(&client);
         }

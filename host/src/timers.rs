@@ -1,5 +1,6 @@
 //! Timers of one engine: work that the pool runs later, or again and again.
 
+use crate::activity::{Activity, Busy};
 use crate::jobs::{Lane, Pool};
 use std::collections::HashMap;
 use std::fmt;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 /// What a timer does each time.
@@ -18,7 +19,10 @@ pub(crate) type Work = Box<dyn FnMut() + Send>;
 pub(crate) struct Timers {
     runtime: Handle,
     pool: Arc<Pool>,
+    activity: Arc<Activity>,
     running: Arc<Mutex<Running>>,
+    /// Whether no run may begin for now.
+    held: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -36,8 +40,19 @@ struct Timer {
 }
 
 impl Timers {
-    pub(crate) fn new(runtime: Handle, pool: Arc<Pool>) -> Self {
-        Timers { runtime, pool, running: Arc::default() }
+    /// For an engine with this activity.
+    pub(crate) fn new(runtime: Handle, pool: Arc<Pool>, activity: Arc<Activity>) -> Self {
+        Timers { runtime, pool, activity, running: Arc::default(), held: watch::Sender::new(false) }
+    }
+
+    /// Begins no run from now on, until [`Timers::release`].
+    pub(crate) fn hold(&self) {
+        self.held.send_replace(true);
+    }
+
+    /// Goes on; what was due meanwhile is so now.
+    pub(crate) fn release(&self) {
+        self.held.send_replace(false);
     }
 
     /// Starts a timer. Returns its number.
@@ -54,11 +69,12 @@ impl Timers {
         running.timers.insert(number, Arc::clone(&timer));
         drop(running);
         let (pool, running) = (Arc::clone(&self.pool), Arc::clone(&self.running));
+        let (activity, held) = (Arc::clone(&self.activity), self.held.subscribe());
         // Too far away to count is never.
         let first = Instant::now().checked_add(after);
         self.runtime.spawn(async move {
             match first {
-                Some(first) => timer.serve(&pool, first, every).await,
+                Some(first) => timer.serve(&pool, &activity, held, first, every).await,
                 None => std::future::pending().await,
             }
             lock(&running).timers.remove(&number);
@@ -84,11 +100,32 @@ impl Timers {
     }
 }
 
+/// Waits until runs may begin. `None`: the engine is gone.
+async fn may_run(activity: &Arc<Activity>, held: &mut watch::Receiver<bool>) -> Option<Busy> {
+    loop {
+        // Counted before the look: who holds the timers and then sees no activity can rely on it.
+        let busy = activity.begin();
+        if !*held.borrow_and_update() {
+            return Some(busy);
+        }
+        drop(busy);
+        held.changed().await.ok()?;
+    }
+}
+
 impl Timer {
-    async fn serve(self: &Arc<Self>, pool: &Pool, first: Instant, every: Option<Duration>) {
+    async fn serve(
+        self: &Arc<Self>,
+        pool: &Pool,
+        activity: &Arc<Activity>,
+        mut held: watch::Receiver<bool>,
+        first: Instant,
+        every: Option<Duration>,
+    ) {
         let mut due = first;
         loop {
             sleep_until(due).await;
+            let Some(busy) = may_run(activity, &mut held).await else { return self.cancel() };
             if self.cancelled.load(Ordering::Acquire) {
                 return;
             }
@@ -96,6 +133,7 @@ impl Timer {
             let timer = Arc::clone(self);
             let run = move || {
                 timer.run();
+                drop(busy);
                 let _ = done.send(());
             };
             pool.submit(&self.lane, Box::new(run));
@@ -152,7 +190,7 @@ mod tests {
     /// The runtime ends when the sender is dropped.
     fn timers(workers: usize) -> (oneshot::Sender<()>, Timers) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let timers = Timers::new(runtime.handle().clone(), Arc::new(Pool::new(workers).unwrap()));
+        let timers = Timers::new(runtime.handle().clone(), Arc::new(Pool::new(workers).unwrap()), Arc::default());
         let (end, ended) = oneshot::channel::<()>();
         std::thread::spawn(move || runtime.block_on(ended));
         (end, timers)
@@ -188,6 +226,18 @@ mod tests {
         let (late, late_beeps) = beeping();
         timers.start(late, Duration::ZERO, None);
         assert!(beeps.recv().is_err() && late_beeps.recv().is_err());
+    }
+
+    #[test]
+    fn while_held_none_runs_and_then_all_that_are_due() {
+        let (_runtime, timers) = timers(1);
+        timers.hold();
+        let (work, beeps) = beeping();
+        timers.start(work, Duration::ZERO, None);
+        assert!(beeps.recv_timeout(Duration::from_millis(20)).is_err());
+        assert!(timers.activity.wait_until_idle(std::time::Instant::now() + Duration::from_secs(60)));
+        timers.release();
+        beeps.recv().unwrap();
     }
 
     #[test]

@@ -25,4 +25,5 @@ mod readme;
 mod revisions;
 mod several_engines;
 mod shutdown;
+mod swap;
 mod timers;

@@ -181,7 +181,8 @@ unsafe extern "C" fn leave(object: *const (), group: RStr<'_>) -> bool {
 unsafe extern "C" fn post(object: *const (), event: *mut EventObject) -> u32 {
     // SAFETY: the table's contract; the engine gives the event up.
     unsafe {
-        let event = Event::take(event);
-        client(object).post(event) as u32
+        let client = client(object);
+        let event = Event::take(event, client.audience().activity.begin());
+        client.post(event) as u32
     }
 }

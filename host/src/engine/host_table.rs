@@ -152,7 +152,11 @@ unsafe fn except(audience: &AudienceView<'_>) -> Option<u64> {
 
 unsafe extern "C" fn spawn(object: *const (), job: *mut JobObject) {
     // SAFETY: the table's contract; the engine gives the job up.
-    unsafe { services(object).spawn(Job::take(job)) }
+    unsafe {
+        let services = services(object);
+        let busy = services.audience.activity.begin();
+        services.spawn(Job::take(job, busy));
+    }
 }
 
 unsafe extern "C" fn start_timer(object: *const (), timer: *mut TimerObject, after_ms: u64, every_ms: u64) -> u64 {

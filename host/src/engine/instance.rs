@@ -17,12 +17,13 @@ use plugin_api::abi::{
 };
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::{fmt, io};
 
 /// An engine that runs: made by [`Instance::new`], shut down when dropped, which is after its last session.
 pub struct Instance {
-    plugin: Plugin,
+    plugin: Arc<Plugin>,
     table: &'static EngineTable,
     engine: EngineObject,
     services: Arc<Services>,
@@ -100,6 +101,21 @@ impl Instance {
     /// The error or panic of the engine's `new`.
     pub fn new(plugin: Plugin, config: &Config, facilities: &Facilities) -> Result<Arc<Instance>, NotMade> {
         let services = Services::new(plugin.name(), plugin.version(), facilities);
+        Self::made_with(Arc::new(plugin), config, services)
+    }
+
+    /// Makes the instance that is to follow on this one: it takes over the clients and their groups. Its timers wait
+    /// until it has taken over.
+    ///
+    /// # Errors
+    ///
+    /// The error or panic of the engine's `new`.
+    pub fn successor(&self, plugin: Arc<Plugin>, config: &Config) -> Result<Arc<Instance>, NotMade> {
+        let services = self.services.succeed(plugin.name(), plugin.version());
+        Self::made_with(plugin, config, services)
+    }
+
+    fn made_with(plugin: Arc<Plugin>, config: &Config, services: Arc<Services>) -> Result<Arc<Instance>, NotMade> {
         let view = ConfigView {
             text: config.text.as_str().into(),
             source: config.source.as_str().into(),
@@ -119,13 +135,42 @@ impl Instance {
     }
 
     /// The plugin that the engine came from.
-    pub fn plugin(&self) -> &Plugin {
+    pub fn plugin(&self) -> &Arc<Plugin> {
         &self.plugin
+    }
+
+    /// Which generation of its engine it is, counted over all engines of the host.
+    pub fn generation(&self) -> u64 {
+        self.services.generation
+    }
+
+    /// Calls and jobs that have panicked so far.
+    pub fn panics(&self) -> u32 {
+        self.services.panics.load(Ordering::Relaxed)
+    }
+
+    /// Whether it, and no other generation, made this event.
+    pub(crate) fn made(&self, event: &Event) -> bool {
+        std::ptr::eq(event.origin(), self.table.origin)
+    }
+
+    /// Begins no run of a timer from now on.
+    pub(crate) fn hold_timers(&self) {
+        self.services.timers().hold();
+    }
+
+    /// Lets the timers run.
+    pub(crate) fn release_timers(&self) {
+        self.services.timers().release();
     }
 
     /// The connected clients.
     pub fn audience(&self) -> &Arc<Audience> {
         &self.services.audience
+    }
+
+    pub(super) fn engine(&self) -> EngineObject {
+        self.engine
     }
 
     /// How its clients are kept alive.
@@ -227,7 +272,7 @@ impl Instance {
 
     /// A value came that was posted to this client.
     pub fn on_event(&self, client: &Arc<Client>, session: &mut Session, event: Event) -> CallbackResult {
-        let event = event.into_object();
+        let (event, _busy) = event.into_object();
         self.call(Callback::Event, client, session, |table, engine, client, session| {
             // SAFETY: see `call`; the engine takes the event over.
             unsafe { (table.on_event)(engine, client, session, event) }
@@ -306,7 +351,8 @@ impl Instance {
             unsafe { EngineFailure::take(callback.name(), returned.failure)? };
         }
         // SAFETY: the job is the engine's, just returned.
-        Ok((!returned.job.is_null()).then(|| unsafe { Job::take(returned.job) }))
+        Ok((!returned.job.is_null())
+            .then(|| unsafe { Job::take(returned.job, self.services.audience.activity.begin()) }))
     }
 
     /// Logs a failure of this engine.
@@ -328,6 +374,15 @@ pub struct NotMade {
 pub type CallbackResult = Result<Option<Job>, EngineFailure>;
 
 impl Session {
+    /// A session that the engine made.
+    pub(super) fn new(object: SessionObject, instance: Arc<Instance>) -> Session {
+        Session { object, instance }
+    }
+
+    pub(super) fn object(&self) -> SessionObject {
+        self.object
+    }
+
     /// The engine whose session this is.
     pub fn instance(&self) -> &Arc<Instance> {
         &self.instance

@@ -9,7 +9,7 @@ use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WI
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, elf};
-use plugin_api::abi::{EngineModuleRef, EngineTable, Manifest, ROOT_REVISION, Table};
+use plugin_api::abi::{EngineModuleRef, EngineTable, HandoverTable, Manifest, ROOT_REVISION, Table};
 use std::collections::HashSet;
 use std::fmt;
 use std::fs;
@@ -97,6 +97,7 @@ pub struct Plugin {
     path: PathBuf,
     manifest: &'static Manifest,
     engine: &'static EngineTable,
+    handover: Option<&'static HandoverTable>,
     /// Holds the private copy: tools such as debuggers and profilers want the file of what is mapped.
     _staged: TempDir,
 }
@@ -130,8 +131,9 @@ impl Plugin {
     /// Why it is refused; nothing of the engine's own code has run then, except what the library runs when it is opened.
     pub fn load(path: &Path) -> Result<Plugin, LoadError> {
         let (staged, copy) = stage(path)?;
-        let (manifest, engine) = open(path, &copy)?;
-        Ok(Plugin { path: path.to_owned(), manifest, engine, _staged: staged })
+        let tables = open(path, &copy)?;
+        let Tables { manifest, engine, handover } = tables;
+        Ok(Plugin { path: path.to_owned(), manifest, engine, handover, _staged: staged })
     }
 
     /// The file that it was loaded from.
@@ -166,6 +168,10 @@ impl Plugin {
 
     pub(super) fn engine(&self) -> &'static EngineTable {
         self.engine
+    }
+
+    pub(super) fn handover(&self) -> Option<&'static HandoverTable> {
+        self.handover
     }
 }
 
@@ -235,7 +241,14 @@ fn own_machine() -> u16 {
     }
 }
 
-fn open(path: &Path, copy: &Path) -> Result<(&'static Manifest, &'static EngineTable), LoadError> {
+/// What an engine offers.
+struct Tables {
+    manifest: &'static Manifest,
+    engine: &'static EngineTable,
+    handover: Option<&'static HandoverTable>,
+}
+
+fn open(path: &Path, copy: &Path) -> Result<Tables, LoadError> {
     // SAFETY: opening runs the library's initialisers; that this is the engine's code to run is the operator's decision.
     let library = unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }
         .map_err(|error| LoadError::Refused { path: path.to_owned(), error: error.to_string() })?;
@@ -254,16 +267,22 @@ fn open(path: &Path, copy: &Path) -> Result<(&'static Manifest, &'static EngineT
     if module.revision() != ROOT_REVISION {
         return Err(other(format!("its root module has revision {}, not {ROOT_REVISION}", module.revision())));
     }
-    let manifest = table::<Manifest>(module).map_err(other)?;
-    let engine = table::<EngineTable>(module).map_err(other)?;
-    Ok((manifest, engine))
+    let needed = |id| format!("it does not offer {id}");
+    let manifest = table::<Manifest>(module).and_then(|table| table.ok_or_else(|| needed(Manifest::ID)));
+    let engine = table::<EngineTable>(module).and_then(|table| table.ok_or_else(|| needed(EngineTable::ID)));
+    let handover = table::<HandoverTable>(module);
+    Ok(Tables {
+        manifest: manifest.map_err(other)?,
+        engine: engine.map_err(other)?,
+        handover: handover.map_err(other)?,
+    })
 }
 
-fn table<T: Table>(module: EngineModuleRef) -> Result<&'static T, String> {
-    let interface =
-        (module.interface())(T::ID.into()).into_option().ok_or_else(|| format!("it does not offer {}", T::ID))?;
+/// A table that the module may offer.
+fn table<T: Table>(module: EngineModuleRef) -> Result<Option<&'static T>, String> {
+    let interface = (module.interface())(T::ID.into()).into_option();
     // SAFETY: the module answered to T::ID and passed abi_stable's check.
-    unsafe { interface.check::<T>() }
+    interface.map(|interface| unsafe { interface.check::<T>() }).transpose()
 }
 
 fn first_seen(address: usize) -> bool {

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 mod client_table;
+mod handover;
 mod host_table;
 mod instance;
 mod library;
@@ -13,6 +14,7 @@ mod metric_table;
 mod object;
 mod services;
 
+pub use handover::{Handover, Schema};
 pub use instance::{Answer, CallbackResult, Config, Instance, NotMade, Session, Template};
 pub use library::{LoadError, Plugin, find};
 pub use object::{EngineFailure, Event, Job};

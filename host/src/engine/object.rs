@@ -1,5 +1,6 @@
 //! What an engine made and the host owns for a while: jobs, events and failures.
 
+use crate::activity::Busy;
 use plugin_api::abi::{EventObject, Failure, JobObject, TimerObject};
 use std::fmt;
 
@@ -50,6 +51,7 @@ impl EngineFailure {
 #[derive(Debug)]
 pub struct Job {
     object: *mut JobObject,
+    busy: Option<Busy>,
 }
 
 // SAFETY: plugin-api only makes job objects of `Box<dyn Job>`, and `Job: Send`.
@@ -61,8 +63,8 @@ impl Job {
     /// # Safety
     ///
     /// `object` came from the engine just now and is used nowhere else.
-    pub(super) unsafe fn take(object: *mut JobObject) -> Job {
-        Job { object }
+    pub(super) unsafe fn take(object: *mut JobObject, busy: Busy) -> Job {
+        Job { object, busy: Some(busy) }
     }
 
     /// Runs the job.
@@ -71,7 +73,8 @@ impl Job {
     ///
     /// The panic that ended it.
     pub fn run(self) -> Result<(), EngineFailure> {
-        let job = std::mem::ManuallyDrop::new(self);
+        let mut job = std::mem::ManuallyDrop::new(self);
+        let _busy = job.busy.take();
         // SAFETY: run frees the object, and the ManuallyDrop keeps us from doing so again.
         unsafe { EngineFailure::take("job", ((*job.object).run)(job.object)) }
     }
@@ -131,6 +134,7 @@ impl Drop for TimerJob {
 #[derive(Debug)]
 pub struct Event {
     object: *mut EventObject,
+    busy: Option<Busy>,
 }
 
 // SAFETY: plugin-api only makes event objects of `Box<dyn Any + Send>`.
@@ -142,13 +146,20 @@ impl Event {
     /// # Safety
     ///
     /// `object` came from the engine just now and is used nowhere else.
-    pub(super) unsafe fn take(object: *mut EventObject) -> Event {
-        Event { object }
+    pub(super) unsafe fn take(object: *mut EventObject, busy: Busy) -> Event {
+        Event { object, busy: Some(busy) }
     }
 
-    /// Gives the value up to `on_event`.
-    pub(super) fn into_object(self) -> *mut EventObject {
-        std::mem::ManuallyDrop::new(self).object
+    /// The library that made it.
+    pub(super) fn origin(&self) -> *const u8 {
+        // SAFETY: the object is ours, and alive.
+        unsafe { (*self.object).origin }
+    }
+
+    /// Gives the value up to `on_event`; it is under way until the second is dropped.
+    pub(super) fn into_object(self) -> (*mut EventObject, Option<Busy>) {
+        let mut event = std::mem::ManuallyDrop::new(self);
+        (event.object, event.busy.take())
     }
 }
 

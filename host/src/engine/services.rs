@@ -9,6 +9,7 @@ use crate::timers::{Timers, Work};
 use crate::wakes::Wakes;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What all engines of a host share.
@@ -50,22 +51,47 @@ pub(super) struct Services {
     pub version: String,
     pub audience: Arc<Audience>,
     pub facilities: Facilities,
+    /// Which generation of its engine it is, counted over all engines of the host.
+    pub generation: u64,
+    /// Calls that ended in a panic.
+    pub panics: AtomicU32,
     timers: Timers,
 }
 
 impl Services {
+    /// For a first generation.
     pub(super) fn new(engine: &str, version: &str, facilities: &Facilities) -> Arc<Self> {
+        let audience = Arc::new(Audience::new(Arc::clone(&facilities.wakes), facilities.backlog));
+        Self::for_audience(engine, version, facilities, audience)
+    }
+
+    /// For the generation that is to follow on this one: it takes over the clients and their groups. Its timers wait
+    /// until it does.
+    pub(super) fn succeed(&self, engine: &str, version: &str) -> Arc<Self> {
+        let services = Self::for_audience(engine, version, &self.facilities, Arc::clone(&self.audience));
+        services.timers.hold();
+        services
+    }
+
+    fn for_audience(engine: &str, version: &str, facilities: &Facilities, audience: Arc<Audience>) -> Arc<Self> {
+        static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+        let (runtime, pool) = (facilities.runtime.clone(), Arc::clone(&facilities.pool));
         Arc::new(Services {
             engine: engine.to_owned(),
             version: version.to_owned(),
-            audience: Arc::new(Audience::new(Arc::clone(&facilities.wakes), facilities.backlog)),
             facilities: facilities.clone(),
-            timers: Timers::new(facilities.runtime.clone(), Arc::clone(&facilities.pool)),
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
+            panics: AtomicU32::new(0),
+            timers: Timers::new(runtime, pool, Arc::clone(&audience.activity)),
+            audience,
         })
     }
 
     /// Logs a failure of the engine.
     pub(super) fn report(&self, failure: &EngineFailure, peer: &str) {
+        if !failure.location.is_empty() {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+        }
         let (engine, version) = (self.engine.as_str(), self.version.as_str());
         if peer.is_empty() {
             tracing::error!(engine, version, "{failure}");
@@ -101,6 +127,11 @@ impl Services {
 
     pub(super) fn cancel_timer(&self, timer: u64) {
         self.timers.cancel(timer);
+    }
+
+    /// The timers.
+    pub(super) fn timers(&self) -> &Timers {
+        &self.timers
     }
 
     /// Cancels every timer, and starts none from now on.

@@ -39,17 +39,20 @@ pub(crate) fn artefacts() -> &'static Artefacts {
 }
 
 /// What tests run: the host, the shipped engines, the examples and the fixtures.
-const PACKAGES: [&str; 13] = [
+const PACKAGES: [&str; 16] = [
     "wshost",
     "echo",
     "hello",
     "auth",
     "broadcast",
+    "counter",
+    "counter-2",
     "cpu-bound",
     "fragments",
     "groups",
     "progress",
     "timers",
+    "heir",
     "opinionated",
     "probe",
     "unruly",

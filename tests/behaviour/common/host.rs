@@ -1,6 +1,7 @@
 //! A wshost process of the test's own. Ended when it is dropped.
 
 use super::{DEADLINE, artefacts};
+use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -112,10 +113,19 @@ impl Host {
         self.child.try_wait().expect("the child can be asked").is_none()
     }
 
-    /// Sends SIGTERM.
+    /// Sends SIGTERM: to end.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends SIGHUP: to load its engines anew.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    fn signal(&self, signal: Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the child can be signalled");
+        rustix::process::kill_process(pid, signal).expect("the child can be signalled");
     }
 
     /// Waits for the end.

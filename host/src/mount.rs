@@ -1,0 +1,104 @@
+//! An engine under a path: its present generation, and the gate through which its connections open.
+
+use crate::engine::Instance;
+use arc_swap::ArcSwap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::Instant;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+
+/// An engine and the path under which it is served.
+#[derive(Debug)]
+pub struct Mount {
+    path: Option<String>,
+    plugin_file: PathBuf,
+    config_file: Option<PathBuf>,
+    current: ArcSwap<Instance>,
+    /// Held shared from the engine's word on a client until its connection is open; held alone by a swap.
+    gate: Arc<RwLock<()>>,
+    runtime: Handle,
+    swapping: Mutex<()>,
+    /// Libraries loaded for it so far; none is ever unloaded.
+    loaded: AtomicUsize,
+}
+
+/// The right to open a connection: while it is held, the present generation stays the present one.
+pub(crate) type Pass = OwnedRwLockReadGuard<()>;
+
+impl Mount {
+    /// Serves an engine under `path`, or with `None` under every path that no other engine has. The files are those
+    /// that it was made of, as the operator named them; a reload looks for them again.
+    pub fn new(
+        path: Option<String>,
+        instance: Arc<Instance>,
+        plugin_file: PathBuf,
+        config_file: Option<PathBuf>,
+        runtime: Handle,
+    ) -> Mount {
+        Mount {
+            path,
+            plugin_file,
+            config_file,
+            current: ArcSwap::new(instance),
+            gate: Arc::default(),
+            runtime,
+            swapping: Mutex::new(()),
+            loaded: AtomicUsize::new(1),
+        }
+    }
+
+    /// `/chat`, or `None` for every path.
+    pub fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    /// The plugin's file, as the operator named it.
+    pub fn plugin_file(&self) -> &Path {
+        &self.plugin_file
+    }
+
+    /// The configuration's file, if there is one.
+    pub fn config_file(&self) -> Option<&Path> {
+        self.config_file.as_deref()
+    }
+
+    /// The present generation.
+    pub fn current(&self) -> Arc<Instance> {
+        self.current.load_full()
+    }
+
+    pub(crate) fn set_current(&self, instance: Arc<Instance>) {
+        self.current.store(instance);
+    }
+
+    /// Libraries loaded for it so far.
+    pub fn loaded(&self) -> usize {
+        self.loaded.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_loaded(&self) {
+        self.loaded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits for the right to open a connection.
+    pub(crate) async fn pass(&self) -> Pass {
+        Arc::clone(&self.gate).read_owned().await
+    }
+
+    /// Lets no connection open, as long as the guard is held. `None`: connections were opening until `until`.
+    pub(crate) fn close_gate(&self, until: Instant) -> Option<OwnedRwLockWriteGuard<()>> {
+        let closed = Arc::clone(&self.gate).write_owned();
+        self.runtime.block_on(async { tokio::time::timeout_at(until.into(), closed).await.ok() })
+    }
+
+    /// The right to swap. `None`: somebody else has it.
+    pub(crate) fn swap_alone(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.swapping.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A reload: loads the plugin anew, and has the new generation take over in the best way there is.
+
+use super::hand_over;
+use crate::audience::Whom;
+use crate::engine::{Config, EngineFailure, Handover, Instance, LoadError, Plugin, Schema, find};
+use crate::mount::Mount;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What came of a reload.
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// The engine's name.
+    pub engine: String,
+    /// The version of the new generation.
+    pub version: String,
+    /// Its number.
+    pub generation: u64,
+    /// How it took over.
+    pub way: Way,
+}
+
+/// How a new generation took over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// All connections passed over.
+    Handover {
+        /// How many.
+        sessions: usize,
+        /// For how long nothing was read from them.
+        pause: Duration,
+    },
+    /// New connections go to the new generation; those that there were stay with theirs until they end.
+    Gentle {
+        /// How many those are.
+        left: usize,
+    },
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Way::Handover { sessions, pause } => write!(f, "{sessions} connections handed over in {pause:.1?}"),
+            Way::Gentle { left } => {
+                write!(f, "new connections go to it, {left} stay with the engine they have, which offers no handover")
+            }
+        }
+    }
+}
+
+/// Why the old generation goes on as if nothing had happened.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Nobody serves this path.
+    #[error("no engine is served under {path}; there are {paths}")]
+    NoSuchPath {
+        /// What was asked for.
+        path: String,
+        /// What there is.
+        paths: String,
+    },
+    /// The host is ending.
+    #[error("wshost is ending")]
+    Ending,
+    /// One reload at a time.
+    #[error("another reload of this engine is under way; wait for it")]
+    Busy,
+    /// Every generation costs memory for good, since its code stays mapped.
+    #[error("{loaded} generations are loaded, and --max-generations is {most}: restart wshost when it suits")]
+    TooMany {
+        /// So far.
+        loaded: usize,
+        /// At most.
+        most: usize,
+    },
+    /// The file is no engine for this host.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The configuration cannot be read.
+    #[error("cannot read the engine configuration {file}: {error}")]
+    Config {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The engine's `new` refused.
+    #[error("engine {engine} {version} refused to start: {failure}")]
+    NotMade {
+        /// The engine's name.
+        engine: String,
+        /// Its version.
+        version: String,
+        /// What `new` said.
+        failure: EngineFailure,
+    },
+    /// The new generation cannot read what the old one exports.
+    #[error("the new engine does not accept the state of the old one, which is {0}")]
+    Schema(Schema),
+    /// An export or import failed.
+    #[error("{0}")]
+    Failed(EngineFailure),
+    /// The deadline came.
+    #[error("not done after {deadline:?}: {what}")]
+    Late {
+        /// What was under way then.
+        what: &'static str,
+        /// The deadline.
+        deadline: Duration,
+    },
+}
+
+/// Loads the mount's plugin file again and lets it take over.
+///
+/// # Errors
+///
+/// Why the old generation goes on.
+pub(crate) fn reload(mount: &Mount, limits: &ReloadLimits) -> Result<Reloaded, Refused> {
+    let _alone = mount.swap_alone().ok_or(Refused::Busy)?;
+    let loaded = mount.loaded();
+    if loaded >= limits.max_generations {
+        return Err(Refused::TooMany { loaded, most: limits.max_generations });
+    }
+    let plugin = Plugin::load(&find(mount.plugin_file())?)?;
+    mount.note_loaded();
+    succeed(mount, Arc::new(plugin), limits)
+}
+
+/// What reloads are held to.
+#[derive(Clone, Copy, Debug)]
+pub struct ReloadLimits {
+    /// From the start of a handover to its end. A large value lets an engine that hangs stop its clients for that long.
+    pub deadline: Duration,
+    /// Generations of one engine at most, each of which costs memory until the host ends.
+    pub max_generations: usize,
+}
+
+/// Makes an engine of the plugin and lets it take over.
+fn succeed(mount: &Mount, plugin: Arc<Plugin>, limits: &ReloadLimits) -> Result<Reloaded, Refused> {
+    let config = read_config(mount)?;
+    let old = mount.current();
+    let (engine, version) = (plugin.name().to_owned(), plugin.version().to_owned());
+    let new = old.successor(plugin, &config).map_err(|not_made| Refused::NotMade {
+        engine: engine.clone(),
+        version: version.clone(),
+        failure: not_made.failure,
+    })?;
+    let way = match take_over(mount, &old, &new, limits.deadline) {
+        Ok(way) => way,
+        Err(refused) => {
+            new.end_timers();
+            return Err(refused);
+        }
+    };
+    Ok(Reloaded { engine, version, generation: new.generation(), way })
+}
+
+fn take_over(mount: &Mount, old: &Arc<Instance>, new: &Arc<Instance>, deadline: Duration) -> Result<Way, Refused> {
+    let (Some(from), Some(to)) = (Handover::of(old), Handover::of(new)) else {
+        mount.set_current(Arc::clone(new));
+        new.release_timers();
+        let left = new.audience().clients(Whom::Everyone);
+        let left = left.iter().filter(|client| client.generation() != new.generation()).count();
+        return Ok(Way::Gentle { left });
+    };
+    if !to.accepts(from.schema()) {
+        return Err(Refused::Schema(from.schema()));
+    }
+    let handed_over = hand_over(mount, &from, &to, deadline)?;
+    Ok(Way::Handover { sessions: handed_over.sessions, pause: handed_over.pause })
+}
+
+fn read_config(mount: &Mount) -> Result<Config, Refused> {
+    let Some(file) = mount.config_file() else { return Ok(Config::default()) };
+    Config::read(file).map_err(|error| Refused::Config { file: file.to_owned(), error })
+}

@@ -1,0 +1,149 @@
+//! Where connections and a swap meet: the connections hand in their sessions, and get them or their successors back.
+
+use crate::batch::Order;
+use crate::client::Client;
+use crate::engine::Session;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What a connection is told, one after the other.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Read nothing more, and call the engine for nothing but events. Answered by dropping the ticket.
+    Freeze(Ticket),
+    /// Hand in the session.
+    HandIn(Ticket),
+    /// Go on: with this session, or the one that was not handed in.
+    Resume(Option<Session>),
+}
+
+/// A client whose session is with the swap.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub client: Arc<Client>,
+    /// Of the generation that may have to go on.
+    pub session: Session,
+    pub exported: Vec<u8>,
+    /// Of the new generation.
+    pub successor: Option<Session>,
+}
+
+impl Seat {
+    /// Lets the connection go on with its session, or with the successor.
+    pub(crate) fn resume(self, with_successor: bool) {
+        let session = if with_successor { self.successor.unwrap_or(self.session) } else { self.session };
+        // A connection is never over while its session is here.
+        self.client.outbox().enqueue(Order::Swap(Step::Resume(Some(session))));
+    }
+}
+
+/// The sessions that were handed in, and how many answers are missing.
+#[derive(Debug, Default)]
+pub(crate) struct Seats {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    missing: usize,
+    /// A place is empty while somebody works on the seat.
+    seats: Vec<Option<Seat>>,
+    /// Nobody waits any more: what comes is sent back.
+    over: bool,
+}
+
+/// The right and duty to answer once. Dropped, it is an answer.
+#[derive(Debug)]
+pub(crate) struct Ticket(Arc<Seats>);
+
+impl Seats {
+    /// Tickets for this many connections.
+    pub(crate) fn tickets(self: &Arc<Self>, count: usize) -> impl Iterator<Item = Ticket> + use<'_> {
+        self.lock().missing += count;
+        (0..count).map(|_| Ticket(Arc::clone(self)))
+    }
+
+    /// Waits for every answer. Returns whether all were there when `until` came.
+    pub(crate) fn wait(&self, until: Instant) -> bool {
+        let mut state = self.lock();
+        while state.missing > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().seats.len()
+    }
+
+    /// Works on one seat, outside of the lock. `None`: the swap is over, or the seat is.
+    pub(crate) fn with_seat<R>(&self, index: usize, work: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+        let mut state = self.lock();
+        if state.over {
+            return None;
+        }
+        let mut seat = state.seats.get_mut(index)?.take()?;
+        drop(state);
+        let result = work(&mut seat);
+        let mut state = self.lock();
+        if state.over {
+            drop(state);
+            // The others have gone on without waiting for this one.
+            seat.resume(false);
+            return None;
+        }
+        state.seats[index] = Some(seat);
+        Some(result)
+    }
+
+    /// Ends the swap: lets every connection go on, with its successor or with the session it had.
+    pub(crate) fn end(&self, with_successors: bool) -> usize {
+        let mut state = self.lock();
+        state.over = true;
+        let seats = std::mem::take(&mut state.seats);
+        drop(state);
+        let mut resumed = 0;
+        for seat in seats.into_iter().flatten() {
+            seat.resume(with_successors);
+            resumed += 1;
+        }
+        resumed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    /// Hands a session in.
+    ///
+    /// # Errors
+    ///
+    /// The session, where the swap is over.
+    pub(crate) fn hand_in(self, client: &Arc<Client>, session: Session) -> Result<(), Session> {
+        let mut state = self.0.lock();
+        if state.over {
+            return Err(session);
+        }
+        let seat = Seat { client: Arc::clone(client), session, exported: Vec::new(), successor: None };
+        state.seats.push(Some(seat));
+        Ok(())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.missing -= 1;
+        if state.missing == 0 {
+            self.0.changed.notify_all();
+        }
+    }
+}

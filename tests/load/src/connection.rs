@@ -1,5 +1,6 @@
 //! One connection while it is under load: its ring, its socket, and when each message left.
 
+use crate::replies::Cursor;
 use crate::ring::Ring;
 use anyhow::{Context, Result, bail};
 use mio::net::TcpStream;
@@ -11,6 +12,7 @@ use std::time::Instant;
 pub struct Connection {
     socket: TcpStream,
     ring: Ring,
+    cursor: Cursor,
     /// When the message in each slot was handed to the socket.
     sent_at: Vec<Instant>,
     /// The slots of the oldest unanswered message and of the next message to send.
@@ -30,7 +32,7 @@ pub enum Then {
 impl Connection {
     /// Takes over a socket that is open and set to non-blocking, and has `slots` messages to send.
     pub fn new(socket: TcpStream, ring: Ring, slots: usize) -> Connection {
-        Connection { socket, ring, sent_at: vec![Instant::now(); slots], oldest: 0, next: 0 }
+        Connection { socket, ring, cursor: Cursor::new(), sent_at: vec![Instant::now(); slots], oldest: 0, next: 0 }
     }
 
     /// The socket, to be registered.
@@ -45,7 +47,7 @@ impl Connection {
 
     /// Whether every message sent has been answered.
     pub fn is_idle(&self) -> bool {
-        self.ring.is_idle()
+        self.ring.replies().is_idle(&self.cursor)
     }
 
     /// Sends `count` messages, in one write if the socket takes them.
@@ -60,19 +62,7 @@ impl Connection {
 
     /// Writes what is left of messages sent.
     pub fn flush(&mut self) -> Result<()> {
-        loop {
-            let written = match self.ring.unsent() {
-                ([], _) => return Ok(()),
-                (only, []) => self.socket.write(only),
-                (first, second) => self.socket.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]),
-            };
-            match written {
-                Ok(len) => self.ring.sent(len),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error).context("writing"),
-            }
-        }
+        flush(&mut self.socket, &mut self.ring)
     }
 
     /// Reads what has arrived, checks it, and has `answered` told of replies: how many, when sent, and when received.
@@ -87,15 +77,9 @@ impl Connection {
         mut answered: impl FnMut(usize, Instant, Instant),
     ) -> Result<()> {
         loop {
-            let len = match self.socket.read(buffer) {
-                Ok(0) => bail!("the server closed the connection without a close frame"),
-                Ok(len) => len,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error).context("reading"),
-            };
+            let Some(len) = read(&mut self.socket, buffer)? else { return Ok(()) };
             let now = Instant::now();
-            let completed = self.ring.check(&buffer[..len])?;
+            let completed = self.ring.replies().check(&mut self.cursor, &buffer[..len])?;
             self.settle(completed, now, &mut answered);
             if completed > 0 && then == Then::Send {
                 self.send(completed, now)?;
@@ -121,7 +105,38 @@ impl Connection {
     }
 }
 
-fn after(slot: usize, slots: usize) -> usize {
+/// Writes as much of what is stamped as the socket takes.
+pub fn flush(socket: &mut TcpStream, ring: &mut Ring) -> Result<()> {
+    loop {
+        let written = match ring.unsent() {
+            ([], _) => return Ok(()),
+            (only, []) => socket.write(only),
+            (first, second) => socket.write_vectored(&[IoSlice::new(first), IoSlice::new(second)]),
+        };
+        match written {
+            Ok(len) => ring.sent(len),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).context("writing"),
+        }
+    }
+}
+
+/// Reads what is there, if anything; the end of the stream is an error.
+pub fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> Result<Option<usize>> {
+    loop {
+        match socket.read(buffer) {
+            Ok(0) => bail!("the server closed the connection without a close frame"),
+            Ok(len) => return Ok(Some(len)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).context("reading"),
+        }
+    }
+}
+
+/// The slot behind this one.
+pub fn after(slot: usize, slots: usize) -> usize {
     if slot + 1 == slots { 0 } else { slot + 1 }
 }
 

@@ -1,6 +1,7 @@
-//! Processor time used by the generator and by the server, to tell which of the two was the limit.
+//! Processor time used by the generator and by the server, to tell which of the two was the limit; and its memory.
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 use std::fs;
 use std::time::Duration;
 
@@ -16,6 +17,29 @@ pub fn of(pid: u32) -> Result<Duration> {
     let stat = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
     let ticks = ticks(&stat).with_context(|| format!("{path} is not as proc(5) describes it"))?;
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
+
+/// Resident memory of a process in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// Now.
+    pub resident: u64,
+    /// The most so far.
+    pub peak: u64,
+}
+
+/// The memory of process `pid`.
+pub fn memory(pid: u32) -> Result<Memory> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    let memory = || Some(Memory { resident: kibibytes(&status, "VmRSS:")?, peak: kibibytes(&status, "VmHWM:")? });
+    memory().with_context(|| format!("{path} is not as proc(5) describes it"))
+}
+
+/// The value in bytes of a line such as `VmRSS:   1234 kB`.
+fn kibibytes(status: &str, name: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Sums fields 14 (user) and 15 (system) of proc(5) stat. The second, the name, may itself hold blanks and brackets.
@@ -35,6 +59,14 @@ mod tests {
         let stat = "42 (a) b (c) S 1 42 42 0 -1 4194560 1 2 3 4 700 33 5 6 20 0 1 0";
         assert_eq!(ticks(stat), Some(733));
         assert_eq!(ticks("42 (a) S 1"), None);
+    }
+
+    #[test]
+    fn memory_is_in_kibibytes() {
+        assert_eq!(kibibytes("VmHWM:\t  12 kB\nVmRSS:\t   3 kB\n", "VmRSS:"), Some(3072));
+        assert_eq!(kibibytes("VmHWM:\t  12 kB\n", "VmRSS:"), None);
+        let own = memory(std::process::id()).unwrap();
+        assert!(own.resident > 0 && own.peak >= own.resident / 2, "{own:?}");
     }
 
     #[test]

@@ -1,35 +1,28 @@
-//! The frames of one connection, prepared once, and the replies they must cause. Knows no socket and no clock.
+//! The frames to send, prepared once, and the replies they must cause. Knows no socket and no clock.
 //!
 //! A ring has one slot for each message in flight. Each slot holds a whole frame with a random mask of its own, ready
-//! to be written, and beside it the frame that an echo server must answer with. Sending again from a slot, once its
-//! reply has arrived, takes nothing but a new sequence number in both. Slots lie next to each other, so that messages
-//! sent together are one slice, and replies received together are compared at once, whatever pieces they arrive in.
+//! to be written, and beside it, in [`Replies`], the frame that a server must answer with. Sending again from a slot,
+//! once its replies have arrived, takes nothing but a new sequence number in both. Slots lie next to each other, so that
+//! messages sent together are one slice.
 //!
 //! RFC 6455 section 5.3 wants a fresh mask for each frame. Here a slot keeps its own for the whole run: drawing a new
 //! one and masking again would be work for the generator alone; to the server it makes no difference.
 
 use crate::Wire;
-use thiserror::Error;
+use crate::replies::{Replies, SEQUENCE_LEN};
 
-/// Leading payload bytes that carry the sequence number; a shorter payload carries as much of it as fits.
-const SEQUENCE_LEN: usize = 8;
 /// First byte of a whole message: FIN and the opcode, RFC 6455 section 5.2.
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
-const CLOSE: u8 = 0x88;
-const PING: u8 = 0x89;
-const PONG: u8 = 0x8A;
 
-/// One connection's frames and expected replies.
+/// The frames that one connection sends, and the replies to them.
 #[derive(Debug)]
 pub struct Ring {
     slots: usize,
     size: usize,
-    /// Whether control frames may stand between the replies; not in a bare TCP stream.
-    control: bool,
-    /// The number of the next message.
+    raw: bool,
+    /// The number of the next message, and the slot it will be sent from.
     sequence: u32,
-    /// The slot it will be sent from.
     fill: usize,
 
     frames: Vec<u8>,
@@ -40,62 +33,7 @@ pub struct Ring {
     unsent_at: usize,
     unsent_len: usize,
 
-    replies: Vec<u8>,
-    reply_len: usize,
-    /// Where in `replies` the next byte received belongs, and how much of its slot has been received.
-    reply_at: usize,
-    reply_partial: usize,
-    /// Bytes of reply that are still to come for what has been stamped.
-    outstanding: usize,
-    skip: Skip,
-}
-
-/// What is left to skip of a control frame that came between two replies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Skip {
-    Nothing,
-    /// The frame's first byte has come, its length has not.
-    Length,
-    Payload(usize),
-}
-
-/// Why what a server sent isn't the echo of what it was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Mismatch {
-    /// More bytes than are owed.
-    #[error("the server sent a reply that was not asked for")]
-    Unasked,
-    /// A close frame, with its status code if that was received along with it.
-    #[error("the server closed the connection{}", .0.map_or(String::new(), |code| format!(" with status {code}")))]
-    Close(Option<u16>),
-    /// Not a whole message of the kind sent in an uncompressed frame, or its length isn't written as it should be.
-    #[error("message {sequence}: header byte {at} of the reply is {got:#04x} and should be {expected:#04x}")]
-    Header {
-        /// The number of the message.
-        sequence: u32,
-        /// Position in the frame, from 0.
-        at: usize,
-        /// What came.
-        got: u8,
-        /// What should have come.
-        expected: u8,
-    },
-    /// The sequence number is wrong: a reply is missing, repeated or out of its order.
-    #[error("message {sequence}: sequence number differs in byte {at}: reply lost, repeated or out of order")]
-    Order {
-        /// The number of the message.
-        sequence: u32,
-        /// Position in the payload, from 0.
-        at: usize,
-    },
-    /// The payload isn't the one that was sent.
-    #[error("message {sequence}: payload byte {at} of the reply differs from what was sent")]
-    Payload {
-        /// The number of the message.
-        sequence: u32,
-        /// Position in the payload, from 0.
-        at: usize,
-    },
+    replies: Replies,
 }
 
 impl Ring {
@@ -127,10 +65,11 @@ impl Ring {
         if wire == Wire::Raw {
             replies.clone_from(&frames);
         }
+        let reply_len = replies.len() / slots;
         Ring {
             slots,
             size,
-            control: wire != Wire::Raw,
+            raw: wire == Wire::Raw,
             sequence: 0,
             fill: 0,
             frame_len: frames.len() / slots,
@@ -138,43 +77,37 @@ impl Ring {
             sequence_masks,
             unsent_at: 0,
             unsent_len: 0,
-            reply_len: replies.len() / slots,
-            replies,
-            reply_at: 0,
-            reply_partial: 0,
-            outstanding: 0,
-            skip: Skip::Nothing,
+            replies: Replies::new(replies, reply_len, size, wire != Wire::Raw),
         }
     }
 
     /// Gives the next `count` messages their numbers, and thereby makes them [`unsent`](Self::unsent).
     ///
-    /// The caller keeps no more than `slots` messages between here and [`check`](Self::check).
+    /// The caller keeps no more than `slots` messages between here and their last reply.
     pub fn stamp(&mut self, count: usize) {
-        debug_assert!(
-            self.outstanding + count * self.reply_len <= self.replies.len(),
-            "a slot is stamped while in use"
-        );
         let width = self.size.min(SEQUENCE_LEN);
         for _ in 0..count {
             let in_payload = digits(self.sequence);
             let on_wire = in_payload ^ self.sequence_masks[self.fill];
             // A raw reply is the frame again, mask and all.
-            let in_reply = if self.control { in_payload } else { on_wire };
+            let in_reply = if self.raw { on_wire } else { in_payload };
             let frame = (self.fill + 1) * self.frame_len - self.size;
-            let reply = (self.fill + 1) * self.reply_len - self.size;
             if width == SEQUENCE_LEN {
                 self.frames[frame..frame + SEQUENCE_LEN].copy_from_slice(&on_wire.to_le_bytes());
-                self.replies[reply..reply + SEQUENCE_LEN].copy_from_slice(&in_reply.to_le_bytes());
+                self.replies.expect(self.fill, &in_reply.to_le_bytes());
             } else {
                 self.frames[frame..frame + width].copy_from_slice(&on_wire.to_le_bytes()[..width]);
-                self.replies[reply..reply + width].copy_from_slice(&in_reply.to_le_bytes()[..width]);
+                self.replies.expect(self.fill, &in_reply.to_le_bytes()[..width]);
             }
             self.sequence = self.sequence.wrapping_add(1);
             self.fill = if self.fill + 1 == self.slots { 0 } else { self.fill + 1 };
         }
         self.unsent_len += count * self.frame_len;
-        self.outstanding += count * self.reply_len;
+    }
+
+    /// What must come back for what was stamped.
+    pub fn replies(&self) -> &Replies {
+        &self.replies
     }
 
     /// What is to be written next; the second part is empty unless the first reaches the end of the ring.
@@ -193,101 +126,6 @@ impl Ring {
         self.unsent_at += len;
         if self.unsent_at >= self.frames.len() {
             self.unsent_at -= self.frames.len();
-        }
-    }
-
-    /// Compares what was received, in whatever pieces, and returns how many replies it completed.
-    ///
-    /// Pings and pongs between replies are skipped; a ping isn't answered, so a run has to be shorter than a server's
-    /// patience.
-    pub fn check(&mut self, mut received: &[u8]) -> Result<usize, Mismatch> {
-        let mut completed = 0;
-        while !received.is_empty() {
-            if self.skip != Skip::Nothing {
-                received = self.skip_control(received);
-                continue;
-            }
-            let len = received.len().min(self.outstanding).min(self.replies.len() - self.reply_at);
-            let expected = &self.replies[self.reply_at..][..len];
-            if len > 0 && received[..len] == *expected {
-                completed += self.advance(len);
-                received = &received[len..];
-            } else {
-                // Rare: a control frame, or a fault. What precedes it is as it should be.
-                let same = expected.iter().zip(received).take_while(|(a, b)| a == b).count();
-                completed += self.advance(same);
-                received = &received[same..];
-                self.begin_control(received[0]).map_err(|fault| fault.with_close_code(received))?;
-                received = &received[1..];
-            }
-        }
-        Ok(completed)
-    }
-
-    /// Whether all that was stamped has been answered.
-    pub fn is_idle(&self) -> bool {
-        self.outstanding == 0
-    }
-
-    fn advance(&mut self, len: usize) -> usize {
-        self.outstanding -= len;
-        self.reply_at += len;
-        if self.reply_at == self.replies.len() {
-            self.reply_at = 0;
-        }
-        let progress = self.reply_partial + len;
-        self.reply_partial = progress % self.reply_len;
-        progress / self.reply_len
-    }
-
-    /// The next byte isn't the one expected: either it begins a ping or a pong, or it is a fault.
-    fn begin_control(&mut self, got: u8) -> Result<(), Mismatch> {
-        let between = self.control && self.reply_partial == 0;
-        if between && (got == PING || got == PONG) {
-            self.skip = Skip::Length;
-            return Ok(());
-        }
-        if between && got == CLOSE {
-            return Err(Mismatch::Close(None));
-        }
-        if self.outstanding == 0 {
-            return Err(Mismatch::Unasked);
-        }
-        let pending = self.outstanding.div_ceil(self.reply_len);
-        let sequence = self.sequence.wrapping_sub(u32::try_from(pending).unwrap_or(u32::MAX));
-        let header = self.reply_len - self.size;
-        Err(match self.reply_partial.checked_sub(header) {
-            None => {
-                let expected = self.replies[self.reply_at];
-                Mismatch::Header { sequence, at: self.reply_partial, got, expected }
-            }
-            Some(at) if at < SEQUENCE_LEN => Mismatch::Order { sequence, at },
-            Some(at) => Mismatch::Payload { sequence, at },
-        })
-    }
-
-    /// Passes over as much of a ping or pong as has been received, and returns what follows.
-    fn skip_control<'a>(&mut self, received: &'a [u8]) -> &'a [u8] {
-        let (len, left) = match self.skip {
-            Skip::Nothing => (0, 0),
-            // RFC 6455 section 5.5: a control frame has at most 125 bytes, so its length is in one byte.
-            Skip::Length => (1, usize::from(received[0])),
-            Skip::Payload(payload) => {
-                let len = payload.min(received.len());
-                (len, payload - len)
-            }
-        };
-        self.skip = if left == 0 { Skip::Nothing } else { Skip::Payload(left) };
-        &received[len..]
-    }
-}
-
-impl Mismatch {
-    /// Adds to a close its status code, if that is in what was received from its first byte on.
-    fn with_close_code(self, received: &[u8]) -> Mismatch {
-        match (self, received) {
-            (Mismatch::Close(_), [_, _, high, low, ..]) => Mismatch::Close(Some(u16::from_be_bytes([*high, *low]))),
-            (other, _) => other,
         }
     }
 }
@@ -323,6 +161,11 @@ fn digits(number: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replies::{Cursor, Mismatch};
+
+    const CLOSE: u8 = 0x88;
+    const PING: u8 = 0x89;
+    const PONG: u8 = 0x8A;
 
     /// What an independent echo server answers to the bytes in `ring.unsent()`: unmasked, same opcode.
     fn echo(mut wire: &[u8]) -> Vec<u8> {
@@ -345,6 +188,19 @@ mod tests {
         answer
     }
 
+    /// A ring and the one connection that gets its replies.
+    struct Pair(Ring, Cursor);
+
+    impl Pair {
+        fn new(slots: usize, size: usize, wire: Wire) -> Pair {
+            Pair(Ring::new(slots, size, wire), Cursor::new())
+        }
+
+        fn check(&mut self, received: &[u8]) -> Result<usize, Mismatch> {
+            self.0.replies().check(&mut self.1, received)
+        }
+    }
+
     fn send_all(ring: &mut Ring) -> Vec<u8> {
         let (first, second) = ring.unsent();
         let wire = [first, second].concat();
@@ -356,49 +212,49 @@ mod tests {
     fn replies_are_accepted_in_any_pieces() {
         for size in [0, 1, 7, 8, 20, 125, 126, 65535, 65536] {
             for wire in [Wire::Text, Wire::Binary, Wire::Raw] {
-                let mut ring = Ring::new(3, size, wire);
+                let mut pair = Pair::new(3, size, wire);
                 let mut answered = 0;
                 let mut owed = Vec::new();
-                ring.stamp(3);
+                pair.0.stamp(3);
                 for round in 0..20 {
-                    let sent = send_all(&mut ring);
+                    let sent = send_all(&mut pair.0);
                     owed.extend(if wire == Wire::Raw { sent } else { echo(&sent) });
                     let piece = owed.len().min(1 + fastrand::usize(..owed.len()) + round % 2);
-                    let completed = ring.check(&owed[..piece]).unwrap();
+                    let completed = pair.check(&owed[..piece]).unwrap();
                     owed.drain(..piece);
                     answered += completed;
-                    ring.stamp(completed);
+                    pair.0.stamp(completed);
                 }
-                let sent = send_all(&mut ring);
+                let sent = send_all(&mut pair.0);
                 owed.extend(if wire == Wire::Raw { sent } else { echo(&sent) });
-                answered += ring.check(&owed).unwrap();
-                assert!(ring.is_idle());
-                assert_eq!(answered, usize::try_from(ring.sequence).unwrap());
+                answered += pair.check(&owed).unwrap();
+                assert!(pair.0.replies().is_idle(&pair.1));
+                assert_eq!(answered, usize::try_from(pair.0.sequence).unwrap());
             }
         }
     }
 
     #[test]
     fn each_message_is_new_and_text_is_ascii() {
-        let mut ring = Ring::new(2, 8, Wire::Text);
+        let mut pair = Pair::new(2, 8, Wire::Text);
         let mut seen = std::collections::HashSet::new();
         for _ in 0..1000 {
-            ring.stamp(2);
-            let reply = echo(&send_all(&mut ring));
+            pair.0.stamp(2);
+            let reply = echo(&send_all(&mut pair.0));
             assert!(reply[2..10].is_ascii());
             assert!(seen.insert(reply[2..10].to_vec()));
-            assert_eq!(ring.check(&reply), Ok(2));
+            assert_eq!(pair.check(&reply), Ok(2));
         }
     }
 
     #[test]
     fn faults_are_told_apart() {
         let fault = |spoil: fn(&mut Vec<u8>)| {
-            let mut ring = Ring::new(4, 20, Wire::Text);
-            ring.stamp(4);
-            let mut reply = echo(&send_all(&mut ring));
+            let mut pair = Pair::new(4, 20, Wire::Text);
+            pair.0.stamp(4);
+            let mut reply = echo(&send_all(&mut pair.0));
             spoil(&mut reply);
-            ring.check(&reply)
+            pair.check(&reply)
         };
         assert_eq!(fault(|_| ()), Ok(4));
         assert_eq!(fault(|reply| reply[22 + 15] ^= 1), Err(Mismatch::Payload { sequence: 1, at: 13 }));
@@ -425,25 +281,24 @@ mod tests {
 
     #[test]
     fn pings_and_pongs_are_skipped() {
-        let mut ring = Ring::new(2, 20, Wire::Text);
-        ring.stamp(2);
-        let mut reply = echo(&send_all(&mut ring));
+        let mut pair = Pair::new(2, 20, Wire::Text);
+        pair.0.stamp(2);
+        let mut reply = echo(&send_all(&mut pair.0));
         reply.splice(22..22, [PING, 3, 1, 2, 3, PONG, 0]);
         reply.extend([PING, 0]);
-        let completed: usize = reply.chunks(1).map(|byte| ring.check(byte).unwrap()).sum();
+        let completed: usize = reply.chunks(1).map(|byte| pair.check(byte).unwrap()).sum();
         assert_eq!(completed, 2);
-        assert_eq!(ring.check(&[PONG, 1, b'x']), Ok(0));
-        assert_eq!(ring.skip, Skip::Nothing);
+        assert_eq!(pair.check(&[PONG, 1, b'x']), Ok(0));
     }
 
     #[test]
     fn a_late_repeat_is_not_taken_for_the_slots_next_reply() {
-        let mut ring = Ring::new(1, 20, Wire::Binary);
-        ring.stamp(1);
-        let first = echo(&send_all(&mut ring));
-        assert_eq!(ring.check(&first), Ok(1));
-        ring.stamp(1);
-        send_all(&mut ring);
-        assert_eq!(ring.check(&first), Err(Mismatch::Order { sequence: 1, at: 0 }));
+        let mut pair = Pair::new(1, 20, Wire::Binary);
+        pair.0.stamp(1);
+        let first = echo(&send_all(&mut pair.0));
+        assert_eq!(pair.check(&first), Ok(1));
+        pair.0.stamp(1);
+        send_all(&mut pair.0);
+        assert_eq!(pair.check(&first), Err(Mismatch::Order { sequence: 1, at: 0 }));
     }
 }

@@ -1,46 +1,133 @@
-//! The event loop: all connections on one thread and one epoll.
+//! The phases of a run and its event loop, whatever the load.
 //!
-//! A run has three phases. It warms up, so that buffers, caches and the server's allocations are as they will stay; it
-//! measures; and it rests: nothing more is sent, but the replies still owed must arrive and be right. Only replies that
-//! arrive while it measures are counted.
+//! There are three phases. A run warms up, so that buffers, caches and the server's allocations are as they will stay;
+//! it measures; and it rests: nothing more is sent, but the replies still owed must arrive and be right. Only replies
+//! that arrive while it measures are counted.
 
-use crate::connection::{Connection, Then, raise_file_limit};
+use crate::connection::{Then, raise_file_limit};
+use crate::echo::Echo;
+use crate::fanout::Fanout;
 use crate::report::Report;
-use crate::ring::Ring;
-use crate::{Work, cpu, opening};
+use crate::{Mode, Work, cpu};
 use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::event::Event;
+use mio::{Events, Poll};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 /// Bytes per read: many small messages, or a good part of a large one, and still within a core's own cache.
-const READ_SIZE: usize = 128 << 10;
+pub(crate) const READ_SIZE: usize = 128 << 10;
 /// How long the last replies may take.
 const REST_DEADLINE: Duration = Duration::from_secs(5);
 /// Latencies are kept with this many digits, up to [`LONGEST`].
 const DIGITS: u8 = 3;
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// What a run puts on a server; its connections are open.
+pub(crate) trait Load {
+    /// Sends the first messages.
+    fn start(&mut self) -> Result<()>;
+    /// Reads and writes on the connection that an event is about.
+    fn serve(&mut self, event: &Event, then: Then, found: &mut Found) -> Result<()>;
+    /// Does what is left to do after all events that came together.
+    fn settle(&mut self, then: Then) -> Result<()>;
+    /// Whether every message sent has been answered.
+    fn is_idle(&self) -> bool;
+    /// Closes the connections; how many of those that never read had been closed by the server before.
+    fn close(self, work: &Work) -> Result<usize>;
+}
+
 /// Opens the connections, keeps the work's messages in flight for `warmup` and then `seconds`, and closes them.
 ///
 /// With `server`, the server's process id, its processor time is reported too. The first wrong reply is an error.
 pub fn run(work: &Work, warmup: Duration, seconds: Duration, server: Option<u32>) -> Result<Report> {
     raise_file_limit().context("raising the limit on open files")?;
-    let mut load = Load::open(work)?;
+    let poll = Poll::new()?;
+    let times = Times { warmup, seconds };
+    match work.mode {
+        Mode::Echo => run_load(Echo::open(work, &poll)?, poll, work, times, server),
+        Mode::Fanout { stalled } => run_load(Fanout::open(work, stalled, &poll)?, poll, work, times, server),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Times {
+    warmup: Duration,
+    seconds: Duration,
+}
+
+fn run_load(mut load: impl Load, poll: Poll, work: &Work, times: Times, server: Option<u32>) -> Result<Report> {
+    let mut events = EventLoop { poll, found: Found::new()? };
     load.start()?;
-    load.keep_up(Instant::now() + warmup, Then::Send)?;
+    events.keep_up(&mut load, Instant::now() + times.warmup, Then::Send)?;
 
-    load.forget();
+    events.found.forget();
     let begin = Usage::now(server)?;
-    load.keep_up(begin.at + seconds, Then::Send)?;
+    events.keep_up(&mut load, begin.at + times.seconds, Then::Send)?;
     let used = Usage::now(server)?.since(&begin);
-    let report = Report::new(work, &load.latencies, load.answered, &used);
+    let memory = server.map(cpu::memory).transpose()?;
+    let mut report = Report::new(work, &events.found, &used, memory);
 
-    load.keep_up(Instant::now() + REST_DEADLINE, Then::Rest)?;
-    load.close(work)?;
+    events.keep_up(&mut load, Instant::now() + REST_DEADLINE, Then::Rest)?;
+    report.note_stalled(work, load.close(work)?);
     Ok(report)
+}
+
+struct EventLoop {
+    poll: Poll,
+    found: Found,
+}
+
+impl EventLoop {
+    /// Serves the connections until `end`; resting ones until all replies are there.
+    fn keep_up(&mut self, load: &mut impl Load, end: Instant, then: Then) -> Result<()> {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match then {
+                Then::Rest if load.is_idle() => return Ok(()),
+                Then::Rest if left.is_zero() => bail!("replies are missing {REST_DEADLINE:?} after the last message"),
+                Then::Send if left.is_zero() => return Ok(()),
+                _ => {}
+            }
+            match self.poll.poll(&mut events, Some(left)) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                other => other.context("waiting for events")?,
+            }
+            for event in &events {
+                let connection = || format!("connection {}", event.token().0);
+                load.serve(event, then, &mut self.found).with_context(connection)?;
+            }
+            load.settle(then)?;
+        }
+    }
+}
+
+/// The replies that came while measuring.
+pub(crate) struct Found {
+    /// From sending to receiving, in nanoseconds.
+    pub(crate) latencies: Histogram<u64>,
+    /// How many.
+    pub(crate) replies: u64,
+}
+
+impl Found {
+    fn new() -> Result<Found> {
+        Ok(Found { latencies: Histogram::new_with_bounds(1, nanoseconds(LONGEST), DIGITS)?, replies: 0 })
+    }
+
+    /// Counts replies to messages that were sent together.
+    pub(crate) fn note(&mut self, count: usize, latency: Duration) {
+        self.replies += count as u64;
+        self.latencies.saturating_record_n(nanoseconds(latency), count as u64);
+    }
+
+    /// Forgets what was counted while warming up.
+    fn forget(&mut self) {
+        self.latencies.reset();
+        self.replies = 0;
+    }
 }
 
 /// Time that passed, and processor time that was used in it.
@@ -72,95 +159,6 @@ impl Usage {
             generator: self.generator.saturating_sub(begin.generator),
             server: self.server.zip(begin.server).map(|(end, begin)| end.saturating_sub(begin)),
         }
-    }
-}
-
-struct Load {
-    poll: Poll,
-    connections: Vec<Connection>,
-    in_flight: usize,
-    buffer: Vec<u8>,
-    /// In nanoseconds.
-    latencies: Histogram<u64>,
-    answered: u64,
-}
-
-impl Load {
-    fn open(work: &Work) -> Result<Load> {
-        let poll = Poll::new()?;
-        let mut connections = Vec::with_capacity(work.connections);
-        for index in 0..work.connections {
-            let stream = opening::open(&work.url, work.wire).with_context(|| format!("connection {index}"))?;
-            stream.set_nonblocking(true)?;
-            let ring = Ring::new(work.in_flight, work.size, work.wire);
-            let mut connection = Connection::new(TcpStream::from_std(stream), ring, work.in_flight);
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(connection.socket(), Token(index), interest)?;
-            connections.push(connection);
-        }
-        Ok(Load {
-            poll,
-            connections,
-            in_flight: work.in_flight,
-            buffer: vec![0; READ_SIZE],
-            latencies: Histogram::new_with_bounds(1, nanoseconds(LONGEST), DIGITS)?,
-            answered: 0,
-        })
-    }
-
-    fn start(&mut self) -> Result<()> {
-        for (index, connection) in self.connections.iter_mut().enumerate() {
-            connection.send(self.in_flight, Instant::now()).with_context(|| format!("connection {index}"))?;
-        }
-        Ok(())
-    }
-
-    /// Serves the connections until `end`; resting ones until all replies are there.
-    fn keep_up(&mut self, end: Instant, then: Then) -> Result<()> {
-        let mut events = Events::with_capacity(1024);
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match then {
-                Then::Rest if self.connections.iter().all(Connection::is_idle) => return Ok(()),
-                Then::Rest if left.is_zero() => bail!("replies are missing {REST_DEADLINE:?} after the last message"),
-                Then::Send if left.is_zero() => return Ok(()),
-                _ => {}
-            }
-            match self.poll.poll(&mut events, Some(left)) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                other => other.context("waiting for events")?,
-            }
-            for event in &events {
-                let Token(index) = event.token();
-                let connection = &mut self.connections[index];
-                let mut serve = || {
-                    if event.is_readable() {
-                        connection.receive(
-                            &mut self.buffer,
-                            event.is_read_closed(),
-                            then,
-                            |count, sent, received| {
-                                self.answered += count as u64;
-                                self.latencies.saturating_record_n(nanoseconds(received - sent), count as u64);
-                            },
-                        )?;
-                    }
-                    connection.flush()
-                };
-                serve().with_context(|| format!("connection {index}"))?;
-            }
-        }
-    }
-
-    /// Forgets what was counted while warming up.
-    fn forget(&mut self) {
-        self.latencies.reset();
-        self.answered = 0;
-    }
-
-    fn close(self, work: &Work) -> Result<()> {
-        let streams = self.connections.into_iter().map(|connection| connection.into_socket().into()).collect();
-        opening::close(streams, work.wire)
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 use wshost_load::report::Report;
-use wshost_load::{Wire, Work, run};
+use wshost_load::{Mode, Wire, Work, run};
 
 const WARMUP: Duration = Duration::from_millis(20);
 const MEASURED: Duration = Duration::from_millis(200);
@@ -39,7 +39,12 @@ fn messages(answer: impl Fn(&mut WebSocket<TcpStream>, Message, u32) + Clone + S
 }
 
 fn load(url: String, size: usize, in_flight: usize, wire: Wire) -> anyhow::Result<Report> {
-    run::run(&Work { url, connections: 3, size, in_flight, wire }, WARMUP, MEASURED, Some(std::process::id()))
+    run::run(
+        &Work { mode: Mode::Echo, url, connections: 3, size, in_flight, wire },
+        WARMUP,
+        MEASURED,
+        Some(std::process::id()),
+    )
 }
 
 fn fault(url: String) -> String {

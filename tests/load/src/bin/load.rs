@@ -4,11 +4,12 @@ use anyhow::Result;
 use clap::Parser;
 use std::process::ExitCode;
 use std::time::Duration;
-use wshost_load::{Wire, Work, run};
+use wshost_load::{Mode, Wire, Work, run};
 
-/// Loads a WebSocket echo server, checks every reply, and reports messages per second and latency.
+/// Loads a WebSocket server, checks every reply, and reports messages per second and latency.
 ///
 /// Each connection keeps a number of messages in flight: whatever comes back is sent again, merged into one write.
+/// With --fanout the first connection sends, and all must get each message; it is in flight until all have got it.
 /// Opcode, length, payload and order of each reply must be right; the first that isn't ends the run with exit code 1.
 #[derive(Debug, Parser)]
 #[command(max_term_width = 100, after_help = AFTER_HELP)]
@@ -24,6 +25,14 @@ struct Cli {
     /// Bytes of payload in each message.
     #[arg(long, value_name = "BYTES", default_value_t = 20)]
     size: usize,
+
+    /// One connection sends and all get each message, itself included: for a server that sends every message to everyone.
+    #[arg(long, conflicts_with = "raw")]
+    fanout: bool,
+
+    /// With --fanout, so many further clients that never read.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "fanout")]
+    stalled: usize,
 
     /// Messages each connection has sent and not yet got back; 1 waits for each reply before the next message.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
@@ -59,6 +68,7 @@ Examples:
   load --url ws://127.0.0.1:9001/                                       64 connections, 1 in flight
   load --url ws://127.0.0.1:9001/ --in-flight 16 --pid $(pidof wshost)  and the server's processor time
   load --url ws://127.0.0.1:9001/ --connections 4 --size 1048576 --in-flight 2 --binary
+  load --url ws://127.0.0.1:9001/ --fanout --connections 1000 --size 100 --in-flight 10
 
 Pin generator and server to different cores (taskset -c). Where the generator's share of a core comes near 100 %, the
 generator was measured and not the server. Figures of one run mean little; `compare` makes ratios of many.";
@@ -79,7 +89,9 @@ fn load(cli: Cli) -> Result<()> {
         (false, true) => Wire::Binary,
         (false, false) => Wire::Text,
     };
-    let work = Work { url: cli.url, connections: cli.connections, size: cli.size, in_flight: cli.in_flight, wire };
+    let mode = if cli.fanout { Mode::Fanout { stalled: cli.stalled } } else { Mode::Echo };
+    let Cli { url, connections, size, in_flight, .. } = cli;
+    let work = Work { mode, url, connections, size, in_flight, wire };
     let report = run::run(&work, cli.warmup, cli.seconds, cli.pid)?;
     if cli.json {
         println!("{}", serde_json::to_string(&report)?);

@@ -134,21 +134,21 @@ impl Ready {
 
     /// The life of a worker.
     fn serve(&self) {
-        while let Some(lane) = self.next() {
+        let mut worked_on = None;
+        while let Some(lane) = self.next(worked_on) {
             if let Some(work) = lane.take() {
                 work();
                 lane.finished_one();
             }
-            // Behind the others, if it has more.
-            if lane.stays_scheduled() {
-                self.push(lane);
-            }
+            worked_on = lane.stays_scheduled().then_some(lane);
         }
     }
 
-    /// Waits for a lane. `None`: there is nothing left to do, ever.
-    fn next(&self) -> Option<Arc<Lane>> {
+    /// Waits for a lane, and puts the one that was worked on behind the others, if it has more. As many lanes wait
+    /// afterwards as before: no other worker needs to hear of it. `None`: there is nothing left to do, ever.
+    fn next(&self, worked_on: Option<Arc<Lane>>) -> Option<Arc<Lane>> {
         let mut state = lock(&self.state);
+        state.lanes.extend(worked_on);
         loop {
             if let Some(lane) = state.lanes.pop_front() {
                 return Some(lane);

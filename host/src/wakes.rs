@@ -21,6 +21,9 @@ struct Pending {
     server: Option<Waker>,
 }
 
+/// So many tasks at once are a broadcast.
+const WAVE: usize = 64;
+
 thread_local! {
     /// Which event loop runs on this thread.
     static THIS_LOOP: Cell<Option<usize>> = const { Cell::new(None) };
@@ -74,6 +77,9 @@ impl Wakes {
     }
 
     fn wake_pending(&self, event_loop: usize, tasks: &mut Vec<Waker>, cx: &Context<'_>) -> Poll<()> {
+        if self.lock(event_loop).tasks.len() >= WAVE {
+            std::thread::yield_now();
+        }
         let mut pending = self.lock(event_loop);
         std::mem::swap(&mut pending.tasks, tasks);
         if !pending.server.as_ref().is_some_and(|server| server.will_wake(cx.waker())) {

@@ -16,6 +16,7 @@ pub mod mount;
 pub mod prefer_read;
 pub mod protocol;
 pub mod server;
+pub mod signals;
 pub mod swap;
 
 mod activity;

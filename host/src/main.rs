@@ -8,13 +8,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use wshost::cli::{Cli, LogFormat};
 use wshost::engine::{Config, Facilities, Instance, LoadError, Plugin, find};
 use wshost::listener;
 use wshost::mount::Mount;
 use wshost::server::{Running, Server};
+use wshost::signals::{Signals, Told};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -78,6 +78,10 @@ fn serve(cli: &Cli) -> Result<(), Refused> {
     })?;
     let address = listener.local_addr().context("the bound address").map_err(internal)?;
     let engines = describe(&mounts);
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen().context("cannot listen to signals").map_err(internal)?
+    };
     let running = Server::start(settings, facilities, mounts, vec![listener])
         .context("cannot start the event loops")
         .map_err(internal)?;
@@ -85,7 +89,7 @@ fn serve(cli: &Cli) -> Result<(), Refused> {
     tracing::info!(%address, "listening");
     println!("listening on ws://{address}/ ({engines})");
     let _ = std::io::stdout().flush();
-    runtime.block_on(until_told_to_end(running)).map_err(internal)
+    runtime.block_on(until_told_to_end(running, signals)).map_err(internal)
 }
 
 /// Whether each `--engine-config` has its engine.
@@ -151,41 +155,37 @@ fn describe(mounts: &[Mount]) -> String {
 }
 
 /// Serves until Ctrl-C or SIGTERM, then drains. A second signal ends the process at once.
-async fn until_told_to_end(running: Running) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut told = async || {
-        tokio::select! {
-            _ = interrupt.recv() => "Ctrl-C",
-            _ = terminate.recv() => "SIGTERM",
-        }
-    };
-    let mut reload = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+async fn until_told_to_end(running: Running, mut signals: Signals) -> anyhow::Result<()> {
     let why = loop {
-        tokio::select! {
-            why = told() => break why,
-            _ = reload.recv() => reload_all(&running),
+        match signals.next().await {
+            Told::End(why) => break why,
+            Told::Reload => {
+                let server = Arc::clone(running.server());
+                // What comes of it is in the log.
+                tokio::task::spawn_blocking(move || server.reload_all());
+            }
         }
     };
     tracing::info!("{why}: closing connections; once more ends at once");
-    let drained = tokio::task::spawn_blocking(move || running.drain(DRAIN_DEADLINE));
-    tokio::select! {
-        left = drained => match left.context("cannot drain")? {
-            0 => tracing::info!("all connections are closed"),
-            left => tracing::warn!("{left} connections did not close in {DRAIN_DEADLINE:?} and are dropped"),
-        },
-        why = told() => {
-            tracing::warn!("{why} again: ending at once");
-            std::process::exit(0);
+    let mut drained = tokio::task::spawn_blocking(move || running.drain(DRAIN_DEADLINE));
+    loop {
+        tokio::select! {
+            left = &mut drained => {
+                match left.context("cannot drain")? {
+                    0 => tracing::info!("all connections are closed"),
+                    left => tracing::warn!("{left} connections did not close in {DRAIN_DEADLINE:?} and are dropped"),
+                }
+                return Ok(());
+            }
+            told = signals.next() => match told {
+                Told::End(why) => {
+                    tracing::warn!("{why} again: ending at once");
+                    std::process::exit(0);
+                }
+                Told::Reload => tracing::warn!("not reloading: the server is ending"),
+            }
         }
     }
-    Ok(())
-}
-
-/// SIGHUP: loads every engine again. What comes of it is in the log.
-fn reload_all(running: &Running) {
-    let server = Arc::clone(running.server());
-    tokio::task::spawn_blocking(move || server.reload_all());
 }
 
 fn start_log(format: LogFormat) {

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 /// A message at most, unless set: 1 MiB.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
-/// Bytes per read, unless set: 64 KiB. One buffer of this size per event loop.
-pub const READ_SIZE: usize = 64 * 1024;
+/// Bytes per read, unless set: 512 KiB. One buffer of this size per event loop; what arrives whole in one read is not
+/// copied.
+pub const READ_SIZE: usize = 512 * 1024;
 
 /// The backlog of one client at most, unless set: 1 MiB.
 pub const MAX_BACKLOG: usize = 1024 * 1024;

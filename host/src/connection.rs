@@ -40,6 +40,9 @@ const READS_PER_TURN: usize = 16;
 pub struct Shared {
     /// One read at a time goes on in a loop, and leaves nothing behind: one buffer does for all.
     pub read_buffer: RefCell<Box<[u8]>>,
+    /// What is answered in one turn is mostly written in it, too: memory for that, which a connection keeps only as long
+    /// as something waits for its socket.
+    pub write_memory: RefCell<Vec<u8>>,
     /// Wakes connections at their deadlines.
     pub deadlines: RefCell<Deadlines>,
     /// How long writes may wait for reads.
@@ -75,10 +78,13 @@ where
     };
     let mut leftover = Some(leftover);
     poll_fn(|cx| {
+        connection.borrow_memory(shared);
         if let Some(leftover) = leftover.take() {
             connection.open(leftover, cx);
         }
-        connection.poll(cx, shared)
+        let turn = connection.poll(cx, shared);
+        connection.return_memory(shared);
+        turn
     })
     .await;
 }
@@ -148,6 +154,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             && let Err(error) = self.answer(&mut leftover.to_vec(), Instant::now(), cx)
         {
             self.broken(&error);
+        }
+    }
+
+    fn borrow_memory(&mut self, shared: &Shared) {
+        if let Some(batch) = &mut self.batch
+            && batch.write.held() == 0
+        {
+            batch.write.lend(shared.write_memory.take());
+        }
+    }
+
+    fn return_memory(&mut self, shared: &Shared) {
+        if let Some(memory) = self.batch.as_mut().and_then(|batch| batch.write.take_memory()) {
+            shared.write_memory.replace(memory);
         }
     }
 

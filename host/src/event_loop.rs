@@ -79,6 +79,7 @@ impl EventLoop {
 async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc<AtomicUsize>, server: Arc<Server>) {
     let shared = Rc::new(Shared {
         read_buffer: RefCell::new(vec![0; server.settings.read_size].into()),
+        write_memory: RefCell::default(),
         deadlines: RefCell::new(Deadlines::new(Instant::now())),
         prefer_read: server.settings.prefer_read,
     });

@@ -7,7 +7,9 @@ use super::Opcode;
 use super::encode::{append, encode, encode_close, frame_length};
 
 /// The largest capacity, in bytes, that an empty buffer keeps.
-const KEPT_CAPACITY: usize = 64 * 1024;
+const KEPT_CAPACITY: usize = 1024 * 1024;
+/// Unused capacity, in bytes, that a buffer with something in it keeps when its memory is asked for.
+const SPARE_CAPACITY: usize = 4096;
 
 /// Bytes on their way to the socket: whole server frames, of which the first may be partly written.
 #[derive(Debug, Default)]
@@ -69,7 +71,7 @@ impl WriteBuffer {
 
     /// Takes note that the first `written` bytes of [`WriteBuffer::unwritten`] are on the wire.
     ///
-    /// When that was all, memory beyond 64 KiB is given back.
+    /// When that was all, memory beyond 1 MiB is given back.
     #[inline]
     pub fn advance(&mut self, written: usize) {
         debug_assert!(written <= self.len());
@@ -111,6 +113,31 @@ impl WriteBuffer {
         self.bytes.capacity()
     }
 
+    /// Lends memory to a buffer that has none. Whatever is in `memory` is dropped.
+    #[inline]
+    pub fn lend(&mut self, mut memory: Vec<u8>) {
+        if self.bytes.capacity() == 0 {
+            memory.clear();
+            self.bytes = memory;
+        }
+    }
+
+    /// Gives up the memory that is not needed: all of it where nothing waits, and where little waits in much memory, that
+    /// memory for some that fits. `None` where it is needed.
+    #[inline]
+    pub fn take_memory(&mut self) -> Option<Vec<u8>> {
+        if self.is_empty() {
+            self.clear();
+            return Some(std::mem::take(&mut self.bytes));
+        }
+        let spare = self.bytes.capacity() - self.len();
+        (spare > self.len() + SPARE_CAPACITY).then(|| {
+            self.forget_written();
+            let fitting = self.bytes.clone();
+            std::mem::replace(&mut self.bytes, fitting)
+        })
+    }
+
     /// The first boundary between frames with nothing behind it on the wire.
     fn unstarted(&mut self) -> usize {
         while self.boundary < self.written {
@@ -136,6 +163,11 @@ impl WriteBuffer {
         if self.written < self.len() {
             return;
         }
+        self.forget_written();
+    }
+
+    /// Moves what is unwritten to the front.
+    fn forget_written(&mut self) {
         self.boundary = self.unstarted() - self.written;
         self.ahead = self.ahead.saturating_sub(self.written);
         self.bytes.drain(..self.written);

@@ -125,9 +125,38 @@ fn a_small_buffer_is_kept_and_a_large_one_given_back() {
     let mut buffer = with_data(&["hello"]);
     buffer.advance(buffer.len());
     assert!(buffer.held() > 0);
-    buffer.push(Opcode::Binary, true, &vec![0; 65 * 1024]);
+    buffer.push(Opcode::Binary, true, &vec![0; 1025 * 1024]);
     buffer.advance(buffer.len());
     assert_eq!(buffer.held(), 0);
+}
+
+#[test]
+fn memory_passes_from_one_buffer_to_the_next() {
+    let mut buffer = WriteBuffer::new();
+    buffer.lend(Vec::with_capacity(100_000));
+    buffer.push(Opcode::Text, true, b"hello");
+    buffer.advance(7);
+    assert_eq!(buffer.take_memory().map(|memory| memory.capacity()), Some(100_000));
+    assert_eq!(buffer.held(), 0);
+}
+
+#[test]
+fn what_waits_keeps_no_more_memory_than_it_needs() {
+    let mut buffer = WriteBuffer::new();
+    buffer.lend(Vec::with_capacity(100_000));
+    for text in ["one", "two", "three"] {
+        buffer.push(Opcode::Text, true, text.as_bytes());
+    }
+    buffer.push_control_ahead(Opcode::Pong, b"p");
+    buffer.advance(4);
+    assert_eq!(buffer.take_memory().map(|memory| memory.capacity()), Some(100_000));
+    assert!(buffer.held() < 100, "{}", buffer.held());
+    // The frame in flight is still known.
+    buffer.push_control_ahead(Opcode::Ping, b"q");
+    assert_eq!(buffer.unwritten()[..4], *b"\x03one");
+    buffer.advance(4);
+    assert_eq!(payloads(buffer.unwritten()), ["q", "two", "three"]);
+    assert!(buffer.take_memory().is_none());
 }
 
 #[test]

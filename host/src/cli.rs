@@ -3,10 +3,10 @@
 use crate::audience::{Backlog, BacklogPolicy};
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::http::HttpLimits;
+use crate::listener::Address;
 use crate::swap::ReloadLimits;
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -22,9 +22,12 @@ pub struct Cli {
     #[arg(long = "plugin", value_name = "[PATH=]FILE", required = true, env = "WSHOST_PLUGIN", value_delimiter = ',')]
     pub plugins: Vec<PluginArg>,
 
-    /// The address to listen on; port 0 picks a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001", env = "WSHOST_LISTEN", value_parser = address)]
-    pub listen: SocketAddr,
+    /// The address to listen on, such as 0.0.0.0:80 or unix:/run/wshost.sock; repeatable. Port 0 picks a free one.
+    ///
+    /// Sockets that systemd hands over (LISTEN_FDS) are taken in any case [default: 127.0.0.1:9001, unless systemd hands
+    /// one over]
+    #[arg(long, value_name = "ADDR", env = "WSHOST_LISTEN", value_delimiter = ',')]
+    pub listen: Vec<Address>,
 
     /// Event loops, one thread each [default: the number of cores]
     #[arg(long, value_name = "N", env = "WSHOST_LOOPS", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -224,11 +227,6 @@ impl From<PolicyArg> for BacklogPolicy {
 
 fn bytes(size: ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let mut addresses = text.to_socket_addrs().map_err(|error| format!("{error}; give it as 127.0.0.1:9001"))?;
-    addresses.next().ok_or_else(|| "no address has this name".into())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,19 +1,21 @@
 //! Event loops: one thread with one single-threaded runtime each, and one task per connection.
 
+use crate::accept::{Accepted, accept};
 use crate::connection::{self, Shared};
 use crate::deadlines::{Deadlines, TICK};
 use crate::handshake;
+use crate::listener::Listener;
 use crate::prefer_read;
 use crate::server::Server;
 use crate::watch::Watch;
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -22,9 +24,9 @@ use tokio::task::JoinSet;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Serve this connection.
-    Serve { stream: std::net::TcpStream, peer: SocketAddr },
+    Serve { stream: Accepted, peer: String },
     /// Accept on this socket, and deal connections to all loops.
-    Accept { listener: std::net::TcpListener, loops: Arc<[LoopHandle]> },
+    Accept { listener: Listener, loops: Arc<[LoopHandle]> },
     /// Accept nothing more, and end with the last connection.
     Drain,
 }
@@ -93,14 +95,20 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
             command = commands.recv() => match command {
                 Some(Command::Serve { stream, peer }) => {
                     let load = LoadGuard(Arc::clone(&load));
-                    connections.spawn_local(serve_one(index, stream, peer, Arc::clone(&server), Rc::clone(&shared), load));
-                }
-                Some(Command::Accept { listener, loops }) => match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => {
-                        accepting.push(tokio::task::spawn_local(crate::listener::accept(listener, loops)));
+                    let (server, shared) = (Arc::clone(&server), Rc::clone(&shared));
+                    match attach(stream) {
+                        Ok(Attached::Tcp(stream)) => {
+                            connections.spawn_local(serve_one(index, stream, peer, server, shared, load));
+                        }
+                        Ok(Attached::Unix(stream)) => {
+                            connections.spawn_local(serve_one(index, stream, peer, server, shared, load));
+                        }
+                        Err(error) => tracing::warn!(peer, "connection lost before it was served: {error}"),
                     }
-                    Err(error) => tracing::error!("cannot accept connections: {error}"),
-                },
+                }
+                Some(Command::Accept { listener, loops }) => {
+                    accepting.push(tokio::task::spawn_local(accept(listener, loops)));
+                }
                 Some(Command::Drain) | None => break,
             },
             Some(ended) = connections.join_next() => report(ended),
@@ -114,21 +122,30 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
     waker.abort();
 }
 
-/// One connection, from TCP to its end.
+/// A connection on this loop's runtime.
+enum Attached {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+fn attach(stream: Accepted) -> io::Result<Attached> {
+    Ok(match stream {
+        Accepted::Tcp(stream) => Attached::Tcp(TcpStream::from_std(stream)?),
+        Accepted::Unix(stream) => Attached::Unix(UnixStream::from_std(stream)?),
+    })
+}
+
+/// One connection, from its socket to its end.
 async fn serve_one(
     index: usize,
-    stream: std::net::TcpStream,
-    peer: SocketAddr,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    peer: String,
     server: Arc<Server>,
     shared: Rc<Shared>,
     _load: LoadGuard,
 ) {
-    let stream = match TcpStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => return tracing::warn!(%peer, "connection lost before it was served: {error}"),
-    };
-    let Some(opened) = handshake::run(stream, &peer.to_string(), &server, index).await else { return };
-    tracing::debug!(%peer, event_loop = index, resource = opened.client.resource(), "connection opened");
+    let Some(opened) = handshake::run(stream, &peer, &server, index).await else { return };
+    tracing::debug!(peer, event_loop = index, resource = opened.client.resource(), "connection opened");
     let client = Arc::clone(&opened.client);
     client.audience().enter(&client);
     drop(opened.pass);
@@ -137,7 +154,7 @@ async fn serve_one(
     }
     let limits = server.settings.limits();
     connection::run(opened.stream, &opened.leftover, opened.client, opened.session, limits, &shared).await;
-    tracing::debug!(%peer, event_loop = index, "connection closed");
+    tracing::debug!(peer, event_loop = index, "connection closed");
 }
 
 /// Moves the deadlines on.

@@ -8,7 +8,6 @@ pub mod connection;
 pub mod deadlines;
 pub mod engine;
 pub mod http;
-
 pub mod keepalive;
 pub mod listener;
 pub mod metrics;
@@ -19,6 +18,7 @@ pub mod server;
 pub mod signals;
 pub mod swap;
 
+mod accept;
 mod activity;
 mod batch;
 mod event_loop;

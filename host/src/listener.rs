@@ -1,27 +1,141 @@
-//! Accepts connections and deals each to the event loop that has fewest.
+//! Listening sockets: those that the operator names, and those that systemd hands over.
 //!
-//! Long-lived connections stay where they were dealt, so the deal has to be even: SO_REUSEPORT would hash them.
+//! Knows addresses, not what comes in; `accept` does.
 
-use crate::event_loop::{Command, LoopHandle};
+use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-use tokio::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Connections that the kernel keeps for us between two accepts.
 const BACKLOG: i32 = 4096;
-/// How long to wait when the process or the system is out of what a connection needs.
-const PAUSE_WHEN_EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// Binds a listening TCP socket.
-///
-/// # Errors
-///
-/// What the system says, for example that the address is in use.
-pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// An address and a port, of which 0 is any that is free.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err("a path is needed, as in unix:/run/wshost.sock".into()),
+            Some(path) => Ok(Address::Unix(path.into())),
+            None => {
+                let hint = "give it as 127.0.0.1:9001 or unix:/run/wshost.sock";
+                let mut addresses = text.to_socket_addrs().map_err(|error| format!("{error}; {hint}"))?;
+                addresses.next().map(Address::Tcp).ok_or_else(|| "no address has this name".into())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => address.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A socket that listens. The file of a Unix socket that was bound here is removed with it.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket.
+    pub(crate) socket: ListeningSocket,
+    bound: Option<BoundPath>,
+}
+
+/// The socket of a [`Listener`].
+#[derive(Debug)]
+pub(crate) enum ListeningSocket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+#[derive(Debug)]
+struct BoundPath(PathBuf);
+
+impl Drop for BoundPath {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Listener {
+    /// Binds and listens. A Unix socket's file that nobody listens to any more is replaced.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, for example that the address is in use.
+    pub fn bind(address: &Address) -> io::Result<Listener> {
+        match address {
+            Address::Tcp(address) => Ok(Listener { socket: ListeningSocket::Tcp(bind_tcp(*address)?), bound: None }),
+            Address::Unix(path) => {
+                let socket = ListeningSocket::Unix(bind_unix(path)?);
+                Ok(Listener { socket, bound: Some(BoundPath(path.clone())) })
+            }
+        }
+    }
+
+    /// The sockets that systemd hands over, or whoever follows its protocol (`LISTEN_FDS`). To be called once, before
+    /// there are other threads.
+    ///
+    /// # Errors
+    ///
+    /// One of them is no stream socket that listens.
+    pub fn from_environment() -> io::Result<Vec<Listener>> {
+        let mut handed_over = ListenFd::from_env();
+        let mut listeners = Vec::new();
+        for index in 0..handed_over.len() {
+            let tcp = handed_over.take_tcp_listener(index);
+            let socket = match tcp {
+                Ok(tcp) => tcp.map(ListeningSocket::Tcp),
+                Err(_) => handed_over.take_unix_listener(index)?.map(ListeningSocket::Unix),
+            };
+            let Some(socket) = socket else { continue };
+            match &socket {
+                ListeningSocket::Tcp(socket) => socket.set_nonblocking(true)?,
+                ListeningSocket::Unix(socket) => socket.set_nonblocking(true)?,
+            }
+            listeners.push(Listener { socket, bound: None });
+        }
+        Ok(listeners)
+    }
+
+    /// `ws://127.0.0.1:9001/`, or `unix:/run/wshost.sock`.
+    pub fn url(&self) -> String {
+        match &self.socket {
+            ListeningSocket::Tcp(socket) => match socket.local_addr() {
+                Ok(address) => format!("ws://{address}/"),
+                Err(error) => format!("an unknown address ({error})"),
+            },
+            ListeningSocket::Unix(socket) => {
+                let address = socket.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                format!("unix:{}", path.unwrap_or(Path::new("")).display())
+            }
+        }
+    }
+
+    /// The socket, and what is to be kept as long as it listens.
+    pub(crate) fn into_parts(self) -> (ListeningSocket, impl Send + fmt::Debug + 'static) {
+        (self.socket, self.bound)
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart can listen again at once, although connections of its predecessor are in TIME_WAIT.
     socket.set_reuse_address(true)?;
@@ -31,38 +145,48 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts until it is dropped. Runs on the first event loop.
-pub(crate) async fn accept(listener: TcpListener, loops: Arc<[LoopHandle]>) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Replies are written in whole batches; waiting to fill segments would only delay them.
-                let _ = stream.set_nodelay(true);
-                match stream.into_std() {
-                    Ok(stream) => deal(&loops, Command::Serve { stream, peer }),
-                    Err(error) => tracing::warn!(%peer, "connection lost before it was served: {error}"),
-                }
-            }
-            Err(error) if is_of_one_connection(&error) => tracing::debug!("connection lost in accept: {error}"),
-            Err(error) => {
-                tracing::error!("cannot accept connections: {error}; trying again in {PAUSE_WHEN_EXHAUSTED:?}");
-                tokio::time::sleep(PAUSE_WHEN_EXHAUSTED).await;
-            }
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
+    if is_socket && matches!(UnixStream::connect(path), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    {
+        // Its owner ended without removing it.
+        std::fs::remove_file(path)?;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&socket2::SockAddr::unix(path)?)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_port_of_a_host_or_a_path() {
+        let address = |text: &str| text.parse::<Address>();
+        assert_eq!(address("127.0.0.1:9001").unwrap(), Address::Tcp(([127, 0, 0, 1], 9001).into()));
+        assert_eq!(address("unix:/run/x.sock").unwrap().to_string(), "unix:/run/x.sock");
+        for wrong in ["unix:", "127.0.0.1", "nonsense", "127.0.0.1:70000"] {
+            assert!(address(wrong).is_err(), "{wrong}");
         }
     }
-}
 
-/// Gives a connection to the loop that has fewest.
-fn deal(loops: &[LoopHandle], connection: Command) {
-    if let Some(emptiest) = loops.iter().min_by_key(|one| one.load.load(Ordering::Relaxed)) {
-        emptiest.load.fetch_add(1, Ordering::Relaxed);
-        // A loop that is gone has drained: the connection ends with the process.
-        let _ = emptiest.commands.send(connection);
+    #[test]
+    fn a_unix_socket_left_behind_is_replaced_and_one_in_use_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        let address = Address::Unix(path.clone());
+        let listener = Listener::bind(&address).unwrap();
+        assert_eq!(Listener::bind(&address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(listener.url(), address.to_string());
+        drop(listener);
+        assert!(!path.exists());
+        std::fs::write(&path, "no socket").unwrap();
+        assert!(Listener::bind(&address).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "no socket");
     }
-}
-
-/// Whether only the connection that was being accepted is at fault, and the next may be accepted at once.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, TimedOut};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | TimedOut)
 }

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::Parser;
 use std::io::{IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,13 +12,16 @@ use tokio::runtime::Handle;
 use tracing_subscriber::EnvFilter;
 use wshost::cli::{Cli, LogFormat};
 use wshost::engine::{Config, Facilities, Instance, LoadError, Plugin, find};
-use wshost::listener;
+use wshost::listener::{Address, Listener};
 use wshost::mount::Mount;
 use wshost::server::{Running, Server};
 use wshost::signals::{Signals, Told};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Where to listen, unless told otherwise.
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
 
 /// How long clients may take to go when the server ends.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
@@ -72,22 +76,19 @@ fn serve(cli: &Cli) -> Result<(), Refused> {
     let facilities =
         Facilities::start(&settings, runtime.handle().clone()).context("cannot start the workers").map_err(internal)?;
     let mounts = load(cli, &facilities, runtime.handle())?;
-    let listener = listener::bind(cli.listen).map_err(|error| {
-        let why = format!("cannot listen on {}: {error}; choose another address with --listen", cli.listen);
-        Refused(exit::CANNOT_LISTEN, why)
-    })?;
-    let address = listener.local_addr().context("the bound address").map_err(internal)?;
+    let listeners = listen(&cli.listen)?;
+    let addresses = listeners.iter().map(Listener::url).collect::<Vec<_>>().join(", ");
     let engines = describe(&mounts);
     let signals = {
         let _inside = runtime.enter();
         Signals::listen().context("cannot listen to signals").map_err(internal)?
     };
-    let running = Server::start(settings, facilities, mounts, vec![listener])
+    let running = Server::start(settings, facilities, mounts, listeners)
         .context("cannot start the event loops")
         .map_err(internal)?;
 
-    tracing::info!(%address, "listening");
-    println!("listening on ws://{address}/ ({engines})");
+    tracing::info!(addresses, "listening");
+    println!("listening on {addresses} ({engines})");
     let _ = std::io::stdout().flush();
     runtime.block_on(until_told_to_end(running, signals)).map_err(internal)
 }
@@ -102,6 +103,22 @@ fn check_configurations(cli: &Cli) -> Result<(), Refused> {
         return Err(Refused(exit::USAGE, why));
     }
     Ok(())
+}
+
+/// Binds what the operator named and takes over what systemd hands over; without either, the default.
+fn listen(addresses: &[Address]) -> Result<Vec<Listener>, Refused> {
+    let mut listeners = Listener::from_environment().map_err(|error| {
+        Refused(exit::CANNOT_LISTEN, format!("a socket handed over in LISTEN_FDS is of no use: {error}"))
+    })?;
+    let default = [Address::Tcp(DEFAULT_ADDRESS)];
+    let addresses = if addresses.is_empty() && listeners.is_empty() { &default } else { addresses };
+    for address in addresses {
+        listeners.push(Listener::bind(address).map_err(|error| {
+            let why = format!("cannot listen on {address}: {error}; choose another address with --listen");
+            Refused(exit::CANNOT_LISTEN, why)
+        })?);
+    }
+    Ok(listeners)
 }
 
 /// Loads every plugin and makes its engine, before anything else starts.

@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::engine::Facilities;
 use crate::event_loop::{Command, EventLoop, LoopHandle};
 use crate::http::{Site, SiteEngine};
+use crate::listener::Listener;
 use crate::mount::Mount;
 use crate::protocol::close;
 use crate::swap::{self, Refused, Reloaded};
@@ -50,7 +51,7 @@ impl Server {
         settings: Settings,
         facilities: Facilities,
         mounts: Vec<Mount>,
-        listeners: Vec<std::net::TcpListener>,
+        listeners: Vec<Listener>,
     ) -> io::Result<Running> {
         let site = ArcSwap::from_pointee(site_of(&mounts));
         let server = Arc::new(Server { settings, site, mounts, facilities, draining: watch::Sender::new(false) });

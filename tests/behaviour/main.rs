@@ -17,6 +17,7 @@ mod groups;
 mod handshake;
 mod jobs;
 mod keepalive;
+mod listen;
 mod overwritten;
 mod panics;
 mod prefer_read;

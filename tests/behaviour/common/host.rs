@@ -42,8 +42,13 @@ impl Host {
     /// Starts a process and waits until it is ready.
     fn launch(wshost: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Host {
         let mut command = Command::new(wshost);
-        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
-        command.env("WSHOST_LOG", "debug").envs(environment.iter().copied());
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments).envs(environment.iter().copied());
+        Host::run(command)
+    }
+
+    /// Starts a command that becomes a wshost, and waits until it is ready.
+    pub(crate) fn run(mut command: Command) -> Host {
+        command.env("WSHOST_LOG", "debug");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wshost starts");
         let log = collect(child.stderr.take().expect("stderr is piped"));
         let mut stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));

@@ -6,6 +6,7 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod deadlines;
+pub mod descriptors;
 pub mod engine;
 pub mod http;
 pub mod keepalive;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tracing_subscriber::EnvFilter;
 use wshost::cli::{Cli, LogFormat};
+use wshost::descriptors;
 use wshost::engine::{Config, Facilities, Instance, LoadError, Plugin, find};
 use wshost::listener::{Address, Listener};
 use wshost::mount::Mount;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         }
     };
     start_log(cli.log_format);
+    descriptors::raise_limit();
     match serve(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Refused(code, why)) => {

@@ -29,6 +29,33 @@ async fn each_client_has_an_id_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_engine_sees_the_facts_of_a_client() {
+    let host = Host::with("probe", &["--ping-after", "1s"]);
+    let (mut ann, mut bob) = ann_and_bob(&host).await;
+    for (fact, is) in [("state", "Open"), ("pinged", "false"), ("connected", "true"), ("buffered", "0")] {
+        assert_eq!(ask(&mut bob, &format!("on ann {fact}")).await, is, "{fact}");
+    }
+    let mut idle = async || ask(&mut bob, "on ann idle").await.parse::<u64>().expect("milliseconds");
+    let before = idle().await;
+    while idle().await < before + 20 {}
+    ann.send(&frame(0x8a, b""));
+    while idle().await > before + 20 {}
+
+    assert_eq!(ann.read_frame(), (0x89, vec![]), "she is pinged");
+    assert_eq!(ask(&mut bob, "on ann pinged").await, "true");
+    ann.send(&frame(0x8a, b""));
+    while ask(&mut bob, "on ann pinged").await == "true" {}
+
+    ann.send(&frame(0x88, b""));
+    ann.read_rest();
+    while ask(&mut bob, "on ann state").await != "Closed" {}
+    for (fact, is) in [("connected", "false"), ("buffered", "0"), ("send hello", "Gone"), ("close 1000", "Gone")] {
+        assert_eq!(ask(&mut bob, &format!("on ann {fact}")).await, is, "{fact}");
+    }
+    assert_eq!(ask(&mut bob, "on ann join lobby").await, "Gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_control_frames_and_events_reach_a_client_from_another_s_callback() {
     for loops in ["1", "2"] {
         let host = Host::with("probe", &["--loops", loops]);

@@ -1,9 +1,10 @@
 //! Connections are dealt evenly to the event loops.
 
-use crate::common::{Host, Raw};
+use crate::common::{Host, Raw, raise_descriptor_limit};
 
 #[test]
 fn with_1000_connections_no_loop_has_more_than_a_tenth_above_the_mean() {
+    raise_descriptor_limit();
     let loops = 4;
     let host = Host::with("echo", &["--loops", &loops.to_string()]);
     let mut connections: Vec<Raw> = (0..600).map(|_| Raw::open(&host, "/")).collect();

@@ -1,6 +1,6 @@
 //! Jobs: where they run, in which order, and that neither many nor long nor failing ones spoil it for others (E3, E4).
 
-use crate::common::{Client, Host, Raw, ask, closed_with, connect, frame, hear, say};
+use crate::common::{Client, Host, Raw, ask, closed_with, connect, frame, hear, raise_descriptor_limit, say};
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -26,11 +26,12 @@ async fn asks_100(mut client: Client, name: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_come_in_the_order_asked_for_100_clients_and_8_workers() {
-    for workers in ["8", "0"] {
+async fn answers_come_in_the_order_asked_for_1000_clients_and_8_workers() {
+    raise_descriptor_limit();
+    for (clients, workers) in [(1000, "8"), (100, "0")] {
         let host = Host::with("probe", &["--workers", workers, "--loops", "2"]);
         let mut asking = Vec::new();
-        for name in 0..100 {
+        for name in 0..clients {
             asking.push(tokio::spawn(asks_100(connect(&host, "/").await, name)));
         }
         for client in asking {

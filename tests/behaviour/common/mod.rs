@@ -12,3 +12,10 @@ use std::time::Duration;
 
 /// How long a condition may take: far longer than it does, since a loaded machine is no failure.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Lets this process have as many files open as it may: a test with many clients needs one for each.
+pub(crate) fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a process may raise it to its maximum");
+}

@@ -205,3 +205,28 @@ async fn a_client_that_asks_much_and_reads_late_is_slowed_down_and_not_closed() 
     }
     drop(asking.await.expect("all is sent"));
 }
+
+// L1
+#[test]
+fn pings_of_a_client_that_does_not_read_cost_no_memory() {
+    let host = Host::with("echo", &["--loops", "1"]);
+    let mut other = Raw::open(&host, "/");
+    let mut flooding = Raw::open(&host, "/");
+    let ping = |number: usize| frame(0x89, format!("{number:0125}").as_bytes());
+    let before = host.resident();
+    // 26 MB, of which the sockets between us hold a part.
+    const PINGS: usize = 200_000;
+    for first in (0..PINGS).step_by(1000) {
+        flooding.send(&(first..first + 1000).flat_map(ping).collect::<Vec<_>>());
+        other.send(&frame(0x81, b"still there?"));
+        assert_eq!(other.read_frame(), (0x81, b"still there?".to_vec()));
+    }
+    let grown = host.resident().saturating_sub(before);
+    assert!(grown < 4 << 20, "{grown} bytes more");
+    // Of the pongs that found no room in the sockets only the newest was kept.
+    let mut pongs = 1;
+    while flooding.read_frame() != (0x8a, format!("{:0125}", PINGS - 1).into_bytes()) {
+        pongs += 1;
+    }
+    assert!(pongs < PINGS, "all were kept");
+}

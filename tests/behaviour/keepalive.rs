@@ -1,6 +1,8 @@
 //! Keepalive: idle clients are pinged, and those that do not answer are closed.
 
 use crate::common::{Host, Raw, frame};
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PING: u8 = 0x89;
@@ -32,6 +34,23 @@ fn a_silent_client_is_pinged_then_closed() {
     assert!(begin.elapsed() >= 2 * SECOND);
     assert!(raw.read_rest().is_empty(), "TCP is dropped");
     host.wait_for_log(1, &["closed /silent with"]);
+}
+
+// L5
+#[test]
+fn a_client_whose_process_is_stopped_is_closed() {
+    let host = Host::with("probe", &["--ping-after", "1s", "--close-after-no-pong", "1s"]);
+    let (address, port) = host.address().split_once(':').expect("an address and a port");
+    let mut client = Command::new("bash");
+    client.arg("-c").arg(r#"exec 3<>"/dev/tcp/$0/$1"; printf %s "$2" >&3; exec cat <&3"#);
+    let mut client =
+        client.args([address, port, &Raw::request("/stopped")]).stdout(Stdio::null()).spawn().expect("bash");
+    host.wait_for_log(1, &["connection opened", "/stopped"]);
+    let pid = Pid::from_child(&client);
+    kill_process(pid, Signal::STOP).expect("it can be stopped");
+    host.wait_for_log(1, &["closed /stopped with"]);
+    client.kill().expect("it can be ended");
+    client.wait().expect("it ends");
 }
 
 /// What `opinionated` sends when a ping is due, in either order: a ping goes ahead of a message that waits.

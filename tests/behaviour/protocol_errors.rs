@@ -53,7 +53,7 @@ fn a_message_of_131_072_one_byte_fragments_arrives() {
 #[test]
 fn memory_follows_bytes_received_not_bytes_claimed() {
     let host = Host::with("echo", &["--max-message", "16MiB"]);
-    let before = resident(&host);
+    let before = host.resident();
     let claims: Vec<Raw> = (0..1000)
         .map(|_| {
             let mut raw = Raw::open(&host, "/");
@@ -64,7 +64,7 @@ fn memory_follows_bytes_received_not_bytes_claimed() {
     let mut bystander = Raw::open(&host, "/");
     bystander.send(&frame(0x81, b"still there?"));
     assert_eq!(bystander.read_frame(), (0x81, b"still there?".to_vec()));
-    let grown = resident(&host).saturating_sub(before);
+    let grown = host.resident().saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} bytes more for 1,000 claims of 16 MiB");
     drop(claims);
 }
@@ -92,11 +92,4 @@ fn a_message_that_does_not_end_is_closed_at_its_deadline() {
     }
     bystander.send(&frame(0x81, b"unmoved"));
     assert_eq!(bystander.read_frame(), (0x81, b"unmoved".to_vec()));
-}
-
-/// Resident memory in bytes.
-fn resident(host: &Host) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("/proc");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-    line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
 }

@@ -2,6 +2,7 @@
 
 use super::{DEADLINE, artefacts};
 use rustix::process::Signal;
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -108,9 +109,11 @@ impl Host {
         }
     }
 
-    /// The process, for `/proc`.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+    /// Its resident memory in bytes.
+    pub(crate) fn resident(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
     }
 
     /// Whether it still runs.

@@ -38,6 +38,12 @@ pub struct Cli {
     #[arg(long, value_name = "N", env = "WSHOST_WORKERS", value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub workers: Option<u16>,
 
+    /// How far workers give way to event loops (and to other programs) where all cores are busy, as in nice(1); 0: not at
+    /// all.
+    #[arg(long, value_name = "N", default_value_t = 19, env = "WSHOST_WORKER_NICE",
+        value_parser = clap::value_parser!(u8).range(0..=19))]
+    pub worker_nice: u8,
+
     /// Bytes per read; each event loop has one buffer of this size.
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(READ_SIZE as u64), env = "WSHOST_READ_SIZE",
         value_parser = read_size)]
@@ -175,6 +181,7 @@ impl Cli {
         Settings {
             loops: self.loops.map_or(cores, usize::from),
             workers: self.workers.map_or(cores, usize::from),
+            worker_nice: self.worker_nice,
             read_size: bytes(self.read_size),
             prefer_read: self.prefer_read,
             max_message: bytes(self.max_message),

@@ -22,6 +22,9 @@ pub struct Settings {
     pub loops: usize,
     /// Threads that run jobs; with 0 each runs at once, on the event loop of its client.
     pub workers: usize,
+    /// How far workers give way to event loops when all cores are busy, 0 to 19 as in nice(1). With 0 a loop waits for
+    /// milliseconds when jobs have the cores; with 19 jobs hardly run while the loops have much to do.
+    pub worker_nice: u8,
     /// Bytes per read, and of each loop's read buffer. Larger reads take more memory per loop, not per connection.
     pub read_size: usize,
     /// Writes wait until their event loop is idle, or for this long at most. `None`: they do not wait.

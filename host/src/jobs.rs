@@ -3,6 +3,7 @@
 //! Knows closures, not frames. Jobs of one [`Lane`] run one at a time and in order; lanes are served in turn, one job
 //! each, so that a lane with many jobs cannot starve the others.
 
+use rustix::process::{getpriority_process, setpriority_process};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -63,17 +64,19 @@ struct LaneQueue {
 }
 
 impl Pool {
-    /// Starts this many workers; with none, whoever submits runs the job itself, at once.
+    /// Starts this many workers; with none, whoever submits runs the job itself, at once. Where all cores are busy, they
+    /// give way to the event loops, by this much in terms of nice(1).
     ///
     /// # Errors
     ///
     /// What the system says when it has no thread left.
-    pub(crate) fn new(workers: usize) -> io::Result<Pool> {
+    pub(crate) fn new(workers: usize, niceness: u8) -> io::Result<Pool> {
         let ready = Arc::<Ready>::default();
         let (running, ended) = mpsc::channel::<()>();
         let start = |number: usize| {
             let (ready, running) = (Arc::clone(&ready), running.clone());
             let body = move || {
+                give_way(niceness);
                 ready.serve();
                 drop(running);
             };
@@ -117,6 +120,14 @@ impl Pool {
         // Submitted while the last worker ended.
         lock(&self.ready.state).lanes.clear();
         true
+    }
+}
+
+/// Makes the calling thread nicer than the process is. On Linux, niceness is a thread's own.
+fn give_way(niceness: u8) {
+    let result = getpriority_process(None).and_then(|now| setpriority_process(None, now + i32::from(niceness)));
+    if let Err(error) = result {
+        tracing::warn!("workers compete with event loops: cannot make them nicer: {error}");
     }
 }
 
@@ -217,7 +228,7 @@ mod tests {
 
     #[test]
     fn jobs_of_a_lane_run_in_order_and_never_together() {
-        let pool = Pool::new(4).unwrap();
+        let pool = Pool::new(4, 0).unwrap();
         let lanes: Vec<_> = (0..8).map(|_| (Arc::<Lane>::default(), Arc::new(Mutex::new(Vec::new())))).collect();
         for number in 0..1000 {
             for (lane, done) in &lanes {
@@ -236,7 +247,7 @@ mod tests {
 
     #[test]
     fn lanes_are_served_in_turn() {
-        let pool = Pool::new(1).unwrap();
+        let pool = Pool::new(1, 0).unwrap();
         let (flood, polite) = (Arc::<Lane>::default(), Arc::<Lane>::default());
         let (release, held) = mpsc::channel::<()>();
         let done = Arc::new(Mutex::new(Vec::new()));
@@ -263,7 +274,7 @@ mod tests {
         }
         let (sender, woken) = mpsc::sync_channel(1);
         let owner = Waker::from(Arc::new(Flag(sender)));
-        let pool = Pool::new(1).unwrap();
+        let pool = Pool::new(1, 0).unwrap();
         let lane = Arc::<Lane>::default();
         let (release, held) = mpsc::channel::<()>();
         pool.submit(&lane, Box::new(move || held.recv().unwrap_or_default()));
@@ -278,7 +289,7 @@ mod tests {
 
     #[test]
     fn without_workers_a_job_runs_at_once() {
-        let pool = Pool::new(0).unwrap();
+        let pool = Pool::new(0, 0).unwrap();
         let here = thread::current().id();
         let (sender, ran_on) = mpsc::channel();
         pool.submit(&Arc::default(), Box::new(move || sender.send(thread::current().id()).unwrap()));
@@ -287,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_job_without_end_does_not_hold_up_the_end() {
-        let pool = Pool::new(1).unwrap();
+        let pool = Pool::new(1, 0).unwrap();
         let (release, held) = mpsc::channel::<()>();
         pool.submit(&Arc::default(), Box::new(move || held.recv().unwrap_or_default()));
         assert!(!pool.drain(Instant::now()));

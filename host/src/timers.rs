@@ -190,7 +190,7 @@ mod tests {
     /// The runtime ends when the sender is dropped.
     fn timers(workers: usize) -> (oneshot::Sender<()>, Timers) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let timers = Timers::new(runtime.handle().clone(), Arc::new(Pool::new(workers).unwrap()), Arc::default());
+        let timers = Timers::new(runtime.handle().clone(), Arc::new(Pool::new(workers, 0).unwrap()), Arc::default());
         let (end, ended) = oneshot::channel::<()>();
         std::thread::spawn(move || runtime.block_on(ended));
         (end, timers)

@@ -33,7 +33,7 @@ impl Facilities {
     /// What the system says when it has no thread left.
     pub fn start(settings: &Settings, runtime: tokio::runtime::Handle) -> io::Result<Self> {
         Ok(Facilities {
-            pool: Arc::new(Pool::new(settings.workers)?),
+            pool: Arc::new(Pool::new(settings.workers, settings.worker_nice)?),
             wakes: Arc::new(Wakes::new(settings.loops)),
             metrics: Arc::default(),
             runtime,

@@ -108,7 +108,7 @@ extern "C" fn interface<E: Described>(id: RStr<'_>) -> ROption<Interface> {
     }
 }
 
-struct Tables<E>(PhantomData<E>);
+pub(crate) struct Tables<E>(PhantomData<E>);
 
 impl<E: Described> Tables<E> {
     const MANIFEST: &'static Manifest = &Manifest {
@@ -120,8 +120,10 @@ impl<E: Described> Tables<E> {
         target: RStr::from_str(env!("PLUGIN_API_TARGET")),
         panic_unwinds: cfg!(panic = "unwind"),
     };
+}
 
-    const ENGINE: &'static EngineTable = &EngineTable {
+impl<E: Engine> Tables<E> {
+    pub(crate) const ENGINE: &'static EngineTable = &EngineTable {
         origin: &crate::ORIGIN,
         authenticate_on_worker: E::AUTHENTICATE_ON_WORKER,
         ping_after_ms: millis(E::PING_AFTER),

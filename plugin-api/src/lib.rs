@@ -123,6 +123,8 @@ mod job;
 mod logger;
 mod metric;
 mod request;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timer;
 
 pub use accept::{Accept, Reject};

@@ -24,3 +24,6 @@ impl Engine for Broadcast {
 }
 
 export_engine!(Broadcast);
+
+#[cfg(test)]
+mod tests;

@@ -64,3 +64,6 @@ fn leave(client: &Client, rooms: &mut BTreeSet<String>, room: &str) -> String {
 }
 
 export_engine!(Rooms);
+
+#[cfg(test)]
+mod tests;

@@ -23,3 +23,6 @@ impl Engine for Echo {
 }
 
 export_engine!(Echo);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! `wshost.host/1`: what the engine can ask of the host.
+
+use super::client_table;
+use super::object::{Job, TimerJob};
+use crate::Host;
+use crate::abi::{
+    AudienceView, CLIENT_ID, ClientId, ClientVisitor, HOST_ID, HostHandle, HostTable, Interface, JobObject,
+    MetricHandle, MetricView, TimerObject,
+};
+use crate::group::Whom;
+use crate::testing::message::Message;
+use crate::testing::metrics::{Kind, Metric};
+use crate::testing::services::Services;
+use abi_stable::std_types::{ROption, RSlice, RStr};
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A handle with a count of its own, for `new` to take over.
+pub(super) fn handle(services: &Arc<Services>) -> HostHandle {
+    HostHandle { object: Arc::into_raw(Arc::clone(services)).cast(), interface }
+}
+
+/// A handle as engines have it.
+pub(in crate::testing) fn host(services: &Arc<Services>) -> Host {
+    Host::take_over(handle(services)).expect("the tables are this crate's own")
+}
+
+static TABLE: HostTable = HostTable {
+    retain,
+    release,
+    log,
+    log_level,
+    client,
+    clients,
+    count,
+    broadcast_text,
+    broadcast_binary,
+    spawn,
+    start_timer,
+    cancel_timer,
+    metric,
+};
+
+extern "C" fn interface(id: RStr<'_>) -> ROption<Interface> {
+    match id.as_str() {
+        HOST_ID => ROption::RSome(Interface::new(&TABLE)),
+        CLIENT_ID => ROption::RSome(Interface::new(&client_table::TABLE)),
+        _ => ROption::RNone,
+    }
+}
+
+/// # Safety
+///
+/// `object` came from [`handle`], and the caller owns a count of it.
+unsafe fn services(object: *const ()) -> ManuallyDrop<Arc<Services>> {
+    // SAFETY: the caller's promise; the count stays the caller's.
+    ManuallyDrop::new(unsafe { Arc::from_raw(object.cast::<Services>()) })
+}
+
+unsafe extern "C" fn retain(object: *const ()) {
+    // SAFETY: the object is an Arc's, and alive.
+    unsafe { Arc::increment_strong_count(object.cast::<Services>()) }
+}
+
+unsafe extern "C" fn release(object: *const ()) {
+    // SAFETY: the engine gives up a count that it owns.
+    unsafe { Arc::decrement_strong_count(object.cast::<Services>()) }
+}
+
+unsafe extern "C" fn log(object: *const (), level: u32, target: RStr<'_>, message: RStr<'_>) {
+    let level = match level {
+        1 => log::Level::Error,
+        2 => log::Level::Warn,
+        3 => log::Level::Info,
+        4 => log::Level::Debug,
+        _ => log::Level::Trace,
+    };
+    // SAFETY: the table's contract.
+    unsafe { services(object) }.log(level, target.as_str(), message.as_str());
+}
+
+unsafe extern "C" fn log_level(_object: *const ()) -> u32 {
+    log::LevelFilter::Trace as u32
+}
+
+unsafe extern "C" fn client(object: *const (), id: ClientId) -> *const () {
+    // SAFETY: the table's contract.
+    let client = unsafe { services(object) }.client(crate::ClientId(id));
+    client.map_or(std::ptr::null(), |client| client_table::handle(client).object)
+}
+
+unsafe extern "C" fn clients(object: *const (), audience: AudienceView<'_>, visitor: ClientVisitor) {
+    // SAFETY: the table's contract.
+    let clients = unsafe { services(object).audience(whom(&audience), except(&audience)) };
+    for client in clients {
+        // SAFETY: the visitor is the caller's, for this call.
+        unsafe { (visitor.visit)(visitor.object, client_table::handle(client)) };
+    }
+}
+
+unsafe extern "C" fn count(object: *const (), audience: AudienceView<'_>) -> usize {
+    // SAFETY: the table's contract.
+    unsafe { services(object).audience(whom(&audience), except(&audience)) }.len()
+}
+
+unsafe extern "C" fn broadcast_text(object: *const (), audience: AudienceView<'_>, text: RStr<'_>) -> usize {
+    // SAFETY: the table's contract.
+    unsafe { broadcast(object, &audience, &Message::text(text.as_str())) }
+}
+
+unsafe extern "C" fn broadcast_binary(object: *const (), audience: AudienceView<'_>, data: RSlice<'_, u8>) -> usize {
+    // SAFETY: the table's contract.
+    unsafe { broadcast(object, &audience, &Message::binary(data.as_slice())) }
+}
+
+/// # Safety
+///
+/// As for the table's functions.
+unsafe fn broadcast(object: *const (), audience: &AudienceView<'_>, message: &Message) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { services(object).broadcast(whom(audience), except(audience), message) }
+}
+
+fn whom<'a>(audience: &AudienceView<'a>) -> Whom<'a> {
+    if audience.everyone { Whom::Everyone } else { Whom::Members(audience.group.as_str()) }
+}
+
+/// The number of the client to leave out.
+///
+/// # Safety
+///
+/// The view's client is null or alive.
+unsafe fn except(audience: &AudienceView<'_>) -> Option<u64> {
+    // SAFETY: the caller's promise.
+    (!audience.except.is_null()).then(|| unsafe { client_table::client(audience.except) }.number())
+}
+
+unsafe extern "C" fn spawn(object: *const (), job: *mut JobObject) {
+    // SAFETY: the table's contract; the engine gives the job up.
+    unsafe {
+        let services = services(object);
+        services.submit(None, Job::take(job, &services));
+    }
+}
+
+unsafe extern "C" fn start_timer(object: *const (), timer: *mut TimerObject, after_ms: u64, every_ms: u64) -> u64 {
+    let every = (every_ms > 0).then(|| Duration::from_millis(every_ms));
+    // SAFETY: the table's contract; the engine gives the timer up.
+    unsafe {
+        let services = services(object);
+        services.start_timer(TimerJob::take(timer, &services), Duration::from_millis(after_ms), every)
+    }
+}
+
+unsafe extern "C" fn cancel_timer(object: *const (), timer: u64) {
+    // SAFETY: the table's contract.
+    unsafe { services(object) }.cancel_timer(timer);
+}
+
+unsafe extern "C" fn metric(object: *const (), metric: MetricView<'_>) -> MetricHandle {
+    let kind = match metric.kind {
+        0 => Kind::Counter,
+        1 => Kind::Gauge,
+        _ => Kind::Histogram,
+    };
+    let labels: Vec<_> =
+        metric.labels.as_slice().iter().map(|label| (label.name.as_str(), label.value.as_str())).collect();
+    // SAFETY: the table's contract.
+    let metric = unsafe { services(object) }.metric(kind, metric.name.as_str(), &labels);
+    MetricHandle {
+        object: Arc::into_raw(metric).cast(),
+        retain: retain_metric,
+        release: release_metric,
+        record: record_metric,
+        adjust: adjust_metric,
+    }
+}
+
+unsafe extern "C" fn retain_metric(object: *const ()) {
+    // SAFETY: the object is an Arc's, and alive.
+    unsafe { Arc::increment_strong_count(object.cast::<Metric>()) }
+}
+
+unsafe extern "C" fn release_metric(object: *const ()) {
+    // SAFETY: the engine gives up a count that it owns.
+    unsafe { Arc::decrement_strong_count(object.cast::<Metric>()) }
+}
+
+unsafe extern "C" fn record_metric(object: *const (), value: f64) {
+    // SAFETY: the engine owns a count of the object.
+    unsafe { &*object.cast::<Metric>() }.record(value);
+}
+
+unsafe extern "C" fn adjust_metric(object: *const (), by: f64) {
+    // SAFETY: the engine owns a count of the object.
+    unsafe { &*object.cast::<Metric>() }.adjust(by);
+}

@@ -1,0 +1,1 @@
+//! The in-memory host for the tests of engines.

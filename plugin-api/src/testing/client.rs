@@ -110,11 +110,13 @@ impl TestClient {
     /// What came since this was last asked, in order. Messages in fragments are joined; one whose last part has not come
     /// is not among them.
     pub fn received(&self) -> Vec<Message> {
+        self.world.settle();
         self.remote.outgoing().take_messages()
     }
 
     /// As [`received`](TestClient::received), but frame by frame, with the parts of messages as they came.
     pub fn received_frames(&self) -> Vec<Frame> {
+        self.world.settle();
         self.remote.outgoing().take_frames()
     }
 
@@ -137,16 +139,14 @@ impl TestClient {
     /// How many of its messages the host has not read: the engine has paused reading, 64 jobs of this client wait, or
     /// the client does not read itself.
     pub fn unread(&self) -> usize {
+        self.world.settle();
         self.connection.borrow().unread()
     }
 
     /// Whether the connection is open, closing or closed.
     pub fn state(&self) -> State {
-        match self.remote.closing() {
-            Closing::No => State::Open,
-            Closing::Begun | Closing::Sent => State::Closing,
-            Closing::Gone => State::Closed,
-        }
+        self.world.settle();
+        self.current_state()
     }
 
     /// The subprotocol that the engine agreed on, if any.
@@ -168,6 +168,14 @@ impl TestClient {
     pub fn handle(&self) -> Client {
         boundary::give(Arc::clone(&self.remote))
     }
+
+    fn current_state(&self) -> State {
+        match self.remote.closing() {
+            Closing::No => State::Open,
+            Closing::Begun | Closing::Sent => State::Closing,
+            Closing::Gone => State::Closed,
+        }
+    }
 }
 
 impl Drop for TestClient {
@@ -181,6 +189,6 @@ impl Drop for TestClient {
 
 impl fmt::Debug for TestClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TestClient({} from {}, {:?})", self.remote.resource(), self.remote.peer(), self.state())
+        write!(f, "TestClient({} from {}, {:?})", self.remote.resource(), self.remote.peer(), self.current_state())
     }
 }

@@ -103,13 +103,36 @@ impl Connection {
         self.session.is_none()
     }
 
-    /// Does all that there is to do now. Returns whether there was anything.
+    /// Does the first of what there is to do now. Returns whether there was anything, and so may be more.
     pub(super) fn turn(&mut self) -> bool {
-        let mut did_something = false;
-        while !self.has_ended() && self.step() {
-            did_something = true;
+        if self.has_ended() {
+            return false;
         }
-        did_something
+        if self.deliver_events() {
+            return true;
+        }
+        if self.remote.take_failed() && self.stage == Stage::Open {
+            self.fail();
+        }
+        self.start_close_deadline();
+        if self.answer_for_client() {
+            return true;
+        }
+        if self.is_at_its_end() {
+            self.end();
+            return true;
+        }
+        let open = self.stage == Stage::Open;
+        let drained = self.remote.outgoing().has_drained(open);
+        if drained {
+            self.hold(|connection| connection.callback(Session::on_drain));
+            return true;
+        }
+        let reads = self.wants_to_read();
+        if reads {
+            self.read();
+        }
+        reads
     }
 
     /// When time alone brings the next thing to do.
@@ -127,39 +150,17 @@ impl Connection {
         }
     }
 
-    fn step(&mut self) -> bool {
-        let mut did_something = self.deliver_events();
-        if self.remote.take_failed() && self.stage == Stage::Open {
-            self.fail();
-        }
-        self.start_close_deadline();
-        did_something |= self.answer_for_client();
-        if self.is_at_its_end() {
-            self.end();
-            return true;
-        }
-        let open = self.stage == Stage::Open;
-        let drained = self.remote.outgoing().has_drained(open);
-        if drained {
-            self.hold(|connection| connection.callback(Session::on_drain));
-            did_something = true;
-        }
-        if self.wants_to_read() {
-            self.read();
-            did_something = true;
-        }
-        did_something
-    }
-
     fn deliver_events(&mut self) -> bool {
         let events = self.remote.take_events();
-        let some = !events.is_empty();
+        if events.is_empty() {
+            return false;
+        }
         self.hold(|connection| {
             for event in events {
                 connection.callback(|session, remote| session.on_event(remote, event));
             }
         });
-        some
+        true
     }
 
     /// What every client's library does by itself: it answers pings and close frames that it has read.

@@ -144,11 +144,13 @@ impl TestHost {
     /// Lines from threads of the engine's own are printed instead. Where the test has installed a logger, that one gets
     /// the engine's lines.
     pub fn logs(&self) -> Vec<LogLine> {
+        self.world.settle();
         self.world.services.take_logs()
     }
 
     /// Panics and mistakes of the engine since this was last asked.
     pub fn failures(&self) -> Vec<EngineFailure> {
+        self.world.settle();
         self.world.services.take_failures()
     }
 
@@ -169,7 +171,7 @@ impl Drop for TestHost {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // What the engine had to say may be why.
-            self.logs().iter().for_each(|line| eprintln!("{line}"));
+            self.world.services.take_logs().iter().for_each(|line| eprintln!("{line}"));
             return;
         }
         self.shut_down();

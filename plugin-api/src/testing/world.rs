@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Steps after which a test is told that its engine never comes to rest.
-const MAX_STEPS: usize = 1_000_000;
+const MAX_STEPS: usize = 100_000;
 
 pub(super) struct World {
     pub(super) services: Arc<Services>,
@@ -51,13 +51,19 @@ impl World {
         self.instance.borrow().clone()
     }
 
-    /// Does something, and then all that follows from it but for what waits: jobs and timers.
+    /// Does something behind what came before, and then all that follows from it but for what waits: jobs and timers.
     pub(super) fn act<R>(&self, work: impl FnOnce() -> R) -> R {
         capture_logs(&self.host, || {
+            self.turn();
             let result = work();
             self.turn();
             result
         })
+    }
+
+    /// Does what threads of the engine's own, or the test by a handle, have brought about.
+    pub(super) fn settle(&self) {
+        capture_logs(&self.host, || self.turn());
     }
 
     /// Opens a connection.
@@ -113,7 +119,7 @@ impl World {
 
     /// Closes every client, runs what waits, and ends the engine: the host's orderly end.
     pub(super) fn shut_down(&self) {
-        capture_logs(&self.host, || {
+        self.act(|| {
             self.services.end_timers();
             let connections = self.connections.borrow().clone();
             connections.iter().for_each(|connection| connection.borrow().say_goodbye());

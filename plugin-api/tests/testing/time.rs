@@ -1,0 +1,147 @@
+//! Timers and keepalive, by a clock that the test moves.
+
+use crate::probe::{Probe, calls};
+use plugin_api::prelude::*;
+use plugin_api::testing::{Message, NOTHING, Options, TestHost};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn timers_run_when_they_are_due_and_in_order() {
+    let host = TestHost::new::<Probe>();
+    let alice = host.connect("/");
+    let say = |text: &'static str| {
+        let client = alice.handle();
+        move || {
+            client.send_text(text);
+        }
+    };
+    drop(host.handle().after(3 * SECOND, say("after 3")));
+    let tick = host.handle().every(2 * SECOND, say("tick"));
+    drop(host.handle().after(5 * SECOND, say("after 5")));
+    host.advance(SECOND);
+    assert_eq!(alice.received(), NOTHING);
+    host.advance(4 * SECOND);
+    assert_eq!(alice.received(), ["tick", "after 3", "tick", "after 5"]);
+    tick.cancel();
+    host.advance(60 * SECOND);
+    assert_eq!(alice.received(), NOTHING);
+}
+
+#[test]
+fn a_timer_may_cancel_itself_and_start_others() {
+    let host = TestHost::new::<Probe>();
+    let alice = host.connect("/");
+    let (client, engine) = (alice.handle(), host.handle());
+    let mut left = 3;
+    drop(host.handle().every(SECOND, move || {
+        left -= 1;
+        let client = client.clone();
+        drop(engine.after(Duration::ZERO, move || {
+            client.send_text(&left.to_string());
+        }));
+    }));
+    host.advance(2 * SECOND);
+    assert_eq!(alice.received(), ["2", "1"]);
+
+    let slot = std::sync::Arc::new(std::sync::OnceLock::<Timer>::new());
+    let (own, client) = (std::sync::Arc::clone(&slot), alice.handle());
+    let timer = host.handle().every(SECOND / 4, move || {
+        client.send_text("once");
+        own.get().expect("set").cancel();
+    });
+    slot.set(timer).expect("first");
+    host.advance(SECOND / 2);
+    assert_eq!(alice.received(), ["once"]);
+}
+
+#[test]
+fn after_no_time_a_timer_runs_with_the_jobs() {
+    let host = TestHost::new::<Probe>();
+    let alice = host.connect("/");
+    let client = alice.handle();
+    drop(host.handle().after(Duration::ZERO, move || {
+        client.send_text("at once");
+    }));
+    assert_eq!(host.run_jobs(), 0);
+    assert_eq!(alice.received(), ["at once"]);
+}
+
+#[test]
+fn an_idle_client_is_pinged_and_answers() {
+    let host = TestHost::new::<Probe>();
+    let alice = host.connect("/");
+    host.advance(149 * SECOND);
+    assert_eq!((alice.received(), alice.handle().idle()), (NOTHING.into(), 149 * SECOND));
+    host.advance(SECOND);
+    assert_eq!(alice.received(), [Message::ping("")]);
+    assert_eq!((alice.handle().idle(), alice.handle().is_pinged()), (Duration::ZERO, false));
+    assert_eq!(calls(&host), ["open ", "pong ", "read complete"]);
+    host.advance(3600 * SECOND);
+    assert_eq!((alice.received().len(), alice.state()), (24, State::Open));
+}
+
+#[test]
+fn a_silent_client_is_given_up() {
+    let host = TestHost::new::<Probe>();
+    let alice = host.connect("/?name=alice");
+    alice.fall_silent();
+    host.advance(299 * SECOND);
+    assert!(alice.handle().is_pinged());
+    host.advance(SECOND);
+    assert_eq!(alice.received(), [Message::ping(""), Message::close(1008, "no pong")]);
+    host.advance(5 * SECOND);
+    assert_eq!(calls(&host), ["open alice", "closed alice 1006 after 0 texts"]);
+}
+
+#[test]
+fn whatever_a_client_sends_is_a_sign_of_life() {
+    let host = TestHost::new::<Probe>();
+    let alice = host.connect("/");
+    alice.fall_silent();
+    for _ in 0..10 {
+        host.advance(149 * SECOND);
+        alice.text("still here");
+    }
+    assert_eq!(alice.received(), NOTHING);
+}
+
+/// Has ideas of its own about keepalive.
+struct Impatient;
+
+impl Engine for Impatient {
+    type Session = u32;
+    const PING_AFTER: Option<Duration> = Some(Duration::from_secs(10));
+    const CLOSE_AFTER_NO_PONG: Option<Duration> = Some(Duration::from_secs(5));
+
+    fn new(_: Host, _: &Config) -> Result<Self> {
+        Ok(Impatient)
+    }
+
+    fn on_idle(&self, client: &Client, _: &mut u32, idle: Idle) -> Option<Box<dyn Job>> {
+        client.send_text(&format!("{idle:?} at {:?}", client.idle()));
+        None
+    }
+}
+
+#[test]
+fn the_engine_s_wishes_hold_unless_the_operator_has_others() {
+    let host = TestHost::new::<Impatient>();
+    let alice = host.connect("/");
+    host.advance(15 * SECOND);
+    assert_eq!(alice.received(), ["PingDue at 10s", "PongMissing at 15s"]);
+
+    let operator =
+        Options { ping_after: Some(SECOND), close_after_no_pong: Some(Duration::ZERO), ..Options::default() };
+    let host = TestHost::with_options::<Impatient>(operator);
+    let alice = host.connect("/");
+    host.advance(2 * SECOND);
+    assert_eq!(alice.received(), ["PingDue at 1s", "PingDue at 2s"]);
+
+    let never = Options { ping_after: Some(Duration::ZERO), ..Options::default() };
+    let host = TestHost::with_options::<Impatient>(never);
+    let alice = host.connect("/");
+    host.advance(3600 * SECOND);
+    assert_eq!(alice.received(), NOTHING);
+}

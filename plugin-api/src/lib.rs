@@ -97,6 +97,11 @@
 //! callback and the source line, closes the connection it was for with 1011, and goes on with all others. Build engines
 //! with `panic = "unwind"` (the default): an abort cannot be contained.
 //!
+//! # Tests
+//!
+//! With the feature `testing`, the module `plugin_api::testing` is a host without sockets: an engine's own `cargo test`
+//! connects clients, sends, runs jobs, lets time pass, and sees what comes back.
+//!
 //! # What is not shared with the host
 //!
 //! An engine has its own copy of the standard library: allocator, thread-locals and global loggers are its own. The

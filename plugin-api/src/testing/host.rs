@@ -19,8 +19,8 @@ use std::time::Duration;
 /// test: when [jobs run](TestHost::run_jobs), when [time passes](TestHost::advance), and when the host
 /// [ends](TestHost::shut_down).
 ///
-/// Dropped, it is shut down. A failure of the engine that the test has not looked at then
-/// fails the test: no panic of an engine's goes unnoticed.
+/// Dropped, it is shut down. A [failure](TestHost::failures) that the test has not asked for fails it then: no panic of
+/// the engine goes unnoticed.
 pub struct TestHost {
     world: Rc<World>,
 }

@@ -1,4 +1,4 @@
-//! Tests engines without sockets: an in-memory host, for an engine's own `cargo test`.
+//! Tests engines without sockets: an in-memory host, for an engine's own `cargo test`. With the feature `testing`.
 //!
 //! In the engine's `Cargo.toml`:
 //!
@@ -63,9 +63,10 @@
 //! # What is real, and what is not
 //!
 //! The engine is called through the tables that a real host calls, with default bodies, containment of panics and all,
-//! and by the same rules: order of frames, backlog, keepalive, closing. Not here: the protocol's bytes (what
-//! a client sends is always valid, and of any size), threads (jobs run when the test says so, on its thread), sockets
-//! (a client that does not read takes not one byte), and the watch over callbacks that block.
+//! and by the same rules: order of frames, backlog, keepalive, closing. Not here: the protocol's bytes (what a client
+//! sends is always valid, and of any size), threads (jobs run when the test says so, on its thread), and the watch over
+//! callbacks that block. There are no sockets: a client that reads takes at once what is sent to it, or what its own
+//! callbacks send when they have returned; one that does not takes not one byte.
 //!
 //! | to test | there is |
 //! |---|---|

@@ -2,29 +2,27 @@
 
 use plugin_api::prelude::*;
 use plugin_api::testing::{Rejected, TestHost};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Answers by what it finds in the request, and tells what else is there.
-struct Doorkeeper;
+struct Doorkeeper {
+    sessions: Gauge,
+}
 
-/// Sessions that are alive, in this test binary.
-static SESSIONS: AtomicUsize = AtomicUsize::new(0);
-
+/// What the request was about, and the number of sessions that are alive.
 #[derive(Default)]
-struct Session(String);
+struct Session(String, Option<Gauge>);
 
 impl Drop for Session {
     fn drop(&mut self) {
-        SESSIONS.fetch_sub(1, Ordering::Relaxed);
+        self.1.iter().for_each(|sessions| sessions.add(-1.0));
     }
 }
 
 impl Engine for Doorkeeper {
     type Session = Session;
-    const AUTHENTICATE_ON_WORKER: bool = true;
 
-    fn new(_: Host, _: &Config) -> Result<Self> {
-        Ok(Doorkeeper)
+    fn new(host: Host, _: &Config) -> Result<Self> {
+        Ok(Doorkeeper { sessions: host.gauge("sessions", &[]) })
     }
 
     fn authenticate(&self, request: &Request) -> Result<Accept<Session>, Reject> {
@@ -43,8 +41,8 @@ impl Engine for Doorkeeper {
             request.origin(),
             request.subprotocols().collect::<Vec<_>>(),
         );
-        SESSIONS.fetch_add(1, Ordering::Relaxed);
-        let mut accept = Accept::new(Session(about)).header("Set-Cookie", "token=t2");
+        self.sessions.add(1.0);
+        let mut accept = Accept::new(Session(about, Some(self.sessions.clone()))).header("Set-Cookie", "token=t2");
         if let Some(protocol) = request.query_value("protocol") {
             accept = accept.subprotocol(protocol);
         }
@@ -127,6 +125,7 @@ fn an_answer_that_cannot_be_sent_is_500_and_the_session_ends() {
     ] {
         let (rejected, failure) = failed(resource);
         assert_eq!((rejected.status, failure.as_str()), (500, why));
+        assert_eq!(host.gauge("sessions", &[]), 0.0);
     }
     let (rejected, failure) = failed("/?panic");
     assert_eq!((rejected.status, rejected.text().as_str()), (500, "The engine failed.\n"));

@@ -11,3 +11,11 @@ pub(super) use client_table::give;
 pub(super) use host_table::host;
 pub(super) use instance::{Answer, Called, Instance, Session};
 pub(super) use object::{Event, Job, TimerJob};
+
+/// The engine reaches these from any thread, by pointers that the compiler does not look behind.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<super::remote::Remote>();
+    shared::<super::services::Services>();
+    shared::<super::metrics::Metric>();
+};

@@ -62,15 +62,17 @@ fn what_waits_can_be_dropped_but_no_part_of_a_message() {
     alice.stop_reading();
     send_hundred(&handle);
     assert_eq!((handle.discard_buffered(), handle.buffered()), (100, 0));
-    let mut report = handle.text_fragments();
+    let (mut report, mut other) = (handle.text_fragments(), handle.text_fragments());
     report.send("a");
+    other.send("c");
     send_hundred(&handle);
     assert_eq!(handle.discard_buffered(), 100);
     report.finish("b");
+    other.finish("d");
     handle.close(1000, "done");
     assert_eq!(handle.discard_buffered(), 0, "the close frame stays");
     alice.start_reading();
-    assert_eq!(alice.received(), ["ab".into(), Message::close(1000, "done")]);
+    assert_eq!(alice.received(), ["ab".into(), "cd".into(), Message::close(1000, "done")]);
 }
 
 #[test]

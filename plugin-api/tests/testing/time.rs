@@ -20,10 +20,11 @@ fn timers_run_when_they_are_due_and_in_order() {
     drop(host.handle().after(3 * SECOND, say("after 3")));
     let tick = host.handle().every(2 * SECOND, say("tick"));
     drop(host.handle().after(5 * SECOND, say("after 5")));
+    drop(host.handle().after(5 * SECOND, say("and behind it")));
     host.advance(SECOND);
     assert_eq!(alice.received(), NOTHING);
     host.advance(4 * SECOND);
-    assert_eq!(alice.received(), ["tick", "after 3", "tick", "after 5"]);
+    assert_eq!(alice.received(), ["tick", "after 3", "tick", "after 5", "and behind it"]);
     tick.cancel();
     host.advance(60 * SECOND);
     assert_eq!(alice.received(), NOTHING);

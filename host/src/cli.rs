@@ -102,6 +102,12 @@ pub struct Cli {
         value_parser = duration)]
     pub handshake_timeout: Duration,
 
+    /// A folder whose files are served to browsers: where a request is no WebSocket handshake, its path names a file in it.
+    ///
+    /// A folder below it shows its index.html. Hidden are names that begin with a dot, and links that lead out of DIR.
+    #[arg(long = "static", value_name = "DIR", env = "WSHOST_STATIC")]
+    pub static_folder: Option<PathBuf>,
+
     /// How the log on stderr is written.
     #[arg(long, value_name = "FORMAT", default_value = "text", env = "WSHOST_LOG_FORMAT")]
     pub log_format: LogFormat,
@@ -112,6 +118,7 @@ Examples:
   wshost --plugin libecho.so                                   echo on ws://127.0.0.1:9001/
   wshost --plugin /echo=libecho.so --plugin /chat=libchat.so   two engines, a path each
   wshost --plugin ./libmine.so --listen 0.0.0.0:80             for everyone, on port 80
+  wshost --plugin /chat=libchat.so --static plugins/chat/page  a chat, and its page on http://127.0.0.1:9001/
 
 The log goes to stderr; WSHOST_LOG=debug shows more of it. When the server is ready, one line goes to stdout.
 Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot listen; 78 bad
@@ -175,7 +182,7 @@ impl PluginArg {
 }
 
 impl Cli {
-    /// The server's settings.
+    /// The server's settings; the folder of `--static`, which has to be looked at first, is not among them.
     pub fn settings(&self) -> Settings {
         let cores = available_parallelism().map_or(1, usize::from);
         Settings {
@@ -190,6 +197,7 @@ impl Cli {
             ping_after: self.ping_after,
             close_after_no_pong: self.close_after_no_pong,
             reload: ReloadLimits { deadline: self.reload_timeout, max_generations: usize::from(self.max_generations) },
+            static_folder: None,
             http: HttpLimits { handshake_timeout: self.handshake_timeout, ..HttpLimits::default() },
         }
     }

@@ -1,7 +1,7 @@
 //! The server's settings, checked: what the command line comes to.
 
 use crate::audience::Backlog;
-use crate::http::HttpLimits;
+use crate::http::{Folder, HttpLimits};
 use crate::protocol::Limits;
 use crate::swap::ReloadLimits;
 use std::time::Duration;
@@ -43,6 +43,9 @@ pub struct Settings {
     pub close_after_no_pong: Option<Duration>,
     /// Limits of reloads.
     pub reload: ReloadLimits,
+    /// Whose files are served to requests that ask for no WebSocket. `None`: no files. Each client that is sent one can make
+    /// the host hold 128 KiB.
+    pub static_folder: Option<Folder>,
     /// Limits of the handshake.
     pub http: HttpLimits,
 }

@@ -20,6 +20,9 @@ use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+/// Threads of a loop that may read files of `--static` while it goes on; none is started before a file is asked for.
+const FILE_READERS: usize = 4;
+
 /// What an event loop can be told.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -64,6 +67,7 @@ impl EventLoop {
     pub(crate) fn run(self, server: &Arc<Server>, started: &mpsc::Sender<io::Result<()>>) {
         let built = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .max_blocking_threads(FILE_READERS)
             .on_thread_park(prefer_read::write_now)
             .build_local(LocalOptions::default());
         let (runtime, result) = match built {

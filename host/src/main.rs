@@ -11,8 +11,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tracing_subscriber::EnvFilter;
 use wshost::cli::{Cli, LogFormat};
+use wshost::config::Settings;
 use wshost::descriptors;
 use wshost::engine::{Config, Facilities, Instance, LoadError, Plugin, find};
+use wshost::http::Folder;
 use wshost::listener::{Address, Listener};
 use wshost::mount::Mount;
 use wshost::server::{Running, Server};
@@ -74,7 +76,7 @@ fn serve(cli: &Cli) -> Result<(), Refused> {
         .build()
         .context("cannot start the runtime for signals and timers")
         .map_err(internal)?;
-    let settings = cli.settings();
+    let settings = Settings { static_folder: static_folder(cli)?, ..cli.settings() };
     let facilities =
         Facilities::start(&settings, runtime.handle().clone()).context("cannot start the workers").map_err(internal)?;
     let mounts = load(cli, &facilities, runtime.handle())?;
@@ -121,6 +123,17 @@ fn listen(addresses: &[Address]) -> Result<Vec<Listener>, Refused> {
         })?);
     }
     Ok(listeners)
+}
+
+/// The folder of `--static`.
+fn static_folder(cli: &Cli) -> Result<Option<Folder>, Refused> {
+    let open = |folder: &Path| {
+        Folder::open(folder).map_err(|error| {
+            let why = format!("cannot serve files from {}: {error}; --static needs a folder", folder.display());
+            Refused(exit::BAD_CONFIGURATION, why)
+        })
+    };
+    cli.static_folder.as_deref().map(open).transpose()
 }
 
 /// Loads every plugin and makes its engine, before anything else starts.

@@ -53,7 +53,7 @@ impl Server {
         mounts: Vec<Mount>,
         listeners: Vec<Listener>,
     ) -> io::Result<Running> {
-        let site = ArcSwap::from_pointee(site_of(&mounts));
+        let site = ArcSwap::from_pointee(site_of(&mounts, &settings));
         let server = Arc::new(Server { settings, site, mounts, facilities, draining: watch::Sender::new(false) });
 
         let (event_loops, handles): (Vec<_>, Vec<_>) = (0..server.settings.loops).map(EventLoop::new).unzip();
@@ -104,7 +104,7 @@ impl Server {
         let file = mount.plugin_file().display();
         match swap::reload(mount, &self.settings.reload) {
             Ok(reloaded) => {
-                self.site.store(Arc::new(site_of(&self.mounts)));
+                self.site.store(Arc::new(site_of(&self.mounts, &self.settings)));
                 let Reloaded { engine, version, generation, way } = &reloaded;
                 tracing::info!(%file, engine, version, generation, "reloaded: {way}");
                 Ok(reloaded)
@@ -157,7 +157,7 @@ impl Server {
     }
 }
 
-fn site_of(mounts: &[Mount]) -> Site {
+fn site_of(mounts: &[Mount], settings: &Settings) -> Site {
     let engine = |mount: &Mount| {
         let instance = mount.current();
         let plugin = instance.plugin();
@@ -169,7 +169,7 @@ fn site_of(mounts: &[Mount]) -> Site {
             description: plugin.description().into(),
         }
     };
-    Site { engines: mounts.iter().map(engine).collect() }
+    Site { engines: mounts.iter().map(engine).collect(), folder: settings.static_folder.clone() }
 }
 
 impl Running {

@@ -26,5 +26,6 @@ mod readme;
 mod revisions;
 mod several_engines;
 mod shutdown;
+mod static_files;
 mod swap;
 mod timers;

@@ -1,13 +1,17 @@
-//! HTTP in front of every connection: the upgrade to WebSocket (RFC 6455 section 4.2), and plain answers for browsers.
+//! HTTP in front of every connection: the upgrade to WebSocket (RFC 6455 section 4.2), and pages and files for browsers.
 //!
 //! Owns what is HTTP. Knows neither engines nor frames: who may connect is decided by the caller.
 
+mod deadline;
+mod file;
+mod folder;
 mod page;
 mod request;
 mod response;
 mod site;
 mod upgrade;
 
+pub use folder::Folder;
 pub use site::{Site, SiteEngine};
 pub use upgrade::{Upgraded, upgrade};
 
@@ -16,8 +20,8 @@ use std::time::Duration;
 /// What a client's handshake is held to.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
-    /// From the connection to the end of its handshake, whatever arrives. Default: 10 s. A large value lets silent
-    /// connections hold descriptors.
+    /// From the connection to the end of its handshake, whatever arrives; for a file, to each next 64 KiB that the client
+    /// takes. Default: 10 s. A large value lets silent connections hold descriptors.
     pub handshake_timeout: Duration,
     /// Headers of a request at most. Default: 100. More are answered with 431.
     pub max_headers: usize,
@@ -77,6 +81,14 @@ pub enum HttpError {
         /// The engine's name.
         engine: String,
         /// What of its response, in one sentence.
+        why: String,
+    },
+    /// A file of `--static` is there, but cannot be served; the client got 500.
+    #[error("the file for {path} cannot be served: {why}")]
+    File {
+        /// The path of the request.
+        path: String,
+        /// Why.
         why: String,
     },
     /// What came is not HTTP, or the connection broke.

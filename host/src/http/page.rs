@@ -81,7 +81,7 @@ mod tests {
             version: "1.0.0".into(),
             description: "a & b \"c\"".into(),
         };
-        let html = render(&Site { engines: vec![engine] });
+        let html = render(&Site { engines: vec![engine], folder: None });
         assert!(html.contains("&lt;script&gt;") && html.contains("a &amp; b &quot;c&quot;"));
         assert!(!html.contains("<script>"));
     }

@@ -12,14 +12,14 @@ use ::http::{HeaderMap, Method, Version};
 pub(super) enum Asked {
     /// A WebSocket, with this key.
     WebSocket { key: String },
-    /// A page, as a browser does that was pointed at a WebSocket address.
+    /// A page or a file, as a browser does that is pointed at the host.
     Page,
 }
 
 /// Why a request is refused before anybody is asked about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Invalid {
-    /// Not a GET.
+    /// Neither GET nor HEAD.
     Method,
     /// Not what RFC 6455 section 4.2.1 asks for.
     Request(&'static str),
@@ -29,6 +29,9 @@ pub(super) enum Invalid {
 
 /// Sorts a request.
 pub(super) fn sort(parts: &Parts) -> Result<Asked, Invalid> {
+    if parts.method == Method::HEAD {
+        return Ok(Asked::Page);
+    }
     // 4.2.1, 1: an HTTP/1.1 or higher GET request.
     if parts.method != Method::GET {
         return Err(Invalid::Method);

@@ -1,17 +1,18 @@
 //! Responses, each checked before it is sent.
 
+use super::file::FileBody;
 use super::request::offers;
 use ::http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use ::http::request::Parts;
 use ::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Either<Full<Bytes>, FileBody>>;
 
 /// Headers that are the host's own to write.
 const RESERVED: [HeaderName; 7] = [
@@ -35,7 +36,7 @@ pub(super) fn switching(
     protocol: Option<&str>,
     headers: &[(String, Vec<u8>)],
 ) -> Result<Answer, String> {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Either::Left(Full::default()));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     add(answer.headers_mut(), headers)?;
     if let Some(protocol) = protocol {
@@ -61,19 +62,19 @@ pub(super) fn switching(
 /// What of it cannot be sent.
 pub(super) fn rejection(status: u16, headers: &[(String, Vec<u8>)], body: Vec<u8>) -> Result<Answer, String> {
     let status = StatusCode::from_u16(status).map_err(|_| format!("{status} is no HTTP status"))?;
-    let mut answer = closing(status, body.into());
+    let mut answer = closing(status, whole(body));
     add(answer.headers_mut(), headers)?;
     Ok(answer)
 }
 
 /// A refusal with one sentence.
 pub(super) fn refusal(status: StatusCode, why: &str) -> Answer {
-    let mut answer = closing(status, format!("{why}\n").into());
+    let mut answer = closing(status, whole(format!("{why}\n")));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     match status {
         // RFC 9110 section 15.5.6
         StatusCode::METHOD_NOT_ALLOWED => {
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         StatusCode::UPGRADE_REQUIRED => upgrade_required(&mut answer),
         _ => {}
@@ -83,12 +84,24 @@ pub(super) fn refusal(status: StatusCode, why: &str) -> Answer {
 
 /// A page; with 426 it says by what means the path is served (RFC 9110 section 15.5.22).
 pub(super) fn page(status: StatusCode, html: String) -> Answer {
-    let mut answer = closing(status, html.into());
+    let mut answer = closing(status, whole(html));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     if status == StatusCode::UPGRADE_REQUIRED {
         upgrade_required(&mut answer);
     }
     answer
+}
+
+/// Sends the client to another path of this host.
+///
+/// # Errors
+///
+/// The path cannot stand in a header.
+pub(super) fn moved(to: &str) -> Result<Answer, String> {
+    let mut answer = refusal(StatusCode::MOVED_PERMANENTLY, &format!("It is at {to}."));
+    let location = HeaderValue::from_str(to).map_err(|_| format!("{to:?} cannot stand in a header"))?;
+    answer.headers_mut().insert(LOCATION, location);
+    Ok(answer)
 }
 
 fn upgrade_required(answer: &mut Answer) {
@@ -100,11 +113,15 @@ fn upgrade_required(answer: &mut Answer) {
 }
 
 /// A response after which the connection ends, so that nothing pipelined behind the request is looked at.
-fn closing(status: StatusCode, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+pub(super) fn closing(status: StatusCode, body: Either<Full<Bytes>, FileBody>) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
+}
+
+fn whole(body: impl Into<Bytes>) -> Either<Full<Bytes>, FileBody> {
+    Either::Left(Full::new(body.into()))
 }
 
 fn add(to: &mut HeaderMap, headers: &[(String, Vec<u8>)]) -> Result<(), String> {

@@ -1,10 +1,14 @@
-//! Which engine runs under which path.
+//! Which engine runs under which path, and whether files are served too.
 
-/// The engines of a host and their paths.
+use super::Folder;
+
+/// What a host serves.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
     /// In the order of the command line.
     pub engines: Vec<SiteEngine>,
+    /// Whose files are served to requests that ask for no WebSocket.
+    pub folder: Option<Folder>,
 }
 
 /// One engine, as the outside sees it.
@@ -53,7 +57,7 @@ mod tests {
             version: "1.0.0".into(),
             description: String::new(),
         };
-        Site { engines: paths.iter().map(engine).collect() }
+        Site { engines: paths.iter().map(engine).collect(), folder: None }
     }
 
     #[test]

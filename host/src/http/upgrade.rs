@@ -1,8 +1,10 @@
 //! Serves HTTP on a connection until it speaks WebSocket, or is over.
 
+use super::deadline::Deadline;
+use super::folder::Found;
 use super::request::{Asked, Invalid, sort};
 use super::response::{self, Answer};
-use super::{Decision, HttpError, HttpLimits, Site, SiteEngine, page};
+use super::{Decision, Folder, HttpError, HttpLimits, Site, SiteEngine, file, page};
 use ::http::request::Parts;
 use ::http::{Request, StatusCode};
 use bytes::Bytes;
@@ -50,10 +52,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let outcome = RefCell::new(Outcome::Nothing);
+    let deadline = Deadline::new(limits.handshake_timeout);
     let service = service_fn(|request: Request<Incoming>| {
         Box::pin(async {
             let (parts, _) = request.into_parts();
-            let (answer, came_of_it) = respond(&parts, site, &decide).await;
+            let (answer, came_of_it) = respond(&parts, site, &deadline, &decide).await;
             outcome.replace(came_of_it);
             Ok::<_, Infallible>(answer)
         })
@@ -63,14 +66,15 @@ where
         .max_headers(limits.max_headers)
         .max_buf_size(limits.max_header_bytes)
         .serve_connection(TokioIo::new(stream), service);
-    // Every answer ends HTTP on this connection, by upgrade or by `Connection: close`: one deadline covers all of it.
-    let served = timeout(limits.handshake_timeout, poll_fn(|cx| connection.poll_without_shutdown(cx))).await;
+    // Every answer ends HTTP on this connection, by upgrade or by `Connection: close`: one deadline covers all of it. Only
+    // a file puts it off, as long as the client takes it.
+    let served = deadline.limit(poll_fn(|cx| connection.poll_without_shutdown(cx))).await;
     let parts = connection.into_parts();
     let io = parts.io.into_inner();
     match (served, outcome.replace(Outcome::Nothing)) {
-        (Err(_), _) => Err(HttpError::Timeout(limits.handshake_timeout)),
-        (Ok(Ok(())), Outcome::Upgrade(keep)) => Ok(Some(Upgraded { io, leftover: parts.read_buf, keep })),
-        (Ok(served), outcome) => {
+        (None, _) => Err(HttpError::Timeout(limits.handshake_timeout)),
+        (Some(Ok(())), Outcome::Upgrade(keep)) => Ok(Some(Upgraded { io, leftover: parts.read_buf, keep })),
+        (Some(served), outcome) => {
             linger(io).await;
             served?;
             match outcome {
@@ -88,11 +92,21 @@ enum Outcome<T> {
     Fault(HttpError),
 }
 
-async fn respond<T>(parts: &Parts, site: &Site, decide: &impl AsyncFn(&Parts) -> Decision<T>) -> (Answer, Outcome<T>) {
+async fn respond<T>(
+    parts: &Parts,
+    site: &Site,
+    deadline: &Deadline,
+    decide: &impl AsyncFn(&Parts) -> Decision<T>,
+) -> (Answer, Outcome<T>) {
     let key = match sort(parts) {
         Ok(Asked::WebSocket { key }) => key,
-        Ok(Asked::Page) => return (show(parts, site), Outcome::Nothing),
-        Err(Invalid::Method) => return refuse(StatusCode::METHOD_NOT_ALLOWED, "Only GET is served here."),
+        Ok(Asked::Page) => {
+            return match &site.folder {
+                Some(folder) => look_up(parts, site, folder, deadline).await,
+                None => (show(parts, site), Outcome::Nothing),
+            };
+        }
+        Err(Invalid::Method) => return refuse(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served here."),
         Err(Invalid::Request(why)) => return refuse(StatusCode::BAD_REQUEST, &format!("Bad request: {why}.")),
         Err(Invalid::Version) => {
             return refuse(StatusCode::UPGRADE_REQUIRED, "Only WebSocket version 13 is spoken here.");
@@ -117,6 +131,32 @@ async fn respond<T>(parts: &Parts, site: &Site, decide: &impl AsyncFn(&Parts) ->
     }
 }
 
+/// A plain GET where there are files: the file that the path means, or else the page.
+async fn look_up<T>(parts: &Parts, site: &Site, folder: &Folder, deadline: &Deadline) -> (Answer, Outcome<T>) {
+    let path = parts.uri.path();
+    let (asked, searched) = (path.to_owned(), folder.clone());
+    let found = match tokio::task::spawn_blocking(move || searched.find(&asked)).await {
+        Ok(found) => found.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let answer = match found {
+        Ok(Found::File(opened)) => Ok(file::answer(opened, &parts.headers, deadline.clone())),
+        Ok(Found::Folder) => {
+            let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+            response::moved(&format!("{path}/{query}"))
+        }
+        Ok(Found::Nothing) => Ok(show(parts, site)),
+        Err(why) => Err(why),
+    };
+    match answer {
+        Ok(answer) => (answer, Outcome::Nothing),
+        Err(why) => {
+            let answer = response::refusal(StatusCode::INTERNAL_SERVER_ERROR, "The file cannot be served.");
+            (answer, Outcome::Fault(HttpError::File { path: path.to_owned(), why }))
+        }
+    }
+}
+
 /// A plain GET: the page that names the engines, and where an engine serves the path, how it is reached.
 fn show(parts: &Parts, site: &Site) -> Answer {
     let path = parts.uri.path();
@@ -135,7 +175,8 @@ fn not_found<T>(site: &Site) -> (Answer, Outcome<T>) {
 
 fn nobody_serves(site: &Site) -> String {
     let paths: Vec<_> = site.engines.iter().map(|engine| engine.path.as_str()).collect();
-    format!("No engine serves this path; there are {}.", paths.join(", "))
+    let or_file = if site.folder.is_some() { ", and no file lies there" } else { "" };
+    format!("No engine serves this path{or_file}; engines are at {}.", paths.join(", "))
 }
 
 fn refuse<T>(status: StatusCode, why: &str) -> (Answer, Outcome<T>) {

@@ -1,0 +1,163 @@
+//! The folder behind `--static`: which of its files a request's path means.
+//!
+//! Owns what must never be served: nothing outside the folder, whatever dots, encodings or symbolic links a path is
+//! made of, and nothing whose name begins with a dot. Knows nothing of requests and responses.
+
+use percent_encoding::percent_decode_str;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
+
+/// What a folder's own path shows.
+const INDEX: &str = "index.html";
+
+/// A folder whose files may be read by everyone.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    /// Without symbolic links, so that what a link leads to can be compared with it.
+    root: PathBuf,
+}
+
+/// What a path means.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A file, open.
+    File(Opened),
+    /// A folder with an index, but without the slash at the path's end that the index's own links need.
+    Folder,
+    /// Nothing that may be served.
+    Nothing,
+}
+
+/// A file that may be served.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// Where it lies; its name says of what type it is.
+    pub path: PathBuf,
+    pub file: File,
+    /// Bytes.
+    pub length: u64,
+    /// When its content changed last, where the file system knows.
+    pub modified: Option<SystemTime>,
+}
+
+impl Folder {
+    /// Makes sure that there is such a folder, and that it can be read.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn open(folder: &Path) -> io::Result<Folder> {
+        let root = folder.canonicalize()?;
+        fs::read_dir(&root)?;
+        Ok(Folder { root })
+    }
+
+    /// Finds what a path of a request means. Blocks as long as the file system does.
+    ///
+    /// # Errors
+    ///
+    /// There is such a file, but it cannot be read.
+    pub(super) fn find(&self, path: &str) -> io::Result<Found> {
+        match self.search(path) {
+            Err(error) if is_absent(&error) => Ok(Found::Nothing),
+            found => found,
+        }
+    }
+
+    fn search(&self, path: &str) -> io::Result<Found> {
+        let Some(asked) = relative(path) else { return Ok(Found::Nothing) };
+        let Some(target) = self.inside(&asked)? else { return Ok(Found::Nothing) };
+        if !fs::metadata(&target)?.is_dir() {
+            // Below a file lies nothing.
+            return if path.ends_with('/') { Ok(Found::Nothing) } else { open(target) };
+        }
+        let Some(index) = self.inside(&asked.join(INDEX))? else { return Ok(Found::Nothing) };
+        if path.ends_with('/') { open(index) } else { Ok(Found::Folder) }
+    }
+
+    /// Where this really lies; `None` where that may not be served.
+    fn inside(&self, relative: &Path) -> io::Result<Option<PathBuf>> {
+        let target = self.root.join(relative).canonicalize()?;
+        // A link may lead out, or to what is hidden.
+        let below = target.strip_prefix(&self.root).ok();
+        let served = below.is_some_and(|below| below.components().all(|part| is_shown(part.as_os_str().as_bytes())));
+        Ok(served.then_some(target))
+    }
+}
+
+/// A request's path as one below the folder; `None` for one that can mean no file.
+fn relative(path: &str) -> Option<PathBuf> {
+    let mut relative = PathBuf::new();
+    let segments = path.strip_prefix('/')?;
+    for segment in segments.strip_suffix('/').unwrap_or(segments).split('/').filter(|_| !segments.is_empty()) {
+        let name: Vec<u8> = percent_decode_str(segment).collect();
+        // Checked after decoding, so that %2e%2e and %2f mean what they would without disguise.
+        let plain = !name.is_empty() && is_shown(&name) && !name.contains(&b'/') && !name.contains(&0);
+        let name = Path::new(OsStr::from_bytes(&name));
+        if !plain || !matches!(name.components().next(), Some(Component::Normal(_))) {
+            return None;
+        }
+        relative.push(name);
+    }
+    Some(relative)
+}
+
+/// Whether this name may be seen: `.`, `..` and `.git` may not.
+fn is_shown(name: &[u8]) -> bool {
+    !name.starts_with(b".")
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
+}
+
+/// Opens a path that has no symbolic links in it.
+fn open(path: PathBuf) -> io::Result<Found> {
+    // NOFOLLOW: no link has taken its place since. NONBLOCK: a pipe would wait for its other end; files do not care.
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(Found::Nothing);
+    }
+    Ok(Found::File(Opened { path, file, length: metadata.len(), modified: metadata.modified().ok() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_decoded_once_and_stays_below_the_folder() {
+        let below = |path: &str| relative(path).map(|relative| relative.into_os_string().into_string().unwrap());
+        for (path, expected) in [
+            ("/", Some("")),
+            ("/a.css", Some("a.css")),
+            ("/docs/", Some("docs")),
+            ("/my%20files/%C3%A9", Some("my files/é")),
+            ("/%252e%252e", Some("%2e%2e")),
+            ("/100%", Some("100%")),
+            ("", None),
+            ("//", None),
+            ("//etc/passwd", None),
+            ("/a//b", None),
+            ("/..", None),
+            ("/a/../b", None),
+            ("/%2e%2e/b", None),
+            ("/.%2E/b", None),
+            ("/a%2fb", None),
+            ("/%2fetc", None),
+            ("/a%00b", None),
+            ("/.git/config", None),
+            ("/%2egit", None),
+            ("/.", None),
+        ] {
+            assert_eq!(below(path).as_deref(), expected, "{path}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ mod authenticate;
 mod backpressure;
 mod bad_plugin;
 mod blocking;
+mod chat;
 mod clients;
 mod close;
 mod common;

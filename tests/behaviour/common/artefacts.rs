@@ -39,9 +39,10 @@ pub(crate) fn artefacts() -> &'static Artefacts {
 }
 
 /// What tests run: the host, the shipped engines, the examples and the fixtures.
-const PACKAGES: [&str; 16] = [
+const PACKAGES: [&str; 17] = [
     "wshost",
     "echo",
+    "chat",
     "hello",
     "auth",
     "broadcast",

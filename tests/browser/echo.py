@@ -4,28 +4,20 @@ Chromium and its driver are those of $CHROMIUM and $CHROMEDRIVER, on the PATH, o
 browser/*.png in the target folder.
 """
 
-import os
 import shutil
 from pathlib import Path
 
-from browser.webdriver import browser
-from tools.processes import Failure, Server
+from browser.webdriver import browser, commands
+from tools.processes import Server
 
 SCRIPT = Path(__file__).resolve().parent / "echo.js"
 # Around each change of the length field (RFC 6455 section 5.2), and up to the limit that the server is started with.
 SIZES = [0, 1, 125, 126, 65535, 65536, 1 << 20, 16 << 20]
 
-BY_HAND = "Install Chromium and its chromedriver, or set CHROMIUM and CHROMEDRIVER to where they are."
-
-
-def install(context):
-    """Makes sure that there is a Chromium with its driver."""
-    _commands(context)
-
 
 def check(context, result):
     """Opens the page and echoes; each thing seen is a test."""
-    chromedriver, chromium = _commands(context)
+    chromedriver, chromium = commands(context)
     pictures = context.target / "browser"
     pictures.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(context.folder / "profile", ignore_errors=True)
@@ -50,15 +42,3 @@ def check(context, result):
             else:
                 result.fail(f"{one['name']}: {one['detail']}")
     print(f"screenshots: {pictures}/", flush=True)
-
-
-def _commands(context):
-    found = []
-    for variable, names, packages in (
-            ("CHROMEDRIVER", ["chromedriver"], ["chromium", "chromium-driver"]),
-            ("CHROMIUM", ["chromium", "chromium-browser", "google-chrome"], ["chromium"])):
-        given = os.environ.get(variable)
-        if given and shutil.which(given) is None:
-            raise Failure(f"{variable}={given} is no executable")
-        found.append(given or context.machine.command(names, packages, BY_HAND))
-    return found

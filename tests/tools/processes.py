@@ -67,25 +67,28 @@ def _forward(pipe, put):
 
 
 class Server:
-    """wshost with the echo engine on a free port of 127.0.0.1, for the length of a `with` block.
+    """wshost with an engine, echo unless another is named, on a port of 127.0.0.1, for the length of a `with` block.
+
+    The port is a free one unless it is given, as that of a server before. `plugin` may be PATH=FILE.
 
     Entering waits for the ready line; leaving sends SIGTERM, and demands exit code 0 of a server that was in order.
     What the server writes to stderr is found in `server.log` in `folder`, further lines of stdout in `server.out`.
     """
 
-    READY = re.compile(r"listening on ws://127\.0\.0\.1:(?P<port>[0-9]+)/ \(engine echo [0-9]+\.[0-9]+\.[0-9]+\)")
+    READY = r"listening on ws://127\.0\.0\.1:(?P<port>[0-9]+)/ \(engine {engine} [0-9]+\.[0-9]+\.[0-9]+( at /[^ ]*)?\)"
     READY_WITHIN = 30
     ENDS_WITHIN = 20
 
-    def __init__(self, executable, plugin, folder):
-        self.command = [str(executable), "--plugin", str(plugin), "--listen", "127.0.0.1:0", "--max-message", "16MiB"]
+    def __init__(self, executable, plugin, folder, engine="echo", options=("--max-message", "16MiB"), port=0):
+        self.command = [str(executable), "--plugin", str(plugin), "--listen", f"127.0.0.1:{port}", *options]
+        self.ready = re.compile(self.READY.format(engine=engine))
         self.folder = folder
         self.port = None
         self._child = None
         self._process = None
 
     def __enter__(self):
-        with open(self.folder / "server.log", "w") as log:
+        with open(self.folder / "server.log", "a") as log:
             self._child = child(self.command, stdout=subprocess.PIPE, stderr=log, text=True, errors="replace")
             self._process = self._child.__enter__()
         try:
@@ -121,14 +124,14 @@ class Server:
             raise Failure(f"wshost printed no ready line within {self.READY_WITHIN} s") from None
         if line is None:
             raise Failure(f"wshost ended with exit code {self._process.wait()} before it was ready")
-        ready = self.READY.fullmatch(line)
+        ready = self.ready.fullmatch(line)
         if ready is None:
             raise Failure(f"wshost's first line is not its ready line, but: {line}")
         return int(ready["port"])
 
     def _drain(self, first):
         """Reads stdout to its end, so that an engine that prints a lot does not come to a halt on a full pipe."""
-        with open(self.folder / "server.out", "w") as out:
+        with open(self.folder / "server.out", "a") as out:
             put = first.put
             for line in self._process.stdout:
                 put(line.rstrip("\n"))

@@ -17,7 +17,9 @@ TESTS = Path(__file__).resolve().parent.parent
 ROOT = TESTS.parent
 sys.path.insert(0, str(TESTS))
 
+from browser import chat as browser_chat                     # noqa: E402
 from browser import echo as browser_echo                     # noqa: E402
+from browser import webdriver                                # noqa: E402
 from conformance import autobahn                             # noqa: E402
 from tools.machine import Machine, Missing                   # noqa: E402
 from tools.processes import Failure, run, tail               # noqa: E402
@@ -40,7 +42,8 @@ Autobahn, with pip under Python 2.7, in tests/.tools. Rust must be there.
 environment:
   WSTEST                  a wstest executable, instead of installing Autobahn
   CHROMIUM, CHROMEDRIVER  the browser to drive, instead of Debian's
-  WSHOST, ECHO_PLUGIN     test this server and this libecho.so, instead of building them
+  WSHOST, ECHO_PLUGIN, CHAT_PLUGIN
+                          test this server, libecho.so and libchat.so, instead of building them
 
 The last line counts tests: `N passed, N failed`, with `, N skipped` where some were. Exit code: 0 if none failed, 1 if
 one did, 64 for wrong usage. Logs and reports of a step that failed stay in tests/STEP in the target folder, and
@@ -92,7 +95,8 @@ class Context:
     target: Path               # cargo's target folder
     folder: Path               # of this step alone, for logs and reports
     wshost: Path
-    plugin: Path
+    plugin: Path               # of the echo engine
+    chat_plugin: Path
     bless: bool
     tools: Path = TESTS / ".tools"
 
@@ -149,11 +153,17 @@ def cargo_test(context, result):
         raise Failure(f"cargo test ended with exit code {code}, see above")
 
 
+def browse(context, result):
+    """Drives Chromium against the echo and against the chat."""
+    browser_echo.check(context, result)
+    browser_chat.check(context, result)
+
+
 STEPS = [
     Step("build", "cargo build --release", lambda context: context.cargo, build),
     Step("cargo", "cargo test --workspace", lambda context: context.cargo, cargo_test),
     Step("conformance", "Autobahn's fuzzing client against the echo engine", autobahn.install, autobahn.check),
-    Step("browser", "Chromium loads the page and echoes up to 16 MiB", browser_echo.install, browser_echo.check),
+    Step("browser", "Chromium echoes up to 16 MiB, and chats in two windows", webdriver.commands, browse),
 ]
 NAMES = [step.name for step in STEPS]
 NEED_BUILD = {"cargo", "conformance", "browser"}
@@ -242,7 +252,7 @@ def _summary(results):
 
 def _chosen(options):
     names = set(options.only or NAMES)
-    given = "WSHOST" in os.environ and "ECHO_PLUGIN" in os.environ
+    given = {"WSHOST", "ECHO_PLUGIN", "CHAT_PLUGIN"} <= os.environ.keys()
     if names & NEED_BUILD and not (given and "cargo" not in names):
         names.add("build")
     return names - set(options.skip)
@@ -257,6 +267,7 @@ def _context(options, folder):
         folder=folder,
         wshost=Path(os.environ.get("WSHOST", release / "wshost")).absolute(),
         plugin=Path(os.environ.get("ECHO_PLUGIN", release / "libecho.so")).absolute(),
+        chat_plugin=Path(os.environ.get("CHAT_PLUGIN", release / "libchat.so")).absolute(),
         bless=options.bless)
 
 

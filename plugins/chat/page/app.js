@@ -17,7 +17,7 @@ const $ = id => document.getElementById(id);
 
 const log = new Log($("messages"), $("newest"));
 const people = new People($("people"), $("count"));
-const status = new Status(() => connection?.hurry() ?? connection?.connect());
+const status = new Status(() => connection?.hurry());
 const drafts = new Drafts(log, text => connection?.send(text) ?? false);
 
 let connection = null;

@@ -25,6 +25,6 @@
         sayError: text("#say-error"),
         // What was written as text and became something else.
         injected: document.querySelectorAll("#messages img, #messages script, #messages b, #people img").length,
-        tooWide: document.documentElement.scrollWidth > innerWidth,
+        tooLarge: document.documentElement.scrollWidth > innerWidth || document.documentElement.scrollHeight > innerHeight,
     };
 })()

@@ -10,8 +10,13 @@ import { forget, recall, remember } from "./storage.js";
 // Relative, so that it also works behind a proxy that puts the page under a path.
 const ENDPOINT = "chat";
 const LOBBY = "lobby";
-// A lost connection holds its name until the server misses it.
-const NAME_AGAIN_AFTER = 4000;
+const JOIN_AGAIN_AFTER = 4000;
+
+// Why somebody who was inside cannot come back at once, but soon.
+const AGAIN = {
+    "name-taken": "Your name is still held by the connection that was lost, until the server misses it.",
+    "too-fast": "Too much came from here at once.",
+};
 
 const $ = id => document.getElementById(id);
 
@@ -26,7 +31,7 @@ let room = LOBBY;
 let inside = false;         // has been in the room since the door was left; the connection may be lost
 let lastId = 0;             // of the newest message that is shown
 let unread = 0;
-let nameAgain = 0;
+let joinAgain = 0;
 
 // At the door
 
@@ -63,7 +68,7 @@ function leave(why = "", field = $("name")) {
     connection?.close();
     connection = null;
     inside = false;
-    clearTimeout(nameAgain);
+    clearTimeout(joinAgain);
     forget("inside");
     drafts.lost();
     status.hide();
@@ -108,7 +113,7 @@ function comeIn(event) {
 
 function changed(state) {
     if (state.is === "waiting" || state.is === "closed") {
-        clearTimeout(nameAgain);
+        clearTimeout(joinAgain);
         drafts.close();
     }
     if (inside) {
@@ -128,7 +133,7 @@ const receivers = {
     joined: comeIn,
     came(event) {
         people.add(event.name);
-        log.event(`${event.name} came`, event.time);
+        log.event(`${event.name} joined`, event.time);
     },
     left(event) {
         people.remove(event.name);
@@ -153,9 +158,9 @@ const receivers = {
     error(event) {
         if (drafts.isOpen) {
             drafts.refuse(event);
-        } else if (inside && event.code === "name-taken") {
-            status.nameHeld();
-            nameAgain = setTimeout(join, NAME_AGAIN_AFTER);
+        } else if (inside && event.code in AGAIN) {
+            status.almost(AGAIN[event.code]);
+            joinAgain = setTimeout(join, JOIN_AGAIN_AFTER);
         } else {
             leave(event.message, event.code.startsWith("name") ? $("name") : $("room"));
         }
@@ -210,7 +215,9 @@ function awake() {
     if (inside) {
         titled();
         connection.hurry();
-        connection.probe('{"type":"who"}');
+        if (drafts.isOpen) {
+            connection.probe('{"type":"who"}');
+        }
     }
 }
 document.addEventListener("visibilitychange", awake);

@@ -5,7 +5,7 @@ const GROUPED_WITHIN = 5 * 60_000;
 const KEPT = 1000;
 const LINK = /https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?()]/g;
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 

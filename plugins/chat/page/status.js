@@ -44,9 +44,10 @@ export class Status {
         }
     }
 
-    nameHeld() {
+    // The connection is there, but the room is not yet.
+    almost(why) {
         this.word("Joining …", "busy");
-        this.notice("Almost back.", "Your name is still held by the connection that was lost. Trying again …", null);
+        this.notice("Almost back.", `${why} Trying again …`, null);
     }
 
     notice(title, text, button) {
@@ -70,5 +71,6 @@ export class Status {
     word(word, kind) {
         $("state").textContent = word;
         $("state").className = `state ${kind}`;
+        document.body.classList.toggle("offline", kind !== "good");
     }
 }

@@ -40,6 +40,10 @@ struct Chat {
 impl Engine for Chat {
     type Session = Session;
 
+    // A phone without a network keeps its name until it is missed, and may want to come back with it.
+    const PING_AFTER: Option<Duration> = Some(Duration::from_secs(30));
+    const CLOSE_AFTER_NO_PONG: Option<Duration> = Some(Duration::from_secs(15));
+
     fn new(host: Host, config: &Config) -> Result<Self> {
         let settings: Settings = config.parse()?;
         let rooms = Arc::new(Rooms::new(&settings));

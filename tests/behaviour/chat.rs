@@ -1,6 +1,6 @@
 //! The chat engine, over real sockets: people who talk, come and go, and what is said to those who err.
 
-use crate::common::{Client, Host, artefacts, closed_with, connect, hear, say};
+use crate::common::{Client, Host, Raw, artefacts, closed_with, connect, hear, say, workspace};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
 use std::fs;
@@ -347,4 +347,23 @@ fn settings_that_make_no_sense_are_refused() {
         assert_eq!(code, 78, "{settings}: {stderr}");
         assert!(stderr.contains(said), "{settings}: {stderr}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_served_beside_an_engine_for_every_path() {
+    let page = workspace().join("plugins/chat/page");
+    let host = Host::with("chat", &["--static", page.to_str().expect("UTF-8")]);
+    let get = |path: &str| {
+        let mut raw = Raw::dial(&host);
+        raw.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+        String::from_utf8(raw.read_rest()).expect("UTF-8")
+    };
+    let index = get("/");
+    assert!(index.starts_with("HTTP/1.1 200 ") && index.contains("content-type: text/html"), "{index}");
+    for (file, kind) in [("style.css", "text/css"), ("app.js", "text/javascript")] {
+        assert!(index.contains(&format!("\"{file}\"")), "{index}");
+        let answer = get(&format!("/{file}"));
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(kind), "{answer}");
+    }
+    join(&host, "/chat?room=lobby", "Ann").await;
 }

@@ -25,6 +25,7 @@
         sayError: text("#say-error"),
         // What was written as text and became something else.
         injected: document.querySelectorAll("#messages img, #messages script, #messages b, #people img").length,
+        moving: document.getAnimations().length > 0,
         tooLarge: document.documentElement.scrollWidth > innerWidth || document.documentElement.scrollHeight > innerHeight,
     };
 })()

@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 /// The chat's settings. Its memory is at most `rooms` times `history` messages, and the names of who is connected.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Messages that a room remembers for newcomers. Default: 50. Each takes up to four bytes per character.
@@ -25,7 +25,7 @@ pub struct Settings {
 }
 
 /// So many messages in so many seconds, of whatever kind.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RateLimit {
     /// Default: 10. Each connection remembers when as many were sent.
@@ -59,5 +59,18 @@ impl Default for RateLimit {
     fn default() -> Self {
         let ten = const { NonZeroU32::new(10).unwrap() };
         RateLimit { messages: ten, seconds: ten }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_shows_every_setting_with_its_default() {
+        let (_, rest) = include_str!("../README.md").split_once("```toml\n").unwrap();
+        let shown: toml::Table = toml::from_str(rest.split_once("```").unwrap().0).unwrap();
+        assert_eq!((shown.len(), shown["rate"].as_table().unwrap().len()), (7, 2), "as many as there are fields");
+        assert_eq!(shown.try_into::<Settings>().unwrap(), Settings::default());
     }
 }

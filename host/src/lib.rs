@@ -1,6 +1,7 @@
 //! The wshost server: everything behind the command line. ARCHITECTURE.md tells how the parts fit together.
 
 pub mod audience;
+pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Parser;
 use std::process::ExitCode;
 use std::time::Duration;
-use wshost_load::{Mode, Wire, Work, run};
+use wshost::bench::{Mode, Wire, Work, run};
 
 /// Loads a WebSocket server, checks every reply, and reports messages per second and latency.
 ///

@@ -1,7 +1,7 @@
 //! One connection while it is under load: its ring, its socket, and when each message left.
 
-use crate::replies::Cursor;
-use crate::ring::Ring;
+use crate::bench::replies::Cursor;
+use crate::bench::ring::Ring;
 use anyhow::{Context, Result, bail};
 use mio::net::TcpStream;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};

@@ -1,9 +1,9 @@
 //! Echo: every connection sends, and gets its own messages back.
 
-use crate::connection::{Connection, Then};
-use crate::ring::Ring;
-use crate::run::{Found, Load, READ_SIZE};
-use crate::{Work, opening};
+use crate::bench::connection::{Connection, Then};
+use crate::bench::ring::Ring;
+use crate::bench::run::{Found, Load, READ_SIZE};
+use crate::bench::{Work, opening};
 use anyhow::{Context, Result};
 use mio::event::Event;
 use mio::net::TcpStream;

@@ -1,6 +1,6 @@
 //! Before and after the load: the handshake, and the closing. Both block; neither is measured.
 
-use crate::Wire;
+use crate::bench::Wire;
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -4,11 +4,11 @@
 //! it measures; and it rests: nothing more is sent, but the replies still owed must arrive and be right. Only replies
 //! that arrive while it measures are counted.
 
-use crate::connection::{Then, raise_file_limit};
-use crate::echo::Echo;
-use crate::fanout::Fanout;
-use crate::report::Report;
-use crate::{Mode, Work, cpu};
+use crate::bench::connection::{Then, raise_file_limit};
+use crate::bench::echo::Echo;
+use crate::bench::fanout::Fanout;
+use crate::bench::report::Report;
+use crate::bench::{Mode, Work, cpu};
 use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
 use mio::event::Event;

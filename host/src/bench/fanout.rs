@@ -7,11 +7,11 @@
 //!
 //! Stalled clients complete the handshake and never read. They are not counted; they show whether the others notice.
 
-use crate::connection::{Then, after, flush, read};
-use crate::replies::Cursor;
-use crate::ring::Ring;
-use crate::run::{Found, Load, READ_SIZE};
-use crate::{Work, opening};
+use crate::bench::connection::{Then, after, flush, read};
+use crate::bench::replies::Cursor;
+use crate::bench::ring::Ring;
+use crate::bench::run::{Found, Load, READ_SIZE};
+use crate::bench::{Work, opening};
 use anyhow::{Context, Result};
 use mio::event::Event;
 use mio::net::TcpStream;

@@ -5,8 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
-use wshost_load::report::Report;
-use wshost_load::{Mode, Wire, Work, run};
+use wshost::bench::report::Report;
+use wshost::bench::{Mode, Wire, Work, run};
 
 const WARMUP: Duration = Duration::from_millis(20);
 const MEASURED: Duration = Duration::from_millis(200);

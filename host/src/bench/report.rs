@@ -1,8 +1,8 @@
 //! What a run found.
 
-use crate::cpu::Memory;
-use crate::run::{Found, Used};
-use crate::{Mode, Wire, Work};
+use crate::bench::cpu::Memory;
+use crate::bench::run::{Found, Used};
+use crate::bench::{Mode, Wire, Work};
 use serde::Serialize;
 use std::fmt;
 

@@ -1,12 +1,13 @@
 //! The command line: what an operator can say, and what is made of it.
 
 use crate::audience::{Backlog, BacklogPolicy};
+use crate::bench::BenchArgs;
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::http::HttpLimits;
 use crate::listener::Address;
 use crate::swap::ReloadLimits;
 use bytesize::ByteSize;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -14,7 +15,12 @@ use std::time::Duration;
 /// A WebSocket server that runs engines: applications loaded from dynamic libraries.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, disable_help_subcommand = true)]
 pub struct Cli {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// An engine to serve, as FILE or PATH=FILE; repeatable.
     ///
     /// A bare file name is looked for in the current folder, beside wshost, and in /usr/lib/wshost. Without PATH the
@@ -113,12 +119,23 @@ pub struct Cli {
     pub log_format: LogFormat,
 }
 
+/// What to do instead of serving.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Measures a WebSocket server: messages per second, latency, clients per second, idle clients.
+    ///
+    /// Keeps a server busy from one thread, checks every reply (opcode, length, content, order), and ends with a table of
+    /// what came back and how soon. The server may be wshost or any other; it must answer as the mode says.
+    Bench(BenchArgs),
+}
+
 const AFTER_HELP: &str = "\
 Examples:
   wshost --plugin libecho.so                                   echo on ws://127.0.0.1:9001/
   wshost --plugin /echo=libecho.so --plugin /chat=libchat.so   two engines, a path each
   wshost --plugin ./libmine.so --listen 0.0.0.0:80             for everyone, on port 80
   wshost --plugin /chat=libchat.so --static plugins/chat/page  a chat, and its page on http://127.0.0.1:9001/
+  wshost bench ws://127.0.0.1:9001/                            how fast it answers; bench --help has more
 
 The log goes to stderr; WSHOST_LOG=debug shows more of it. When the server is ready, one line goes to stdout.
 Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot listen; 78 bad
@@ -244,14 +261,14 @@ fn bytes(size: ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match duration_or_zero(text) {
         Ok(Duration::ZERO) => Err("it must be longer than 0".into()),
         other => other,
     }
 }
 
-fn duration_or_zero(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; give it as 500ms, 10s or 2m"))
 }
 
@@ -263,7 +280,7 @@ fn message_size(text: &str) -> Result<ByteSize, String> {
     size(text, ByteSize::b(1), ByteSize::gib(2))
 }
 
-fn size(text: &str, least: ByteSize, most: ByteSize) -> Result<ByteSize, String> {
+pub(crate) fn size(text: &str, least: ByteSize, most: ByteSize) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse().map_err(|error| format!("{error}; give it as 4096, 64KiB or 16MiB"))?;
     if size < least || size > most { Err(format!("it must be from {least} to {most}")) } else { Ok(size) }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tracing_subscriber::EnvFilter;
-use wshost::cli::{Cli, LogFormat};
+use wshost::bench::bench;
+use wshost::cli::{Cli, Command, LogFormat};
 use wshost::config::Settings;
 use wshost::descriptors;
 use wshost::engine::{Config, Facilities, Instance, LoadError, Plugin, find};
@@ -39,7 +40,7 @@ mod exit {
     pub(crate) const BAD_CONFIGURATION: u8 = 78;
 }
 
-/// Why the server did not come up: what to tell the operator, and the exit code.
+/// Why the server did not come up, or what was asked for was not done: what to tell the operator, and the exit code.
 struct Refused(u8, String);
 
 fn main() -> ExitCode {
@@ -50,9 +51,15 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    start_log(cli.log_format);
     descriptors::raise_limit();
-    match serve(&cli) {
+    let done = match &cli.command {
+        Some(Command::Bench(args)) => bench(args).map_err(|fault| Refused(fault.exit_code(), fault.to_string())),
+        None => {
+            start_log(cli.log_format);
+            serve(&cli)
+        }
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Refused(code, why)) => {
             // A caller that gave the log to a collector still sees why its command ended.

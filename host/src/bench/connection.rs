@@ -1,15 +1,15 @@
 //! One connection while it is under load: its ring, its socket, and when each message left.
 
+use crate::bench::fault::Fault;
 use crate::bench::replies::Cursor;
 use crate::bench::ring::Ring;
-use anyhow::{Context, Result, bail};
 use mio::net::TcpStream;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::time::Instant;
 
 /// A connection that keeps its messages in flight.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     socket: TcpStream,
     ring: Ring,
     cursor: Cursor,
@@ -22,7 +22,7 @@ pub struct Connection {
 
 /// What is to be done with a connection whose replies have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
+pub(crate) enum Then {
     /// Send as many messages again.
     Send,
     /// Send nothing more.
@@ -30,28 +30,31 @@ pub enum Then {
 }
 
 impl Connection {
-    /// Takes over a socket that is open and set to non-blocking, and has `slots` messages to send.
-    pub fn new(socket: TcpStream, ring: Ring, slots: usize) -> Connection {
-        Connection { socket, ring, cursor: Cursor::new(), sent_at: vec![Instant::now(); slots], oldest: 0, next: 0 }
+    /// Takes over an open socket on which nothing is in flight, and sets it to non-blocking.
+    pub(crate) fn new(stream: std::net::TcpStream, ring: Ring, cursor: Cursor) -> Result<Connection, Fault> {
+        stream.set_nonblocking(true).map_err(Fault::Broken)?;
+        let sent_at = vec![Instant::now(); ring.slots()];
+        let next = ring.next_slot();
+        Ok(Connection { socket: TcpStream::from_std(stream), ring, cursor, sent_at, oldest: next, next })
     }
 
     /// The socket, to be registered.
-    pub fn socket(&mut self) -> &mut TcpStream {
+    pub(crate) fn socket(&mut self) -> &mut TcpStream {
         &mut self.socket
     }
 
     /// The socket, when all is over.
-    pub fn into_socket(self) -> TcpStream {
+    pub(crate) fn into_socket(self) -> TcpStream {
         self.socket
     }
 
     /// Whether every message sent has been answered.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.ring.replies().is_idle(&self.cursor)
     }
 
     /// Sends `count` messages, in one write if the socket takes them.
-    pub fn send(&mut self, count: usize, now: Instant) -> Result<()> {
+    pub(crate) fn send(&mut self, count: usize, now: Instant) -> Result<(), Fault> {
         self.ring.stamp(count);
         for _ in 0..count {
             self.sent_at[self.next] = now;
@@ -61,7 +64,7 @@ impl Connection {
     }
 
     /// Writes what is left of messages sent.
-    pub fn flush(&mut self) -> Result<()> {
+    pub(crate) fn flush(&mut self) -> Result<(), Fault> {
         flush(&mut self.socket, &mut self.ring)
     }
 
@@ -69,13 +72,13 @@ impl Connection {
     ///
     /// A read that doesn't fill `buffer` has emptied the socket, which spares the read that would say so; `to_the_end`
     /// reads on nevertheless, because the peer has closed.
-    pub fn receive(
+    pub(crate) fn receive(
         &mut self,
         buffer: &mut [u8],
         to_the_end: bool,
         then: Then,
         mut answered: impl FnMut(usize, Instant, Instant),
-    ) -> Result<()> {
+    ) -> Result<(), Fault> {
         loop {
             let Some(len) = read(&mut self.socket, buffer)? else { return Ok(()) };
             let now = Instant::now();
@@ -106,7 +109,7 @@ impl Connection {
 }
 
 /// Writes as much of what is stamped as the socket takes.
-pub fn flush(socket: &mut TcpStream, ring: &mut Ring) -> Result<()> {
+pub(crate) fn flush(socket: &mut TcpStream, ring: &mut Ring) -> Result<(), Fault> {
     loop {
         let written = match ring.unsent() {
             ([], _) => return Ok(()),
@@ -117,32 +120,25 @@ pub fn flush(socket: &mut TcpStream, ring: &mut Ring) -> Result<()> {
             Ok(len) => ring.sent(len),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).context("writing"),
+            Err(error) => return Err(Fault::Broken(error)),
         }
     }
 }
 
 /// Reads what is there, if anything; the end of the stream is an error.
-pub fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> Result<Option<usize>> {
+pub(crate) fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> Result<Option<usize>, Fault> {
     loop {
         match socket.read(buffer) {
-            Ok(0) => bail!("the server closed the connection without a close frame"),
+            Ok(0) => return Err(Fault::Ended),
             Ok(len) => return Ok(Some(len)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).context("reading"),
+            Err(error) => return Err(Fault::Broken(error)),
         }
     }
 }
 
 /// The slot behind this one.
-pub fn after(slot: usize, slots: usize) -> usize {
+pub(crate) fn after(slot: usize, slots: usize) -> usize {
     if slot + 1 == slots { 0 } else { slot + 1 }
-}
-
-/// Lets the process open as many files as the system allows it, for many connections.
-pub fn raise_file_limit() -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }

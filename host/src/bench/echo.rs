@@ -1,49 +1,58 @@
-//! Echo: every connection sends, and gets its own messages back.
+//! Echo: every connection sends, and gets its own messages back; with jobs, with something behind them.
 
 use crate::bench::connection::{Connection, Then};
+use crate::bench::fault::{Fault, OnConnection};
+use crate::bench::opening::{self, Opener};
+use crate::bench::progress::Progress;
+use crate::bench::replies::Cursor;
+use crate::bench::report::Report;
 use crate::bench::ring::Ring;
 use crate::bench::run::{Found, Load, READ_SIZE};
-use crate::bench::{Work, opening};
-use anyhow::{Context, Result};
+use crate::bench::{Target, Work};
 use mio::event::Event;
-use mio::net::TcpStream;
 use mio::{Interest, Poll, Token};
 use std::time::Instant;
 
 /// Connections that get their own messages back.
 #[derive(Debug)]
-pub struct Echo {
+pub(crate) struct Echo {
     connections: Vec<Connection>,
+    target: Target,
     in_flight: usize,
     buffer: Vec<u8>,
 }
 
 impl Echo {
-    /// Opens the connections.
-    pub fn open(work: &Work, poll: &Poll) -> Result<Echo> {
+    /// Opens the connections. `tail` is what every reply has behind the message.
+    pub(crate) fn open(work: &Work, tail: &[u8], poll: &Poll, progress: &Progress) -> Result<Echo, Fault> {
+        let mut opener = Opener::new(&work.target)?;
         let mut connections = Vec::with_capacity(work.connections);
         for index in 0..work.connections {
-            let stream = opening::open(&work.url, work.wire).with_context(|| format!("connection {index}"))?;
-            stream.set_nonblocking(true)?;
-            let ring = Ring::new(work.in_flight, work.size, work.wire);
-            let mut connection = Connection::new(TcpStream::from_std(stream), ring, work.in_flight);
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(connection.socket(), Token(index), interest)?;
-            connections.push(connection);
+            progress.opened(index)?;
+            let stream = opener.open().on(index)?;
+            let ring = Ring::new(work.in_flight, work.size, work.wire, tail);
+            connections.push(registered(Connection::new(stream, ring, Cursor::new())?, index, poll)?);
         }
-        Ok(Echo { connections, in_flight: work.in_flight, buffer: vec![0; READ_SIZE] })
+        Ok(Echo { connections, target: work.target.clone(), in_flight: work.in_flight, buffer: vec![0; READ_SIZE] })
     }
 }
 
+/// Has a connection's events come with its number.
+pub(crate) fn registered(mut connection: Connection, index: usize, poll: &Poll) -> Result<Connection, Fault> {
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    poll.registry().register(connection.socket(), Token(index), interest).map_err(Fault::system("watch a socket"))?;
+    Ok(connection)
+}
+
 impl Load for Echo {
-    fn start(&mut self) -> Result<()> {
+    fn start(&mut self) -> Result<(), Fault> {
         for (index, connection) in self.connections.iter_mut().enumerate() {
-            connection.send(self.in_flight, Instant::now()).with_context(|| format!("connection {index}"))?;
+            connection.send(self.in_flight, Instant::now()).on(index)?;
         }
         Ok(())
     }
 
-    fn serve(&mut self, event: &Event, then: Then, found: &mut Found) -> Result<()> {
+    fn serve(&mut self, event: &Event, then: Then, found: &mut Found) -> Result<(), Fault> {
         let Token(index) = event.token();
         let connection = &mut self.connections[index];
         if event.is_readable() {
@@ -53,7 +62,7 @@ impl Load for Echo {
         connection.flush()
     }
 
-    fn settle(&mut self, _then: Then) -> Result<()> {
+    fn settle(&mut self, _then: Then) -> Result<(), Fault> {
         Ok(())
     }
 
@@ -61,9 +70,12 @@ impl Load for Echo {
         self.connections.iter().all(Connection::is_idle)
     }
 
-    fn close(self, work: &Work) -> Result<usize> {
+    fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    fn close(self, _report: &mut Report) {
         let streams = self.connections.into_iter().map(|connection| connection.into_socket().into()).collect();
-        opening::close(streams, work.wire)?;
-        Ok(0)
+        opening::close(streams, &self.target);
     }
 }

@@ -8,11 +8,14 @@
 //! Stalled clients complete the handshake and never read. They are not counted; they show whether the others notice.
 
 use crate::bench::connection::{Then, after, flush, read};
+use crate::bench::fault::{Fault, OnConnection};
+use crate::bench::opening::{self, Opener};
+use crate::bench::progress::Progress;
 use crate::bench::replies::Cursor;
+use crate::bench::report::{Report, Stalled};
 use crate::bench::ring::Ring;
 use crate::bench::run::{Found, Load, READ_SIZE};
-use crate::bench::{Work, opening};
-use anyhow::{Context, Result};
+use crate::bench::{Target, Work};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Poll, Token};
@@ -30,8 +33,9 @@ const SENDER: usize = 0;
 
 /// One sender and its audience.
 #[derive(Debug)]
-pub struct Fanout {
+pub(crate) struct Fanout {
     clients: Vec<Client>,
+    target: Target,
     stalled: Vec<std::net::TcpStream>,
     ring: Ring,
     messages: Messages,
@@ -61,43 +65,53 @@ struct Messages {
 
 impl Fanout {
     /// Opens the connections, those that stall first.
-    pub fn open(work: &Work, stalled: usize, poll: &Poll) -> Result<Fanout> {
-        let open_stalled = |index| -> Result<_> {
-            let stream = opening::open(&work.url, work.wire)
-                .with_context(|| format!("connection {index} of those that stall"))?;
-            rustix::net::sockopt::set_socket_recv_buffer_size(&stream, STALLED_BUFFER)?;
+    pub(crate) fn open(work: &Work, stalled: usize, poll: &Poll, progress: &Progress) -> Result<Fanout, Fault> {
+        let mut opener = Opener::new(&work.target)?;
+        let mut open_stalled = |index| {
+            progress.opened(index)?;
+            let stream = opener.open().on(index)?;
+            set_receive_buffer(&stream, STALLED_BUFFER)?;
             Ok(stream)
         };
-        let open_client = |index| -> Result<_> {
-            let stream = opening::open(&work.url, work.wire).with_context(|| format!("connection {index}"))?;
-            stream.set_nonblocking(true)?;
+        let stalled = (0..stalled).map(&mut open_stalled).collect::<Result<_, Fault>>()?;
+        let open_client = |index| {
+            progress.opened(index)?;
+            let stream = opener.open().on(index)?;
+            stream.set_nonblocking(true).map_err(Fault::Broken)?;
             let mut socket = TcpStream::from_std(stream);
             let interest = if index == SENDER { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-            poll.registry().register(&mut socket, Token(index), interest)?;
+            let registered = poll.registry().register(&mut socket, Token(index), interest);
+            registered.map_err(Fault::system("watch a socket"))?;
             Ok(Client { socket, cursor: Cursor::new(), next: 0 })
         };
         Ok(Fanout {
-            stalled: (0..stalled).map(open_stalled).collect::<Result<_>>()?,
-            clients: (0..work.connections).map(open_client).collect::<Result<_>>()?,
-            ring: Ring::new(work.in_flight, work.size, work.wire),
+            stalled,
+            clients: (0..work.connections).map(open_client).collect::<Result<_, Fault>>()?,
+            target: work.target.clone(),
+            ring: Ring::new(work.in_flight, work.size, work.wire, b""),
             messages: Messages::new(work.connections, work.in_flight),
             buffer: vec![0; READ_SIZE],
         })
     }
 
-    fn send(&mut self, count: usize) -> Result<()> {
+    fn send(&mut self, count: usize) -> Result<(), Fault> {
         self.ring.stamp(count);
         self.messages.send(count, Instant::now());
-        flush(&mut self.clients[SENDER].socket, &mut self.ring)
+        flush(&mut self.clients[SENDER].socket, &mut self.ring).on(SENDER)
     }
 }
 
+fn set_receive_buffer(stream: &std::net::TcpStream, size: usize) -> Result<(), Fault> {
+    let set = rustix::net::sockopt::set_socket_recv_buffer_size(stream, size);
+    set.map_err(|error| Fault::system("set a socket's buffer")(error.into()))
+}
+
 impl Load for Fanout {
-    fn start(&mut self) -> Result<()> {
+    fn start(&mut self) -> Result<(), Fault> {
         self.send(self.messages.waiting.len())
     }
 
-    fn serve(&mut self, event: &Event, _then: Then, found: &mut Found) -> Result<()> {
+    fn serve(&mut self, event: &Event, _then: Then, found: &mut Found) -> Result<(), Fault> {
         let Token(index) = event.token();
         let client = &mut self.clients[index];
         while event.is_readable() {
@@ -113,9 +127,9 @@ impl Load for Fanout {
         if index == SENDER { flush(&mut client.socket, &mut self.ring) } else { Ok(()) }
     }
 
-    fn settle(&mut self, then: Then) -> Result<()> {
+    fn settle(&mut self, then: Then) -> Result<(), Fault> {
         match self.messages.finish() {
-            finished @ 1.. if then == Then::Send => self.send(finished).context("the sender"),
+            finished @ 1.. if then == Then::Send => self.send(finished),
             _ => Ok(()),
         }
     }
@@ -124,11 +138,16 @@ impl Load for Fanout {
         self.messages.in_flight == 0
     }
 
-    fn close(self, work: &Work) -> Result<usize> {
-        let (closed, open) = read_at_last(self.stalled)?;
-        let clients = self.clients.into_iter().map(|client| client.socket.into());
-        opening::close(open.into_iter().chain(clients).collect(), work.wire)?;
-        Ok(closed)
+    fn connections(&self) -> usize {
+        self.clients.len()
+    }
+
+    fn close(self, report: &mut Report) {
+        let clients = self.stalled.len();
+        let (closed, open) = read_at_last(self.stalled);
+        report.stalled = (clients > 0).then_some(Stalled { clients, closed });
+        let reading = self.clients.into_iter().map(|client| client.socket.into());
+        opening::close(open.into_iter().chain(reading).collect(), &self.target);
     }
 }
 
@@ -177,32 +196,31 @@ impl Messages {
 }
 
 /// Reads what waits for clients that have not read so far. How many the server has closed, and the others.
-fn read_at_last(streams: Vec<std::net::TcpStream>) -> Result<(usize, Vec<std::net::TcpStream>)> {
-    let (mut closed, mut open) = (0, Vec::new());
+fn read_at_last(streams: Vec<std::net::TcpStream>) -> (usize, Vec<std::net::TcpStream>) {
     let mut buffer = vec![0; READ_SIZE];
     let deadline = Instant::now() + READ_AT_LAST;
-    for mut stream in streams {
-        stream.set_nonblocking(false)?;
-        rustix::net::sockopt::set_socket_recv_buffer_size(&stream, READ_SIZE)?;
-        let is_closed = loop {
-            // Behind what has arrived there may be more, and the end behind that.
-            let patience = deadline.saturating_duration_since(Instant::now()).clamp(SHORTEST_WAIT, LONGEST_WAIT);
-            stream.set_read_timeout(Some(patience))?;
-            match stream.read(&mut buffer) {
-                Ok(0) => break true,
-                Ok(_) if Instant::now() < deadline => {}
-                Ok(_) => break false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => break error.kind() != ErrorKind::WouldBlock,
-            }
-        };
-        if is_closed {
-            closed += 1;
-        } else {
-            open.push(stream);
+    let before = streams.len();
+    let is_open = |stream: &std::net::TcpStream| reads_on(stream, &mut buffer, deadline).unwrap_or(false);
+    let open: Vec<_> = streams.into_iter().filter(is_open).collect();
+    (before - open.len(), open)
+}
+
+/// Whether a connection is still there behind all that has arrived; an error says that it isn't.
+fn reads_on(mut stream: &std::net::TcpStream, buffer: &mut [u8], deadline: Instant) -> std::io::Result<bool> {
+    rustix::net::sockopt::set_socket_recv_buffer_size(stream, READ_SIZE)?;
+    loop {
+        // Behind what has arrived there may be more, and the end behind that.
+        let patience = deadline.saturating_duration_since(Instant::now()).clamp(SHORTEST_WAIT, LONGEST_WAIT);
+        stream.set_read_timeout(Some(patience))?;
+        match stream.read(buffer) {
+            Ok(0) => return Ok(false),
+            Ok(_) if Instant::now() < deadline => {}
+            Ok(_) => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+            Err(error) => return Err(error),
         }
     }
-    Ok((closed, open))
 }
 
 #[cfg(test)]

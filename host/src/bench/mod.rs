@@ -1,47 +1,84 @@
-//! A load generator for WebSocket servers, lean enough not to be what is measured.
+//! `wshost bench`: a load generator for WebSocket servers, lean enough not to be what is measured.
 //!
-//! A server must answer with exactly the payloads it was sent, in order, one unfragmented frame each: to the client that
-//! sent them (echo) or to every client (fan-out). So the byte stream that a connection has to receive is known
-//! beforehand, and checking it costs one comparison of memory per read: opcode, length, payload and order at once. What
-//! that leaves to do per message is a sequence number written in two places.
+//! It knows nothing of the server side: it speaks to any WebSocket server, over sockets alone. One thread does all.
 //!
-//! - [`ring`]: the frames to send and the replies they must cause; no sockets, no clock.
-//! - [`replies`]: the comparison of those replies with what was received.
-//! - [`connection`]: a ring, its socket and the times of sending.
-//! - [`opening`]: the handshake before and the closing after, both blocking.
-//! - [`run`]: the phases of a run: warm up, measure, let the last replies come in.
-//! - [`echo`], [`fanout`]: the event loop over all connections.
-//! - [`cpu`]: who used how much processor time and memory.
-//! - [`report`]: what was found, for people and for machines.
+//! A server must answer with payloads that are known beforehand, in order, one unfragmented frame each: to the client that
+//! sent them (echo) or to every client (fan-out). So the byte stream that a connection has to receive is known, and
+//! checking it costs one comparison of memory per read: opcode, length, payload and order at once. What that leaves to
+//! do per message is a sequence number written in two places.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `args`, `command` | the command line, what stands for what is not given, and the subcommand |
+//! | `target`, `handshake`, `opening` | where the server is; its answer to a handshake; connections opened and closed |
+//! | `ring`, `replies` | the frames to send and the replies they must cause; no sockets, no clock |
+//! | `connection` | a ring, its socket and the times of sending |
+//! | `run` | the phases of a run: warm up, measure, let the last replies come in |
+//! | `echo`, `fanout`, `idle`, `accept`, `jobs` | what a run puts on a server, one file each |
+//! | `process` | who used how much processor time and memory |
+//! | `progress` | the bar on a terminal, and Ctrl-C |
+//! | `report`, `table` | what was found, for machines and for people |
+//! | `fault` | why a run ended, and the exit code for it |
 
-pub mod connection;
-pub mod cpu;
-pub mod echo;
-pub mod fanout;
-pub mod opening;
-pub mod replies;
-pub mod report;
-pub mod ring;
-pub mod run;
+mod accept;
+mod args;
+mod command;
+mod connection;
+mod echo;
+mod fanout;
+mod fault;
+mod handshake;
+mod idle;
+mod jobs;
+mod opening;
+mod process;
+mod progress;
+mod replies;
+mod report;
+mod ring;
+mod run;
+mod table;
+mod target;
+
+pub use args::BenchArgs;
+pub use command::bench;
+pub use fault::Fault;
+pub use handshake::Refusal;
+pub use process::Memory;
+pub use progress::Progress;
+pub use replies::Mismatch;
+pub use report::{Clients, Latency, Opened, Report, Stalled};
+pub use run::run;
+pub use target::{BadTarget, Target};
+
+use serde::Serialize;
+use std::time::Duration;
 
 /// How a server is to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
-    /// Who gets the messages back.
+    /// What the connections do.
     pub mode: Mode,
-    /// Where the server listens, as `ws://host:port/path`.
-    pub url: String,
+    /// Where the server listens.
+    pub target: Target,
     /// How many connections are open at the same time; at least 1.
     pub connections: usize,
     /// Bytes of payload in each message.
     pub size: usize,
-    /// Messages that each sender has sent and whose replies have not all come; at least 1.
+    /// Messages that have been sent and whose replies have not all come; at least 1. For each connection in an echo and
+    /// in jobs, for all together in the other modes; where clients come and go it is not used.
     pub in_flight: usize,
     /// What the messages are on the wire.
     pub wire: Wire,
+    /// How long the server is under load before measuring begins.
+    pub warmup: Duration,
+    /// How long it is measured.
+    pub duration: Duration,
+    /// The server's process, for its processor time and memory.
+    pub server: Option<u32>,
 }
 
-/// Who gets the messages back.
+/// What the connections do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Every connection sends, and gets its own messages.
@@ -51,10 +88,36 @@ pub enum Mode {
         /// Further connections that never read what they get.
         stalled: usize,
     },
+    /// Clients come and go: connect, handshake, so many messages echoed one after the other, closing handshake.
+    Accept {
+        /// Messages of each client; at least 1.
+        messages: usize,
+    },
+    /// All connections say one word and are silent from then on, but for a message that wanders through them.
+    Idle {
+        /// Whether it is the task to find out how many fit: then it is no fault that not all do.
+        until_full: bool,
+    },
+    /// As in an echo, but a reply may have more behind the message, always the same.
+    Jobs,
+}
+
+impl Mode {
+    /// As on the command line and in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Mode::Echo => "echo",
+            Mode::Fanout { .. } => "fanout",
+            Mode::Accept { .. } => "accept",
+            Mode::Idle { .. } => "idle",
+            Mode::Jobs => "jobs",
+        }
+    }
 }
 
 /// What the messages are on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Wire {
     /// Text messages of random printable ASCII.
     Text,
@@ -62,4 +125,15 @@ pub enum Wire {
     Binary,
     /// No handshake, and every byte sent is expected back as it was sent: for a server that echoes a bare TCP stream.
     Raw,
+}
+
+impl Wire {
+    /// As in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Wire::Text => "text",
+            Wire::Binary => "binary",
+            Wire::Raw => "raw",
+        }
+    }
 }

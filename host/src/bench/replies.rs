@@ -15,7 +15,7 @@ const PONG: u8 = 0x8A;
 
 /// What must come back for the messages sent.
 #[derive(Debug)]
-pub struct Replies {
+pub(crate) struct Replies {
     bytes: Vec<u8>,
     /// Of one reply, and of its payload.
     len: usize,
@@ -28,7 +28,7 @@ pub struct Replies {
 
 /// How far one connection has got with its replies.
 #[derive(Debug)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     /// Whole replies received.
     completed: u64,
     /// Where the next byte received belongs, and how much of its reply has been received.
@@ -75,6 +75,9 @@ pub enum Mismatch {
         /// Position in the payload, from 0.
         at: usize,
     },
+    /// The answer to the first message isn't that message with something behind it.
+    #[error("the reply does not begin with the message that it answers")]
+    NotRepeated,
     /// The payload isn't the one that was sent.
     #[error("message {sequence}: payload byte {at} of the reply differs from what was sent")]
     Payload {
@@ -98,11 +101,16 @@ impl Replies {
         self.expected += 1;
     }
 
+    /// Expects nothing, for a cursor that is new.
+    pub(crate) fn forget(&mut self) {
+        self.expected = 0;
+    }
+
     /// Compares what was received, in whatever pieces, and returns how many replies it completed.
     ///
     /// Pings and pongs between replies are skipped; a ping isn't answered, so a run has to be shorter than a server's
     /// patience.
-    pub fn check(&self, cursor: &mut Cursor, mut received: &[u8]) -> Result<usize, Mismatch> {
+    pub(crate) fn check(&self, cursor: &mut Cursor, mut received: &[u8]) -> Result<usize, Mismatch> {
         let mut completed = 0;
         while !received.is_empty() {
             if cursor.skip != Skip::Nothing {
@@ -127,7 +135,7 @@ impl Replies {
     }
 
     /// Whether all that is expected has come.
-    pub fn is_idle(&self, cursor: &Cursor) -> bool {
+    pub(crate) fn is_idle(&self, cursor: &Cursor) -> bool {
         cursor.completed == self.expected
     }
 
@@ -176,7 +184,7 @@ impl Replies {
 
 impl Cursor {
     /// At the first reply.
-    pub fn new() -> Cursor {
+    pub(crate) fn new() -> Cursor {
         Cursor { completed: 0, at: 0, partial: 0, skip: Skip::Nothing }
     }
 
@@ -193,12 +201,6 @@ impl Cursor {
         };
         self.skip = if left == 0 { Skip::Nothing } else { Skip::Payload(left) };
         &received[len..]
-    }
-}
-
-impl Default for Cursor {
-    fn default() -> Self {
-        Cursor::new()
     }
 }
 

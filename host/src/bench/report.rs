@@ -1,15 +1,18 @@
-//! What a run found.
+//! What a run found; as JSON, for machines.
 
-use crate::bench::cpu::Memory;
+use crate::bench::fault::Fault;
+use crate::bench::process::Memory;
 use crate::bench::run::{Found, Used};
 use crate::bench::{Mode, Wire, Work};
-use serde::Serialize;
-use std::fmt;
+use serde::{Serialize, Serializer};
+
+/// Above this share of its core, and above the server's share, the generator's thread was the limit.
+const BUSY: f64 = 0.95;
 
 /// A run's figures; the names of the fields are those of `--json`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Report {
-    /// `echo` or `fanout`.
+    /// `echo`, `fanout`, `accept`, `idle` or `jobs`.
     pub mode: &'static str,
     /// The server's address.
     pub url: String,
@@ -19,26 +22,43 @@ pub struct Report {
     pub size: usize,
     /// Messages in flight from each sender.
     pub in_flight: usize,
-    /// `text`, `binary` or `raw`.
-    pub wire: &'static str,
+    /// What the messages were on the wire.
+    pub wire: Wire,
     /// How long it was measured.
     pub seconds: f64,
+    /// Whether Ctrl-C ended it early.
+    pub interrupted: bool,
     /// Replies received in that time, all of them right; in a fan-out, deliveries to any client.
     pub messages: u64,
     /// The same, per second.
     pub messages_per_second: f64,
-    /// From handing a message to its socket until having read its reply.
+    /// From handing a message to its socket until having read its reply. Where clients come and go, from connecting until
+    /// having read a client's first reply.
     pub latency_us: Latency,
-    /// Processor time of the generator as a share of one core: near 1, and it was the limit itself.
+    /// Connections that failed, and wrong replies.
+    pub errors: u64,
+    /// What went wrong, or first did.
+    #[serde(serialize_with = "as_text")]
+    pub fault: Option<Fault>,
+    /// Processor time of the generator as a share of one core. It has one thread: near 1, it was the limit itself.
     pub generator_cpu: f64,
+    /// Whether the generator's thread was the limit, as far as can be told.
+    pub generator_was_limit: bool,
     /// Processor time of the server as a share of one core, with `--pid`.
     pub server_cpu: Option<f64>,
     /// Processor time of the server for one message, in microseconds, with `--pid`.
     pub server_cpu_us_per_message: Option<f64>,
     /// The server's resident memory in bytes when the measuring ended, and the most it ever was, with `--pid`.
     pub server_memory: Option<Memory>,
+    /// By how many bytes the server's memory has grown since before the first connection, for each connection, with
+    /// `--pid`. A server that has served before reuses what it kept, and grows by less than it needs.
+    pub server_memory_per_connection: Option<f64>,
     /// Further clients that never read, and how many of them the server had closed by the end.
     pub stalled: Option<Stalled>,
+    /// How clients came and went.
+    pub clients: Option<Clients>,
+    /// How idle connections were opened.
+    pub opened: Option<Opened>,
 }
 
 /// Clients that never read.
@@ -48,6 +68,32 @@ pub struct Stalled {
     pub clients: usize,
     /// How many the server had closed by the end.
     pub closed: usize,
+}
+
+/// Clients that came and went.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Clients {
+    /// Messages of each.
+    pub messages: usize,
+    /// How many completed the closing handshake while measuring.
+    pub completed: u64,
+    /// The same, per second.
+    pub per_second: f64,
+    /// Processor time of the server for one client, in microseconds, with `--pid`.
+    pub server_cpu_us: Option<f64>,
+}
+
+/// Connections that were opened to be idle.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Opened {
+    /// How many there were to be.
+    pub wanted: usize,
+    /// How many are open, each with its first message answered.
+    pub opened: usize,
+    /// How long that took.
+    pub seconds: f64,
+    /// What happened to the next one, if not all could be opened.
+    pub why_no_more: Option<String>,
 }
 
 /// Latencies in microseconds.
@@ -64,71 +110,63 @@ pub struct Latency {
 }
 
 impl Report {
-    pub(crate) fn new(work: &Work, found: &Found, used: &Used, server_memory: Option<Memory>) -> Report {
-        let Found { latencies, replies: messages } = found;
-        let messages = *messages;
+    pub(crate) fn new(work: &Work, connections: usize, found: &Found, used: &Used) -> Report {
+        let Found { latencies, replies: messages, clients } = found;
         let seconds = used.time.as_secs_f64();
         let quantile = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
         let max = latencies.max() as f64 / 1e3;
-        Report {
-            mode: match work.mode {
-                Mode::Echo => "echo",
-                Mode::Fanout { .. } => "fanout",
-            },
-            url: work.url.clone(),
-            connections: work.connections,
-            size: work.size,
-            in_flight: work.in_flight,
-            wire: match work.wire {
-                Wire::Text => "text",
-                Wire::Binary => "binary",
-                Wire::Raw => "raw",
-            },
-            seconds,
+        let each = |count: u64| used.server.map(|server| server.as_secs_f64() * 1e6 / count.max(1) as f64);
+        let generator_cpu = used.generator.as_secs_f64() / seconds;
+        let server_cpu = used.server.map(|server| server.as_secs_f64() / seconds);
+        let Work { mode, target, size, in_flight, wire, .. } = work;
+        let clients = |messages| Clients {
             messages,
-            messages_per_second: messages as f64 / seconds,
+            completed: *clients,
+            per_second: *clients as f64 / seconds,
+            server_cpu_us: each(*clients),
+        };
+        Report {
+            mode: mode.name(),
+            url: target.to_string(),
+            connections,
+            size: *size,
+            in_flight: *in_flight,
+            wire: *wire,
+            seconds,
+            interrupted: false,
+            messages: *messages,
+            messages_per_second: *messages as f64 / seconds,
             latency_us: Latency { p50: quantile(0.5), p99: quantile(0.99), p99_9: quantile(0.999), max },
-            generator_cpu: used.generator.as_secs_f64() / seconds,
-            server_cpu: used.server.map(|server| server.as_secs_f64() / seconds),
-            server_cpu_us_per_message: used.server.map(|server| server.as_secs_f64() * 1e6 / messages.max(1) as f64),
-            server_memory,
+            errors: 0,
+            fault: None,
+            generator_cpu,
+            generator_was_limit: generator_cpu > BUSY.max(server_cpu.unwrap_or_default()),
+            server_cpu,
+            server_cpu_us_per_message: each(*messages),
+            server_memory: None,
+            server_memory_per_connection: None,
             stalled: None,
+            clients: if let Mode::Accept { messages } = *mode { Some(clients(messages)) } else { None },
+            opened: None,
         }
     }
 
-    /// Adds how many of the stalled clients the server had closed.
-    pub(crate) fn note_stalled(&mut self, work: &Work, closed: usize) {
-        if let Mode::Fanout { stalled: clients @ 1.. } = work.mode {
-            self.stalled = Some(Stalled { clients, closed });
-        }
+    /// Adds the server's memory: what it was before the first connection, and is now.
+    pub(crate) fn note_memory(&mut self, memory: Option<Memory>, before: Option<u64>) {
+        self.server_memory = memory;
+        let grown = |(now, before): (Memory, u64)| now.resident.saturating_sub(before) as f64;
+        let holds_them = self.clients.is_none() && self.connections > 0;
+        self.server_memory_per_connection =
+            memory.zip(before).filter(|_| holds_them).map(|grew| grown(grew) / self.connections as f64);
     }
-}
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { mode, connections, size, in_flight, wire, seconds, messages, .. } = self;
-        let replies = if *mode == "fanout" { "deliveries" } else { "replies" };
-        writeln!(
-            f,
-            "{mode}: {connections} connections x {size} bytes x {in_flight} in flight, {wire}, {seconds:.1} s"
-        )?;
-        writeln!(f, "  messages   {:.0}/s, {messages} {replies}, all checked", self.messages_per_second)?;
-        let Latency { p50, p99, p99_9, max } = self.latency_us;
-        writeln!(f, "  latency    p50 {p50:.0} us, p99 {p99:.0} us, p99.9 {p99_9:.0} us, max {max:.0} us")?;
-        write!(f, "  generator  {:.0} % of a core", self.generator_cpu * 1e2)?;
-        if let Some((share, each)) = self.server_cpu.zip(self.server_cpu_us_per_message) {
-            write!(f, "\n  server     {:.0} % of a core, {each:.2} us per message", share * 1e2)?;
-        }
-        if let Some(Memory { resident, peak }) = self.server_memory {
-            write!(f, ", {:.1} MiB of memory (at most {:.1})", mebibytes(resident), mebibytes(peak))?;
-        }
-        if let Some(Stalled { clients, closed }) = self.stalled {
-            write!(f, "\n  stalled    {clients} further clients never read; the server closed {closed} of them")?;
-        }
-        Ok(())
+    /// Adds what went wrong, and how many connections it was about.
+    pub(crate) fn fail(&mut self, errors: u64, fault: Fault) {
+        self.errors += errors;
+        self.fault = Some(fault);
     }
 }
 
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
+fn as_text<S: Serializer>(fault: &Option<Fault>, serializer: S) -> Result<S::Ok, S::Error> {
+    fault.as_ref().map(Fault::to_string).serialize(serializer)
 }

@@ -17,7 +17,7 @@ const BINARY: u8 = 0x82;
 
 /// The frames that one connection sends, and the replies to them.
 #[derive(Debug)]
-pub struct Ring {
+pub(crate) struct Ring {
     slots: usize,
     size: usize,
     raw: bool,
@@ -37,17 +37,15 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Prepares the frames of `slots` messages of `size` bytes, with random payload and random masks.
+    /// Prepares the frames of `slots` messages of `size` bytes, with random payload and random masks. A reply must be the
+    /// message, and behind it `tail`.
     ///
     /// # Panics
     /// If `slots` is 0.
-    pub fn new(slots: usize, size: usize, wire: Wire) -> Ring {
+    pub(crate) fn new(slots: usize, size: usize, wire: Wire, tail: &[u8]) -> Ring {
         assert!(slots > 0, "at least one message must be in flight");
         let first = if wire == Wire::Binary { BINARY } else { TEXT };
-        let payload: Vec<u8> = match wire {
-            Wire::Text => (0..size).map(|_| fastrand::u8(b' '..=b'~')).collect(),
-            Wire::Binary | Wire::Raw => (0..size).map(|_| fastrand::u8(..)).collect(),
-        };
+        let payload = payload(size, wire);
         let mut frames = Vec::new();
         let mut replies = Vec::new();
         let mut sequence_masks = Vec::with_capacity(slots);
@@ -56,8 +54,9 @@ impl Ring {
             header(&mut frames, first, size, Some(key));
             frames.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, mask)| byte ^ mask));
             if wire != Wire::Raw {
-                header(&mut replies, first, size, None);
+                header(&mut replies, first, size + tail.len(), None);
                 replies.extend_from_slice(&payload);
+                replies.extend_from_slice(tail);
             }
             let key = u64::from(u32::from_le_bytes(key));
             sequence_masks.push(key | key << 32);
@@ -77,14 +76,14 @@ impl Ring {
             sequence_masks,
             unsent_at: 0,
             unsent_len: 0,
-            replies: Replies::new(replies, reply_len, size, wire != Wire::Raw),
+            replies: Replies::new(replies, reply_len, size + tail.len(), wire != Wire::Raw),
         }
     }
 
     /// Gives the next `count` messages their numbers, and thereby makes them [`unsent`](Self::unsent).
     ///
     /// The caller keeps no more than `slots` messages between here and their last reply.
-    pub fn stamp(&mut self, count: usize) {
+    pub(crate) fn stamp(&mut self, count: usize) {
         let width = self.size.min(SEQUENCE_LEN);
         for _ in 0..count {
             let in_payload = digits(self.sequence);
@@ -105,13 +104,29 @@ impl Ring {
         self.unsent_len += count * self.frame_len;
     }
 
+    /// How many messages may be in flight.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// The slot of the next message.
+    pub(crate) fn next_slot(&self) -> usize {
+        self.fill
+    }
+
+    /// Starts anew, for another connection: what was stamped is neither to be sent nor answered.
+    pub(crate) fn forget(&mut self) {
+        (self.sequence, self.fill, self.unsent_at, self.unsent_len) = (0, 0, 0, 0);
+        self.replies.forget();
+    }
+
     /// What must come back for what was stamped.
-    pub fn replies(&self) -> &Replies {
+    pub(crate) fn replies(&self) -> &Replies {
         &self.replies
     }
 
     /// What is to be written next; the second part is empty unless the first reaches the end of the ring.
-    pub fn unsent(&self) -> (&[u8], &[u8]) {
+    pub(crate) fn unsent(&self) -> (&[u8], &[u8]) {
         let end = self.unsent_at + self.unsent_len;
         match end.checked_sub(self.frames.len()) {
             None => (&self.frames[self.unsent_at..end], &[]),
@@ -120,13 +135,21 @@ impl Ring {
     }
 
     /// Notes that `len` bytes of [`unsent`](Self::unsent) have been written.
-    pub fn sent(&mut self, len: usize) {
+    pub(crate) fn sent(&mut self, len: usize) {
         debug_assert!(len <= self.unsent_len, "more was written than there was");
         self.unsent_len -= len;
         self.unsent_at += len;
         if self.unsent_at >= self.frames.len() {
             self.unsent_at -= self.frames.len();
         }
+    }
+}
+
+/// Random bytes that may stand in a message.
+pub(crate) fn payload(size: usize, wire: Wire) -> Vec<u8> {
+    match wire {
+        Wire::Text => (0..size).map(|_| fastrand::u8(b' '..=b'~')).collect(),
+        Wire::Binary | Wire::Raw => (0..size).map(|_| fastrand::u8(..)).collect(),
     }
 }
 
@@ -193,7 +216,7 @@ mod tests {
 
     impl Pair {
         fn new(slots: usize, size: usize, wire: Wire) -> Pair {
-            Pair(Ring::new(slots, size, wire), Cursor::new())
+            Pair(Ring::new(slots, size, wire, b""), Cursor::new())
         }
 
         fn check(&mut self, received: &[u8]) -> Result<usize, Mismatch> {

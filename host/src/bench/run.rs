@@ -4,12 +4,16 @@
 //! it measures; and it rests: nothing more is sent, but the replies still owed must arrive and be right. Only replies
 //! that arrive while it measures are counted.
 
-use crate::bench::connection::{Then, raise_file_limit};
+use crate::bench::accept::Accept;
+use crate::bench::connection::Then;
 use crate::bench::echo::Echo;
 use crate::bench::fanout::Fanout;
+use crate::bench::fault::{Fault, OnConnection};
+use crate::bench::idle::Idle;
+use crate::bench::opening::raise_file_limit;
+use crate::bench::progress::Progress;
 use crate::bench::report::Report;
-use crate::bench::{Mode, Work, cpu};
-use anyhow::{Context, Result, bail};
+use crate::bench::{Mode, Work, jobs, process};
 use hdrhistogram::Histogram;
 use mio::event::Event;
 use mio::{Events, Poll};
@@ -20,6 +24,8 @@ use std::time::{Duration, Instant};
 pub(crate) const READ_SIZE: usize = 128 << 10;
 /// How long the last replies may take.
 const REST_DEADLINE: Duration = Duration::from_secs(5);
+/// How often the progress is shown, and Ctrl-C looked for.
+const TICK: Duration = Duration::from_millis(100);
 /// Latencies are kept with this many digits, up to [`LONGEST`].
 const DIGITS: u8 = 3;
 const LONGEST: Duration = Duration::from_secs(60);
@@ -27,77 +33,112 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// What a run puts on a server; its connections are open.
 pub(crate) trait Load {
     /// Sends the first messages.
-    fn start(&mut self) -> Result<()>;
+    fn start(&mut self) -> Result<(), Fault>;
     /// Reads and writes on the connection that an event is about.
-    fn serve(&mut self, event: &Event, then: Then, found: &mut Found) -> Result<()>;
+    fn serve(&mut self, event: &Event, then: Then, found: &mut Found) -> Result<(), Fault>;
     /// Does what is left to do after all events that came together.
-    fn settle(&mut self, then: Then) -> Result<()>;
+    fn settle(&mut self, then: Then) -> Result<(), Fault>;
     /// Whether every message sent has been answered.
     fn is_idle(&self) -> bool;
-    /// Closes the connections; how many of those that never read had been closed by the server before.
-    fn close(self, work: &Work) -> Result<usize>;
+    /// How many connections there are.
+    fn connections(&self) -> usize;
+    /// Closes the connections, and adds to the report what only this load knows.
+    fn close(self, report: &mut Report);
 }
 
-/// Opens the connections, keeps the work's messages in flight for `warmup` and then `seconds`, and closes them.
+/// Opens the connections, keeps the work's messages in flight, first unmeasured and then measured, and closes them.
 ///
-/// With `server`, the server's process id, its processor time is reported too. The first wrong reply is an error.
-pub fn run(work: &Work, warmup: Duration, seconds: Duration, server: Option<u32>) -> Result<Report> {
-    raise_file_limit().context("raising the limit on open files")?;
-    let poll = Poll::new()?;
-    let times = Times { warmup, seconds };
+/// The first wrong reply ends a run. Ctrl-C does, too, as far as `progress` was told to look for it; the report is then
+/// about the time until then. Blocks; one thread does it all.
+///
+/// # Errors
+///
+/// What kept it from measuring anything. What ended the measuring is in the report, as its `fault`.
+pub fn run(work: &Work, progress: &Progress) -> Result<Report, Fault> {
+    raise_file_limit()?;
+    let poll = Poll::new().map_err(Fault::system("wait for events"))?;
+    let before = work.server.map(process::memory).transpose()?;
+    progress.phase("connecting", work.connections as u64);
+    let run = Run { work, progress, poll, found: Found::new(), memory_before: before.map(|memory| memory.resident) };
     match work.mode {
-        Mode::Echo => run_load(Echo::open(work, &poll)?, poll, work, times, server),
-        Mode::Fanout { stalled } => run_load(Fanout::open(work, stalled, &poll)?, poll, work, times, server),
+        Mode::Echo => Echo::open(work, b"", &run.poll, progress).and_then(|load| run.with(load)),
+        Mode::Jobs => {
+            let tail = jobs::learn_tail(work)?;
+            Echo::open(work, &tail, &run.poll, progress).and_then(|load| run.with(load))
+        }
+        Mode::Fanout { stalled } => Fanout::open(work, stalled, &run.poll, progress).and_then(|load| run.with(load)),
+        Mode::Idle { until_full } => Idle::open(work, until_full, &run.poll, progress).and_then(|load| run.with(load)),
+        Mode::Accept { messages } => Accept::open(work, messages, &run.poll).and_then(|load| run.with(load)),
     }
 }
 
-#[derive(Clone, Copy)]
-struct Times {
-    warmup: Duration,
-    seconds: Duration,
-}
-
-fn run_load(mut load: impl Load, poll: Poll, work: &Work, times: Times, server: Option<u32>) -> Result<Report> {
-    let mut events = EventLoop { poll, found: Found::new()? };
-    load.start()?;
-    events.keep_up(&mut load, Instant::now() + times.warmup, Then::Send)?;
-
-    events.found.forget();
-    let begin = Usage::now(server)?;
-    events.keep_up(&mut load, begin.at + times.seconds, Then::Send)?;
-    let used = Usage::now(server)?.since(&begin);
-    let memory = server.map(cpu::memory).transpose()?;
-    let mut report = Report::new(work, &events.found, &used, memory);
-
-    events.keep_up(&mut load, Instant::now() + REST_DEADLINE, Then::Rest)?;
-    report.note_stalled(work, load.close(work)?);
-    Ok(report)
-}
-
-struct EventLoop {
+struct Run<'a> {
+    work: &'a Work,
+    progress: &'a Progress,
     poll: Poll,
     found: Found,
+    /// The server's memory before the first connection.
+    memory_before: Option<u64>,
 }
 
-impl EventLoop {
-    /// Serves the connections until `end`; resting ones until all replies are there.
-    fn keep_up(&mut self, load: &mut impl Load, end: Instant, then: Then) -> Result<()> {
+impl Run<'_> {
+    fn with(mut self, mut load: impl Load) -> Result<Report, Fault> {
+        let &Work { warmup, duration, server, .. } = self.work;
+        self.progress.phase("warming up", milliseconds(warmup));
+        load.start()?;
+        self.keep_up(&mut load, warmup, Then::Send)?;
+        if self.progress.is_stopped() {
+            return Err(Fault::Interrupted);
+        }
+
+        self.progress.phase("measuring", milliseconds(duration));
+        self.found.forget();
+        let begin = Usage::now(server)?;
+        let mut ended = self.keep_up(&mut load, duration, Then::Send);
+        // A server that has gone is no longer to be observed, but that it has gone is what the report is to say.
+        let server = server.filter(|pid| ended.is_ok() || process::of(*pid).is_ok());
+        let used = Usage::now(server)?.since(&begin);
+        let memory = server.map(process::memory).transpose()?;
+        let mut report = Report::new(self.work, load.connections(), &self.found, &used);
+        report.note_memory(memory, self.memory_before);
+        report.interrupted = self.progress.is_stopped();
+
+        if ended.is_ok() {
+            self.progress.phase("finishing", milliseconds(REST_DEADLINE));
+            ended = self.keep_up(&mut load, REST_DEADLINE, Then::Rest);
+        }
+        match ended {
+            Ok(()) => load.close(&mut report),
+            Err(fault) => report.fail(fault.failed(), fault),
+        }
+        self.progress.end();
+        Ok(report)
+    }
+
+    /// Serves the connections for some time; resting ones until all replies are there.
+    fn keep_up(&mut self, load: &mut impl Load, time: Duration, then: Then) -> Result<(), Fault> {
         let mut events = Events::with_capacity(1024);
+        let begin = Instant::now();
+        let mut ticked = begin;
         loop {
-            let left = end.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            let left = (begin + time).saturating_duration_since(now);
             match then {
                 Then::Rest if load.is_idle() => return Ok(()),
-                Then::Rest if left.is_zero() => bail!("replies are missing {REST_DEADLINE:?} after the last message"),
-                Then::Send if left.is_zero() => return Ok(()),
+                Then::Rest if left.is_zero() => return Err(Fault::Missing(REST_DEADLINE)),
+                Then::Send if left.is_zero() || self.progress.is_stopped() => return Ok(()),
                 _ => {}
             }
-            match self.poll.poll(&mut events, Some(left)) {
+            if now - ticked >= TICK {
+                ticked = now;
+                self.progress.reach(milliseconds(now - begin));
+            }
+            match self.poll.poll(&mut events, Some(left.min(TICK))) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                other => other.context("waiting for events")?,
+                other => other.map_err(Fault::system("wait for events"))?,
             }
             for event in &events {
-                let connection = || format!("connection {}", event.token().0);
-                load.serve(event, then, &mut self.found).with_context(connection)?;
+                load.serve(event, then, &mut self.found).on(event.token().0)?;
             }
             load.settle(then)?;
         }
@@ -110,11 +151,14 @@ pub(crate) struct Found {
     pub(crate) latencies: Histogram<u64>,
     /// How many.
     pub(crate) replies: u64,
+    /// Clients that have come and gone.
+    pub(crate) clients: u64,
 }
 
 impl Found {
-    fn new() -> Result<Found> {
-        Ok(Found { latencies: Histogram::new_with_bounds(1, nanoseconds(LONGEST), DIGITS)?, replies: 0 })
+    fn new() -> Found {
+        let latencies = Histogram::new_with_bounds(1, nanoseconds(LONGEST), DIGITS);
+        Found { latencies: latencies.expect("the bounds are in order"), replies: 0, clients: 0 }
     }
 
     /// Counts replies to messages that were sent together.
@@ -123,22 +167,27 @@ impl Found {
         self.latencies.saturating_record_n(nanoseconds(latency), count as u64);
     }
 
+    /// Counts a latency that is not that of one reply.
+    pub(crate) fn note_latency(&mut self, latency: Duration) {
+        self.latencies.saturating_record(nanoseconds(latency));
+    }
+
     /// Forgets what was counted while warming up.
     fn forget(&mut self) {
         self.latencies.reset();
-        self.replies = 0;
+        (self.replies, self.clients) = (0, 0);
     }
 }
 
 /// Time that passed, and processor time that was used in it.
 #[derive(Clone, Copy, Debug)]
-pub struct Used {
+pub(crate) struct Used {
     /// Time that passed.
-    pub time: Duration,
+    pub(crate) time: Duration,
     /// Processor time of this process.
-    pub generator: Duration,
+    pub(crate) generator: Duration,
     /// Processor time of the server, if its process is known.
-    pub server: Option<Duration>,
+    pub(crate) server: Option<Duration>,
 }
 
 struct Usage {
@@ -148,9 +197,9 @@ struct Usage {
 }
 
 impl Usage {
-    fn now(server: Option<u32>) -> Result<Usage> {
-        let server = server.map(cpu::of).transpose()?;
-        Ok(Usage { at: Instant::now(), generator: cpu::own(), server })
+    fn now(server: Option<u32>) -> Result<Usage, Fault> {
+        let server = server.map(process::of).transpose()?;
+        Ok(Usage { at: Instant::now(), generator: process::own(), server })
     }
 
     fn since(&self, begin: &Usage) -> Used {
@@ -164,4 +213,8 @@ impl Usage {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

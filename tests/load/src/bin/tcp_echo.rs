@@ -1,7 +1,7 @@
 //! The yardstick for the generator: returns every byte as it came, one read and one write at a time, on one thread.
 //!
-//! It does nothing that a WebSocket server could leave out, so none can be faster; `load --raw` against it shows how
-//! fast the generator could go.
+//! It does nothing that a WebSocket server could leave out, so none can be faster; `wshost bench tcp://...` against it
+//! shows how fast the generator could go.
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 const READ_SIZE: usize = 128 << 10;
 const LISTENER: Token = Token(0);
 
-/// Echoes TCP streams byte by byte, for `load --raw`; ends by a signal.
+/// Echoes TCP streams byte by byte, for `wshost bench tcp://...`; ends by a signal.
 #[derive(Debug, Parser)]
 struct Cli {
     /// The address to listen on; port 0 picks a free one. One line on stdout names it.
@@ -33,8 +33,7 @@ fn main() -> Result<()> {
     let mut poll = Poll::new()?;
     let mut listener = TcpListener::bind(cli.listen).with_context(|| format!("listening on {}", cli.listen))?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    // The scheme is for `load`, which takes addresses of no other.
-    println!("listening on ws://{}/", listener.local_addr()?);
+    println!("listening on tcp://{}/", listener.local_addr()?);
 
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; READ_SIZE];

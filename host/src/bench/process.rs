@@ -1,21 +1,19 @@
 //! Processor time used by the generator and by the server, to tell which of the two was the limit; and its memory.
 
-use anyhow::{Context, Result};
+use crate::bench::fault::Fault;
 use serde::Serialize;
-use std::fs;
 use std::time::Duration;
+use std::{fs, io};
 
 /// Processor time that this process has used so far, in all threads.
-pub fn own() -> Duration {
+pub(crate) fn own() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Processor time that process `pid` has used so far, in all threads, in the kernel's ticks of usually 10 ms.
-pub fn of(pid: u32) -> Result<Duration> {
-    let path = format!("/proc/{pid}/stat");
-    let stat = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    let ticks = ticks(&stat).with_context(|| format!("{path} is not as proc(5) describes it"))?;
+pub(crate) fn of(pid: u32) -> Result<Duration, Fault> {
+    let ticks = observe(pid, "stat", ticks)?;
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
@@ -29,11 +27,17 @@ pub struct Memory {
 }
 
 /// The memory of process `pid`.
-pub fn memory(pid: u32) -> Result<Memory> {
-    let path = format!("/proc/{pid}/status");
-    let status = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-    let memory = || Some(Memory { resident: kibibytes(&status, "VmRSS:")?, peak: kibibytes(&status, "VmHWM:")? });
-    memory().with_context(|| format!("{path} is not as proc(5) describes it"))
+pub(crate) fn memory(pid: u32) -> Result<Memory, Fault> {
+    observe(pid, "status", |status| {
+        Some(Memory { resident: kibibytes(status, "VmRSS:")?, peak: kibibytes(status, "VmHWM:")? })
+    })
+}
+
+/// Reads one of the process's files under `/proc`.
+fn observe<T>(pid: u32, file: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, Fault> {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).map_err(|error| Fault::Process { pid, error })?;
+    let strange = || io::Error::new(io::ErrorKind::InvalidData, format!("its {file} is not as proc(5) describes it"));
+    parse(&text).ok_or_else(|| Fault::Process { pid, error: strange() })
 }
 
 /// The value in bytes of a line such as `VmRSS:   1234 kB`.

@@ -1,0 +1,32 @@
+//! The subcommand: runs, prints what was found, and says how it ended.
+
+use crate::bench::args::BenchArgs;
+use crate::bench::fault::Fault;
+use crate::bench::progress::Progress;
+use crate::bench::report::Report;
+use crate::bench::run::run;
+use std::io::{self, Write};
+
+/// Does what the command line says. The report goes to stdout, also where a fault ended the run.
+///
+/// # Errors
+///
+/// Whatever kept the server from answering every message rightly.
+pub fn bench(args: &BenchArgs) -> Result<(), Fault> {
+    let work = args.work()?;
+    let progress = Progress::new(args.json)?;
+    let report = run(&work, &progress)?;
+    drop(progress);
+    print(&report, args.json).map_err(Fault::system("write the report"))?;
+    report.fault.map_or(Ok(()), Err)
+}
+
+fn print(report: &Report, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, report)?;
+        writeln!(out)
+    } else {
+        writeln!(out, "{report}")
+    }
+}

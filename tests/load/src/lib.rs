@@ -1,0 +1,3 @@
+//! What the peers share: a stream that collects what is written to it.
+
+pub mod coalesce;

@@ -3,6 +3,7 @@
 mod authenticate;
 mod backpressure;
 mod bad_plugin;
+mod bench;
 mod blocking;
 mod chat;
 mod clients;

@@ -1,10 +1,12 @@
-//! The server's side of RFC 6455 behind the handshake, sans-IO: bytes and `Instant`s in, events and bytes out.
+//! The server's side of RFC 6455 behind the handshake, sans-IO: bytes and `Instant`s in, events and bytes out. With it the
+//! compression of messages, RFC 7692, and the negotiation of that.
 //!
 //! [`Receiver`] turns what a client sent into messages; [`WriteBuffer`] keeps what goes back to it in frames.
 //! Neither knows a socket, a clock, a runtime or an engine, and neither answers by itself: the pong to a ping and the
 //! close frame behind a [`Fault`] are the connection's to send.
 
 pub mod close;
+pub mod deflate;
 
 mod assembly;
 mod encode;

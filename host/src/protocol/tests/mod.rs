@@ -5,6 +5,7 @@ mod faults;
 mod limits;
 mod memory;
 mod messages;
+mod negotiation;
 mod splitting;
 mod write_buffer;
 

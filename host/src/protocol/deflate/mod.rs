@@ -1,0 +1,48 @@
+//! permessage-deflate (RFC 7692): messages compressed one by one, where client and server agree on it.
+//!
+//! Owns the negotiation and the two directions. The deflate format itself is zlib-rs's, through flate2. Which frames
+//! carry compressed data is the frame layer's to know, and the limit on what is inflated is the message's.
+
+mod negotiation;
+
+pub use negotiation::{Accepted, negotiate};
+
+/// How the server compresses, as far as clients agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression {
+    /// 1 (fast) to 9 (small). Levels above 6 cost much time for little.
+    pub level: u8,
+    /// Messages of fewer bytes are sent as they are. Small ones cost more time than they save on the wire.
+    pub threshold: usize,
+    /// Whether messages may refer back to earlier ones of their connection, in both directions, unless the client wants
+    /// otherwise. They get smaller; each connection keeps its own compressor, from its first compressed message on
+    /// (375 KiB with 15 window bits, 250 KiB with 9), and up to 64 KiB of what it received.
+    pub context_takeover: bool,
+    /// How far back the server's references may reach, as a power of two: 9 (512 bytes) to 15 (32 KiB). Without takeover
+    /// it only decides what the one compressor of each thread takes.
+    pub window_bits: u8,
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Compression { level: 3, threshold: 256, context_takeover: false, window_bits: 15 }
+    }
+}
+
+/// What a client and the server agreed on for one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// For what the server sends.
+    pub server: Direction,
+    /// For what the client sends.
+    pub client: Direction,
+}
+
+/// What was agreed on for one direction of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Direction {
+    /// Whether a message may refer back to those before it.
+    pub context_takeover: bool,
+    /// How far back references reach at most, as a power of two, 8 to 15; the server's from 9.
+    pub window_bits: u8,
+}

@@ -50,11 +50,26 @@ impl Assembly {
         }
     }
 
+    /// Appends inflated payload, up to the message's limit.
+    pub(super) fn append_inflated(&mut self, part: &[u8], max_message: usize) -> Result<(), Fault> {
+        let room = max_message.saturating_sub(self.len());
+        self.append(&part[..part.len().min(room)], max_message)?;
+        if part.len() > room { Err(Fault::MessageTooBig(max_message)) } else { Ok(()) }
+    }
+
     /// Declares the message complete.
     pub(super) fn finish(&self) -> Result<(), Fault> {
         match self {
             Assembly::Text(text) => text.finish(),
             Assembly::Binary(_) => Ok(()),
+        }
+    }
+
+    /// The complete message's bytes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Assembly::Text(text) => text.as_str().as_bytes(),
+            Assembly::Binary(bytes) => bytes,
         }
     }
 

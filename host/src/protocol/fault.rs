@@ -4,14 +4,14 @@
 
 use super::close;
 
-/// A breach of RFC 6455, or of our limits, by the client. The connection is closed with [`Fault::close_code`].
+/// A breach of RFC 6455 or 7692, or of our limits, by the client. The connection is closed with [`Fault::close_code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// A frame without the mask that every client frame carries.
     #[error("a frame was not masked")]
     Unmasked,
-    /// RSV1, RSV2 or RSV3 without an extension that defines it.
-    #[error("a reserved bit was set that no extension defines")]
+    /// RSV1, RSV2 or RSV3 without an extension that defines it for this frame.
+    #[error("a reserved bit was set that no extension defines for this frame")]
     ReservedBit,
     /// An opcode that RFC 6455 leaves undefined.
     #[error("the opcode {0:#x} is reserved")]
@@ -37,6 +37,9 @@ pub enum Fault {
     /// A message longer than [`Limits::max_message`](super::Limits::max_message), which is given here in bytes.
     #[error("a message was longer than the limit of {0} bytes")]
     MessageTooBig(usize),
+    /// A compressed message that is no deflate stream, or not the whole of one.
+    #[error("a compressed message could not be inflated")]
+    NotDeflate,
     /// A text message that is not UTF-8.
     #[error("a text message was not valid UTF-8")]
     TextNotUtf8,
@@ -69,7 +72,7 @@ impl Fault {
             | Fault::MessageUnfinished
             | Fault::HalfCloseCode
             | Fault::CloseCode(_) => close::PROTOCOL,
-            Fault::TextNotUtf8 | Fault::ReasonNotUtf8 => close::INVALID_DATA,
+            Fault::NotDeflate | Fault::TextNotUtf8 | Fault::ReasonNotUtf8 => close::INVALID_DATA,
             Fault::MessageTooBig(_) => close::TOO_BIG,
             Fault::AssemblyTimeout => close::POLICY,
         }

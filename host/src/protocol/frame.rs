@@ -56,6 +56,9 @@ impl Opcode {
     }
 }
 
+/// The reserved bit that says that a message is compressed (RFC 7692 section 6).
+pub(super) const RSV1: u8 = 0x40;
+
 /// The longest payload of a control frame, in bytes (RFC 6455 section 5.5).
 pub(super) const MAX_CONTROL: usize = 125;
 
@@ -67,6 +70,8 @@ pub(super) const MAX_HEADER: usize = 14;
 pub(super) struct Header {
     pub(super) fin: bool,
     pub(super) opcode: Opcode,
+    /// Begins a compressed message (RFC 7692 section 6).
+    pub(super) compressed: bool,
     pub(super) key: [u8; 4],
     /// Bytes of payload behind the header.
     pub(super) length: usize,
@@ -79,8 +84,10 @@ pub(super) struct Header {
 pub(super) struct Context {
     /// Bytes so far of the message in progress; `None` between messages.
     pub(super) assembled: Option<usize>,
-    /// The most bytes a message may have.
+    /// The most bytes that its message may have on the wire.
     pub(super) max_message: usize,
+    /// Whether messages may be compressed.
+    pub(super) deflate: bool,
 }
 
 impl Header {
@@ -119,12 +126,13 @@ impl Header {
             }
             short => (u64::from(short), rest),
         };
-        let length = fitting(length, opcode, context)?;
+        let compressed = first & RSV1 != 0;
+        let length = fitting(length, opcode.is_control() || compressed, context)?;
 
         let Some((&key, rest)) = rest.split_first_chunk() else {
             return Ok(None);
         };
-        Ok(Some(Header { fin, opcode, key, length, size: bytes.len() - rest.len() }))
+        Ok(Some(Header { fin, opcode, compressed, key, length, size: bytes.len() - rest.len() }))
     }
 }
 
@@ -132,7 +140,7 @@ impl Header {
 #[inline]
 fn parse_first(first: u8, context: Context) -> Result<(bool, Opcode), Fault> {
     // RFC 6455 section 5.2: a reserved bit "MUST be 0 unless an extension is negotiated that defines meanings".
-    if first & 0x70 != 0 {
+    if first & 0x70 != 0 && !(context.deflate && begins_compressed(first)) {
         return Err(Fault::ReservedBit);
     }
     // RFC 6455 section 5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket
@@ -149,6 +157,13 @@ fn parse_first(first: u8, context: Context) -> Result<(bool, Opcode), Fault> {
         (Opcode::Close | Opcode::Ping | Opcode::Pong, _) if !fin => Err(Fault::FragmentedControl),
         _ => Ok((fin, opcode)),
     }
+}
+
+/// Whether the bits behind FIN are those of a compressed message's first frame. RFC 7692 section 6.1: RSV1 MUST NOT be set
+/// on control frames, nor on any fragment but the first.
+#[cold]
+fn begins_compressed(first: u8) -> bool {
+    [Opcode::Text, Opcode::Binary].into_iter().any(|opcode| first & 0x7F == RSV1 | opcode.bits())
 }
 
 /// What a control frame's 7-bit length may be.
@@ -178,12 +193,13 @@ fn minimal(length: u64, least: u64) -> Result<u64, Fault> {
     Ok(length)
 }
 
-/// Refuses a data frame that would take its message over the limit.
+/// Refuses a data frame that would take its message over the limit, unless its length does not count: that of a control
+/// frame, and that of compressed data, where what is inflated counts.
 #[inline]
-fn fitting(length: u64, opcode: Opcode, context: Context) -> Result<usize, Fault> {
+fn fitting(length: u64, uncounted: bool, context: Context) -> Result<usize, Fault> {
     let room = context.max_message.saturating_sub(context.assembled.unwrap_or(0));
     match usize::try_from(length) {
-        Ok(length) if length <= room || opcode.is_control() => Ok(length),
+        Ok(length) if length <= room || uncounted => Ok(length),
         _ => Err(Fault::MessageTooBig(context.max_message)),
     }
 }
@@ -192,18 +208,20 @@ fn fitting(length: u64, opcode: Opcode, context: Context) -> Result<usize, Fault
 mod tests {
     use super::*;
 
-    const BETWEEN: Context = Context { assembled: None, max_message: 1 << 20 };
-    const INSIDE: Context = Context { assembled: Some(1000), max_message: 1 << 20 };
+    const BETWEEN: Context = Context { assembled: None, max_message: 1 << 20, deflate: false };
+    const INSIDE: Context = Context { assembled: Some(1000), ..BETWEEN };
 
     #[test]
     fn each_length_form_is_read() {
         let short = [0x81, 0x85, 1, 2, 3, 4, 9, 9];
         let header = Header::parse(&short, BETWEEN).unwrap().unwrap();
-        assert_eq!(header, Header { fin: true, opcode: Opcode::Text, key: [1, 2, 3, 4], length: 5, size: 6 });
+        let expected =
+            Header { fin: true, opcode: Opcode::Text, compressed: false, key: [1, 2, 3, 4], length: 5, size: 6 };
+        assert_eq!(header, expected);
 
         let medium = [0x02, 0xFE, 1, 0, 1, 2, 3, 4];
         let header = Header::parse(&medium, BETWEEN).unwrap().unwrap();
-        assert_eq!(header, Header { fin: false, opcode: Opcode::Binary, key: [1, 2, 3, 4], length: 256, size: 8 });
+        assert_eq!(header, Header { fin: false, opcode: Opcode::Binary, length: 256, size: 8, ..expected });
 
         let long = [0x80, 0xFF, 0, 0, 0, 0, 0, 1, 0, 2, 1, 2, 3, 4];
         let header = Header::parse(&long, INSIDE).unwrap().unwrap();
@@ -243,14 +261,31 @@ mod tests {
     #[test]
     fn the_limit_counts_the_fragments_before() {
         let at_the_limit = [0x80, 0xFE, 0x03, 0xE8, 0, 0, 0, 0];
-        let context = |assembled| Context { assembled: Some(assembled), max_message: 2000 };
+        let context = |assembled| Context { assembled: Some(assembled), max_message: 2000, deflate: false };
         assert_eq!(Header::parse(&at_the_limit, context(1000)).unwrap().unwrap().length, 1000);
         assert_eq!(Header::parse(&at_the_limit, context(1001)), Err(Fault::MessageTooBig(2000)));
     }
 
+    /// RFC 7692 section 6.1: only a text or binary frame can begin a compressed message.
+    #[test]
+    fn the_first_frame_of_a_message_may_say_that_it_is_compressed() {
+        let between = Context { deflate: true, ..BETWEEN };
+        for first in [0xC1, 0xC2, 0x41, 0x42] {
+            let header = Header::parse(&[first, 0x85, 1, 2, 3, 4], between).unwrap().unwrap();
+            assert!(header.compressed);
+            assert_eq!(Header::parse(&[first], BETWEEN), Err(Fault::ReservedBit));
+        }
+        assert!(!Header::parse(&[0x81, 0x85, 1, 2, 3, 4], between).unwrap().unwrap().compressed);
+        for first in [0xE1, 0xD1, 0xA1, 0x91, 0xC0, 0x40, 0xC3, 0xC7, 0xC8, 0xC9, 0xCA, 0xCF] {
+            assert_eq!(Header::parse(&[first], between), Err(Fault::ReservedBit), "{first:x}");
+            assert_eq!(Header::parse(&[first], Context { deflate: true, ..INSIDE }), Err(Fault::ReservedBit));
+        }
+        assert_eq!(Header::parse(&[0xC1], Context { deflate: true, ..INSIDE }), Err(Fault::MessageUnfinished));
+    }
+
     #[test]
     fn control_frames_are_not_part_of_the_message() {
-        let full = Context { assembled: Some(2000), max_message: 2000 };
+        let full = Context { assembled: Some(2000), max_message: 2000, deflate: false };
         assert_eq!(Header::parse(&[0x89, 0xFD, 0, 0, 0, 0], full).unwrap().unwrap().length, 125);
     }
 }

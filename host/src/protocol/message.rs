@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::deflate::{Agreed, Incoming};
 use super::frame::{Context, Header};
 use super::progress::{Progress, Step};
 use super::{Fault, Opcode, close, mask, utf8};
@@ -12,9 +13,9 @@ use super::{Fault, Opcode, close, mask, utf8};
 /// What one message may cost the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The most bytes a message may have once its fragments are joined. A connection holds about the bytes of its
-    /// unfinished message that came so far, at most this many: a large value multiplied by many slow clients is the
-    /// memory they can claim.
+    /// The most bytes a message may have once its fragments are joined and it is inflated. A connection holds about the
+    /// bytes of its unfinished message that came so far, at most this many: a large value multiplied by many slow
+    /// clients is the memory they can claim.
     pub max_message: usize,
     /// How long a message may take from its first byte to its last, on the wire. A large value lets clients keep
     /// what they have claimed for longer.
@@ -43,12 +44,15 @@ pub enum Received<'a> {
 
 /// The receiving half of one server connection.
 ///
-/// Holds no heap memory unless a frame or message is unfinished.
+/// Holds no heap memory unless a frame or message is unfinished; where messages may be compressed, what compressed ones
+/// may refer back to.
 #[derive(Debug)]
 pub struct Receiver {
     limits: Limits,
     /// What is unfinished; `None` between messages, when the next frame can be taken from the input as it lies there.
     progress: Option<Box<Progress>>,
+    /// Whether messages may be compressed, and what is kept for it.
+    deflate: Option<Box<Incoming>>,
     /// A close frame or a fault has ended the conversation.
     ended: bool,
 }
@@ -56,7 +60,12 @@ pub struct Receiver {
 impl Receiver {
     /// A receiver at the start of a connection, behind the handshake.
     pub fn new(limits: Limits) -> Receiver {
-        Receiver { limits, progress: None, ended: false }
+        Receiver { limits, progress: None, deflate: None, ended: false }
+    }
+
+    /// A receiver at the start of a connection on which compression was agreed on.
+    pub fn with_deflate(limits: Limits, agreed: Agreed) -> Receiver {
+        Receiver { deflate: Some(Box::new(Incoming::new(agreed.client))), ..Receiver::new(limits) }
     }
 
     /// Consumes from the front of `input`, unmasking in place, up to and including the next event. Returns the bytes
@@ -79,9 +88,10 @@ impl Receiver {
         if self.progress.is_some() || self.ended {
             return self.resume(now, input);
         }
-        let context = Context { assembled: None, max_message: self.limits.max_message };
+        let deflate = self.deflate.is_some();
+        let context = Context { assembled: None, max_message: self.limits.max_message, deflate };
         match Header::parse(input, context) {
-            Ok(Some(header)) if header.fin && header.length <= input.len() - header.size => {
+            Ok(Some(header)) if header.fin && header.length <= input.len() - header.size && !header.compressed => {
                 let end = header.size + header.length;
                 let payload = &mut input[header.size..end];
                 mask::unmask(payload, header.key);
@@ -114,9 +124,10 @@ impl Receiver {
         }
     }
 
-    /// Bytes of heap held for what is unfinished, or for the last event.
+    /// Bytes of heap held for what is unfinished, for the last event, and for what compressed messages may refer to.
     pub fn held(&self) -> usize {
-        self.progress.as_ref().map_or(0, |progress| progress.held())
+        let deflate = self.deflate.as_ref().map_or(0, |deflate| size_of::<Incoming>() + deflate.held());
+        deflate + self.progress.as_ref().map_or(0, |progress| progress.held())
     }
 
     /// Goes on where the call before left off.
@@ -134,7 +145,7 @@ impl Receiver {
         self.advance(now, input)
     }
 
-    /// Begins with a frame that is not the whole of a message, or not all here.
+    /// Begins with a frame that is not the whole of a message, not all here, or compressed.
     fn begin<'a>(&'a mut self, now: Instant, input: &'a mut [u8]) -> Result<(usize, Option<Received<'a>>), Fault> {
         self.progress = Some(Box::new(Progress::new(now.checked_add(self.limits.assembly_timeout))));
         self.advance(now, input)
@@ -144,7 +155,7 @@ impl Receiver {
         let Some(progress) = &mut self.progress else {
             return Ok((0, None));
         };
-        let (consumed, step) = match progress.advance(input, self.limits.max_message) {
+        let (consumed, step) = match progress.advance(input, self.limits.max_message, self.deflate.as_deref_mut()) {
             Ok(done) => done,
             Err(fault) => return Err(self.end(fault)),
         };

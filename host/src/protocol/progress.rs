@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::assembly::Assembly;
+use super::deflate::{Incoming, Inflating};
 use super::frame::{Context, Header, MAX_CONTROL, MAX_HEADER};
 use super::message::{Received, whole_frame};
 use super::{Fault, Opcode, close, mask};
@@ -18,6 +19,8 @@ pub(super) struct Progress {
     /// The last step finished all there was; what it left here is only kept for its event.
     over: bool,
     message: Option<Assembly>,
+    /// Present while `message` is compressed.
+    inflating: Option<Inflating>,
     frame: Option<Payload>,
     /// The start of a header that is not all here.
     header: [u8; MAX_HEADER],
@@ -57,6 +60,7 @@ impl Progress {
             deadline,
             over: false,
             message: None,
+            inflating: None,
             frame: None,
             header: [0; MAX_HEADER],
             header_len: 0,
@@ -76,21 +80,27 @@ impl Progress {
 
     /// Bytes of heap, those of `self` included.
     pub(super) fn held(&self) -> usize {
-        size_of::<Progress>() + self.message.as_ref().map_or(0, Assembly::capacity)
+        let inflating = self.inflating.as_ref().map_or(0, Inflating::held);
+        size_of::<Progress>() + inflating + self.message.as_ref().map_or(0, Assembly::capacity)
     }
 
-    /// Takes in `input` up to the next event. Returns the bytes consumed.
-    pub(super) fn advance(&mut self, input: &mut [u8], max_message: usize) -> Result<(usize, Step), Fault> {
+    /// Takes in `input` up to the next event. Returns the bytes consumed. With `deflate`, messages may be compressed.
+    pub(super) fn advance(
+        &mut self,
+        input: &mut [u8],
+        max_message: usize,
+        mut deflate: Option<&mut Incoming>,
+    ) -> Result<(usize, Step), Fault> {
         let mut at = 0;
         loop {
             let mut frame = match self.frame.take() {
                 Some(frame) => frame,
                 None => {
-                    let Some((header, size)) = self.read_header(&input[at..], max_message)? else {
+                    let Some((header, size)) = self.read_header(&input[at..], max_message, deflate.is_some())? else {
                         return Ok((input.len(), Step::Starved));
                     };
                     at += size;
-                    self.begin_frame(header)
+                    self.begin_frame(header, deflate.as_deref())?
                 }
             };
 
@@ -104,7 +114,7 @@ impl Progress {
             let step = if frame.opcode.is_control() {
                 self.take_control(&frame, part, input)?
             } else {
-                self.take_data(&frame, &input[part], max_message)?
+                self.take_data(&frame, &input[part], max_message, deflate.as_deref_mut())?
             };
             if starved {
                 self.frame = Some(frame);
@@ -127,8 +137,15 @@ impl Progress {
 
     /// Reads a header from `input`, or from what is left of earlier input and `input`. Returns the bytes of `input`
     /// that it took; keeps them all if the header goes on.
-    fn read_header(&mut self, input: &[u8], max_message: usize) -> Result<Option<(Header, usize)>, Fault> {
-        let context = Context { assembled: self.message.as_ref().map(Assembly::len), max_message };
+    fn read_header(
+        &mut self,
+        input: &[u8],
+        max_message: usize,
+        deflate: bool,
+    ) -> Result<Option<(Header, usize)>, Fault> {
+        // The limit is for what is inflated.
+        let max_message = if self.inflating.is_some() { usize::MAX } else { max_message };
+        let context = Context { assembled: self.message.as_ref().map(Assembly::len), max_message, deflate };
         if self.header_len == 0 {
             if let Some(header) = Header::parse(input, context)? {
                 return Ok(Some((header, header.size)));
@@ -148,27 +165,46 @@ impl Progress {
         Ok(None)
     }
 
-    fn begin_frame(&mut self, header: Header) -> Payload {
+    fn begin_frame(&mut self, header: Header, deflate: Option<&Incoming>) -> Result<Payload, Fault> {
         match header.opcode {
-            Opcode::Text | Opcode::Binary => self.message = Some(Assembly::new(header.opcode)),
+            Opcode::Text | Opcode::Binary => {
+                self.message = Some(Assembly::new(header.opcode));
+                self.inflating = deflate.filter(|_| header.compressed).map(Incoming::begin).transpose()?;
+            }
             Opcode::Continuation => {}
             Opcode::Close | Opcode::Ping | Opcode::Pong => self.control_len = 0,
         }
-        Payload { fin: header.fin, opcode: header.opcode, key: header.key, remaining: header.length }
+        Ok(Payload { fin: header.fin, opcode: header.opcode, key: header.key, remaining: header.length })
     }
 
     /// Takes in a part of a data frame, up to which `frame` has been counted already.
-    fn take_data(&mut self, frame: &Payload, part: &[u8], max_message: usize) -> Result<Step, Fault> {
+    fn take_data(
+        &mut self,
+        frame: &Payload,
+        part: &[u8],
+        max_message: usize,
+        deflate: Option<&mut Incoming>,
+    ) -> Result<Step, Fault> {
         // The header's check of lengths and order made sure that a message is open and has room.
         let Some(message) = &mut self.message else {
             return Err(Fault::NothingToContinue);
         };
-        let most = if frame.fin { message.len() + part.len() + frame.remaining } else { max_message };
-        message.append(part, most)?;
+        if let Some(inflating) = &mut self.inflating {
+            inflating.inflate(part, |inflated| message.append_inflated(inflated, max_message))?;
+        } else {
+            let most = if frame.fin { message.len() + part.len() + frame.remaining } else { max_message };
+            message.append(part, most)?;
+        }
         if frame.remaining > 0 || !frame.fin {
             return Ok(Step::Starved);
         }
+        let inflating = self.inflating.take();
+        let compressed = inflating.is_some();
+        inflating.map_or(Ok(()), Inflating::finish)?;
         message.finish()?;
+        if let Some(deflate) = deflate.filter(|_| compressed) {
+            deflate.remember(message.bytes());
+        }
         self.over = true;
         Ok(Step::Message)
     }

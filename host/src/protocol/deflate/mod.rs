@@ -3,8 +3,10 @@
 //! Owns the negotiation and the two directions. The deflate format itself is zlib-rs's, through flate2. Which frames
 //! carry compressed data is the frame layer's to know, and the limit on what is inflated is the message's.
 
+mod inflate;
 mod negotiation;
 
+pub(super) use inflate::{Incoming, Inflating};
 pub use negotiation::{Accepted, negotiate};
 
 /// How the server compresses, as far as clients agree.
@@ -16,7 +18,7 @@ pub struct Compression {
     pub threshold: usize,
     /// Whether messages may refer back to earlier ones of their connection, in both directions, unless the client wants
     /// otherwise. They get smaller; each connection keeps its own compressor, from its first compressed message on
-    /// (375 KiB with 15 window bits, 250 KiB with 9), and up to 64 KiB of what it received.
+    /// (375 KiB with 15 window bits, 250 KiB with 9), and up to 32 KiB of what it received.
     pub context_takeover: bool,
     /// How far back the server's references may reach, as a power of two: 9 (512 bytes) to 15 (32 KiB). Without takeover
     /// it only decides what the one compressor of each thread takes.

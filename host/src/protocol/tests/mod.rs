@@ -2,6 +2,7 @@
 
 mod control;
 mod faults;
+mod inflate;
 mod limits;
 mod memory;
 mod messages;

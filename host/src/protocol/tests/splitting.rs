@@ -98,7 +98,7 @@ fn conversation() -> impl Strategy<Value = Conversation> {
 }
 
 /// Cuts `bytes` into reads of the given lengths, over and over.
-fn cut<'a>(mut bytes: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn cut<'a>(mut bytes: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
     lengths.iter().cycle().map_while(move |length| {
         let (read, rest) = bytes.split_at((*length).min(bytes.len()));
         bytes = rest;
@@ -107,7 +107,7 @@ fn cut<'a>(mut bytes: &'a [u8], lengths: &'a [usize]) -> impl Iterator<Item = &'
 }
 
 /// Read lengths of very different orders.
-fn lengths() -> impl Strategy<Value = Vec<usize>> {
+pub(super) fn lengths() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(prop_oneof![1..8_usize, 1..200_usize, 1..20_000_usize], 1..10)
 }
 

@@ -4,10 +4,11 @@
 //! `on_open` until before `on_closed`, and in its groups no longer than that.
 
 use crate::activity::Activity;
+use crate::broadcast::{Broadcast, Windows};
 use crate::client::Client;
-use crate::protocol::{Opcode, encode};
+use crate::protocol::Opcode;
+use crate::protocol::deflate::Compression;
 use crate::wakes::Wakes;
-use bytes::Bytes;
 use indexmap::IndexMap;
 use plugin_api::Sent;
 use std::collections::HashMap;
@@ -42,6 +43,8 @@ pub struct Audience {
     pub(crate) backlog: Backlog,
     /// The engine's work on their behalf.
     pub(crate) activity: Arc<Activity>,
+    /// How messages are compressed, if they are for any client.
+    compression: Option<Compression>,
 }
 
 /// Clients by number; dense, since it is mostly walked.
@@ -67,11 +70,12 @@ pub enum Whom<'a> {
 
 impl Audience {
     /// Nobody yet.
-    pub(crate) fn new(wakes: Arc<Wakes>, backlog: Backlog) -> Self {
+    pub(crate) fn new(wakes: Arc<Wakes>, backlog: Backlog, compression: Option<Compression>) -> Self {
         Audience {
             shards: (0..wakes.loops()).map(|_| Mutex::default()).collect(),
             wakes,
             backlog,
+            compression,
             activity: Arc::default(),
         }
     }
@@ -121,24 +125,35 @@ impl Audience {
         (0..self.shards.len()).filter_map(of_shard).flatten().collect()
     }
 
-    /// Sends one message to many, all but the client of the number `except`. It is encoded once, and each loop is woken
-    /// once. Returns how many clients it was queued for.
+    /// Sends one message to many, all but the client of the number `except`. It is encoded once, and once more for each
+    /// window that clients agreed on for compression; each loop is woken once. Returns how many clients it was queued for.
     ///
     /// Every client gets it in order with what else this thread sends.
     pub fn broadcast(&self, whom: Whom<'_>, except: Option<u64>, opcode: Opcode, payload: &[u8]) -> usize {
-        let mut frames = Vec::new();
-        encode(&mut frames, opcode, true, payload);
-        let frames = Bytes::from(frames);
+        let compression = self.compression.filter(|how| payload.len() >= how.threshold);
+        let broadcast = Broadcast::new(opcode, payload, compression.map(|how| (how, self.windows(whom))));
         let mut wake = Vec::new();
         let mut reached = 0;
         for index in 0..self.shards.len() {
             if let Some(clients) = self.shard(index).among(whom) {
                 let others = clients.values().filter(|client| Some(client.number()) != except);
-                reached += others.filter(|client| client.send_shared(&frames, &mut wake) == Sent::Sent).count();
+                reached += others.filter(|client| client.send_shared(&broadcast, &mut wake) == Sent::Sent).count();
             }
             self.wakes.wake_all(index, &mut wake);
         }
         reached
+    }
+
+    /// For which windows a message to these clients is to be compressed. Looked up beforehand, since no lock is held while
+    /// something is compressed.
+    fn windows(&self, whom: Whom<'_>) -> Windows {
+        let mut windows = Windows::default();
+        for index in 0..self.shards.len() {
+            let shard = self.shard(index);
+            let clients = shard.among(whom).into_iter().flat_map(IndexMap::values);
+            clients.filter_map(|client| client.deflate()).for_each(|agreed| windows.add(&agreed.server));
+        }
+        windows
     }
 
     fn shard(&self, index: usize) -> MutexGuard<'_, Shard> {
@@ -197,13 +212,14 @@ impl Shard {
 mod tests {
     use super::*;
     use crate::client::Closing;
+    use crate::protocol::deflate::negotiate;
 
     fn audience(policy: BacklogPolicy) -> Arc<Audience> {
-        Arc::new(Audience::new(Arc::new(Wakes::new(2)), Backlog { limit: 100, policy }))
+        Arc::new(Audience::new(Arc::new(Wakes::new(2)), Backlog { limit: 100, policy }, None))
     }
 
     fn clients(audience: &Arc<Audience>, count: usize) -> Vec<Arc<Client>> {
-        let client = |index| Arc::new(Client::new("peer", "/", "", Arc::clone(audience), index % 2));
+        let client = |index| Arc::new(Client::new("peer", "/", "", None, Arc::clone(audience), index % 2));
         let clients: Vec<_> = (0..count).map(client).collect();
         clients.iter().for_each(|client| audience.enter(client));
         clients
@@ -227,6 +243,26 @@ mod tests {
         assert_eq!(audience.broadcast(room, None, Opcode::Text, b""), 3);
         assert_eq!(audience.broadcast(Whom::Group("nobody's"), None, Opcode::Text, b""), 0);
         assert_eq!(audience.broadcast(Whom::Everyone, None, Opcode::Text, b""), 6);
+    }
+
+    #[test]
+    fn a_broadcast_is_compressed_for_those_who_agreed_to_it() {
+        let how = Compression { threshold: 50, ..Compression::default() };
+        let backlog = Backlog { limit: 10_000, policy: BacklogPolicy::Close };
+        let audience = Arc::new(Audience::new(Arc::new(Wakes::new(2)), backlog, Some(how)));
+        let offers = ["", "permessage-deflate", "permessage-deflate; server_max_window_bits=9"];
+        let clients = offers.map(|offer| {
+            let agreed = negotiate([offer], &how).map(|accepted| accepted.agreed);
+            Arc::new(Client::new("peer", "/", "", agreed, Arc::clone(&audience), offer.len() % 2))
+        });
+        clients.iter().for_each(|client| audience.enter(client));
+        let buffered = || clients.each_ref().map(|client| client.buffered());
+        assert_eq!(audience.broadcast(Whom::Everyone, None, Opcode::Text, &[b'x'; 49]), 3);
+        assert_eq!(buffered(), [51, 51, 51], "below the threshold");
+        assert_eq!(audience.broadcast(Whom::Everyone, None, Opcode::Text, &[b'x'; 1000]), 3);
+        let [plain, large, small] = buffered().map(|bytes| bytes - 51);
+        assert_eq!(plain, 1004);
+        assert!(large < 30 && small < 30, "the backlog is what goes over the wire: {large}, {small}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The connection's end of an outbox: what is on its way to the socket, and what else a connection was told.
 
 use crate::engine::Event;
-use crate::protocol::{Opcode, WriteBuffer};
+use crate::protocol::deflate::{Agreed, Deflater};
+use crate::protocol::{Opcode, WriteBuffer, encoded_length, is_compressed};
 use crate::swap::Step;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -11,6 +12,8 @@ use std::collections::VecDeque;
 pub(crate) enum Order {
     /// Send these whole, encoded messages.
     Frames(Vec<u8>),
+    /// Send this message, compressed if it is worth it.
+    Message { opcode: Opcode, payload: Vec<u8> },
     /// Send this whole, encoded message, which many clients get.
     Shared(Bytes),
     /// Send a part of a message.
@@ -43,9 +46,10 @@ pub(crate) struct Part {
 }
 
 impl Order {
-    /// Bytes that count to the backlog.
+    /// Bytes that count to the backlog: what goes over the wire, or what would at most.
     pub(crate) fn size(&self) -> usize {
         match self {
+            Order::Message { payload, .. } => encoded_length(payload.len()),
             Order::Frames(frames) => frames.len(),
             Order::Shared(frames) => frames.len(),
             Order::Part(part) => part.data.len(),
@@ -55,7 +59,7 @@ impl Order {
 
     /// Whether this may be dropped when the engine wants what is queued dropped: whole messages only.
     pub(crate) fn is_whole_message(&self) -> bool {
-        matches!(self, Order::Frames(_) | Order::Shared(_))
+        matches!(self, Order::Frames(_) | Order::Message { .. } | Order::Shared(_))
     }
 }
 
@@ -64,6 +68,8 @@ impl Order {
 pub(crate) struct Batch {
     /// Frames on their way to the socket.
     pub write: WriteBuffer,
+    /// Where compression was agreed on.
+    pub deflater: Option<Box<Deflater>>,
     /// Values to deliver to the session.
     pub events: VecDeque<Event>,
     /// Whether the engine has asked not to read from this client.
@@ -91,6 +97,11 @@ struct Fragmented {
 }
 
 impl Batch {
+    /// For a connection on which this was agreed on about compression.
+    pub(crate) fn new(deflate: Option<Agreed>) -> Batch {
+        Batch { deflater: deflate.map(|agreed| Box::new(Deflater::new(agreed.server))), ..Batch::default() }
+    }
+
     /// Bytes that wait for the socket.
     #[inline]
     pub(crate) fn backlog(&self) -> usize {
@@ -100,12 +111,19 @@ impl Batch {
     /// Queues a message.
     #[inline]
     pub(crate) fn message(&mut self, opcode: Opcode, payload: &[u8]) {
-        if self.fragmented.is_none() {
+        if self.fragmented.is_none() && self.deflater.is_none() {
             self.write.push(opcode, true, payload);
         } else {
-            let mut frames = Vec::new();
-            crate::protocol::encode(&mut frames, opcode, true, payload);
-            self.data(Order::Frames(frames));
+            self.message_otherwise(opcode, payload);
+        }
+    }
+
+    fn message_otherwise(&mut self, opcode: Opcode, payload: &[u8]) {
+        match &mut self.deflater {
+            // Compressed when its turn comes: a message that is dropped before that is not one to refer to.
+            _ if self.fragmented.is_some() => self.data(Order::Message { opcode, payload: payload.to_owned() }),
+            Some(deflater) => self.write.push_deflated(deflater, opcode, payload),
+            None => self.write.push(opcode, true, payload),
         }
     }
 
@@ -135,9 +153,14 @@ impl Batch {
     pub(crate) fn execute(&mut self, order: Order) {
         match order {
             // Another thread's send can fall behind a close frame that it did not see: nothing follows that frame.
-            Order::Frames(_) | Order::Shared(_) | Order::Part(_) | Order::Control { .. } | Order::Close { .. }
+            Order::Frames(_)
+            | Order::Message { .. }
+            | Order::Shared(_)
+            | Order::Part(_)
+            | Order::Control { .. }
+            | Order::Close { .. }
                 if self.close_written => {}
-            Order::Frames(_) | Order::Shared(_) | Order::Part(_) => self.data(order),
+            Order::Frames(_) | Order::Message { .. } | Order::Shared(_) | Order::Part(_) => self.data(order),
             Order::Control { opcode, payload } => self.control(opcode, &payload),
             Order::Close { code, reason, now } => self.close(code, &reason, now),
             Order::Discard => {
@@ -163,13 +186,27 @@ impl Batch {
         };
         match order {
             Order::Frames(frames) => self.write.push_encoded(&frames),
-            Order::Shared(frames) => self.write.push_encoded(&frames),
+            Order::Message { opcode, payload } => self.message(opcode, &payload),
+            Order::Shared(frames) => {
+                if is_compressed(&frames) {
+                    self.forget_context();
+                }
+                self.write.push_encoded(&frames);
+            }
             Order::Part(part) => self.part(&part, continues),
             _ => {}
         }
     }
 
-    /// RFC 6455 section 5.4: the first frame has the message's opcode, all others are continuations.
+    /// The client has not got all that this connection compressed for it, or more than that.
+    fn forget_context(&mut self) {
+        if let Some(deflater) = &mut self.deflater {
+            deflater.forget();
+        }
+    }
+
+    /// Not compressed: that pays for whole messages. RFC 6455 section 5.4: the first frame has the message's opcode, all
+    /// others are continuations.
     fn part(&mut self, part: &Part, continues: bool) {
         let opcode = if continues { Opcode::Continuation } else { part.opcode };
         self.write.push(opcode, part.last, &part.data);
@@ -191,7 +228,10 @@ impl Batch {
         }
         // Of a message in parts, the client must get all or none: while one is under way, what lies before it in the
         // buffer stays.
-        let Some(fragmented) = &mut self.fragmented else { return self.write.discard_unstarted() };
+        let Some(fragmented) = &mut self.fragmented else {
+            self.forget_context();
+            return self.write.discard_unstarted();
+        };
         let before = fragmented.waiting_bytes;
         fragmented.waiting.retain(|order| !order.is_whole_message());
         fragmented.waiting_bytes = fragmented.waiting.iter().map(Order::size).sum();
@@ -212,6 +252,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::deflate::Compression;
 
     fn part(message: u64, data: &str, last: bool) -> Order {
         Order::Part(Part { message, opcode: Opcode::Text, last, data: data.into() })
@@ -282,6 +323,38 @@ mod tests {
         assert_eq!(texts(&batch), "0data");
         batch.unblocked();
         assert_eq!(texts(&batch), "09data");
+    }
+
+    /// What was compressed and then dropped, or compressed for many, is nothing that a later message may refer to.
+    #[test]
+    fn a_message_refers_only_to_what_the_client_has_got() {
+        let takeover = Compression { threshold: 0, context_takeover: true, ..Compression::default() };
+        let deflater = || Some(Box::new(Deflater::new(takeover)));
+        let message = [b"a message that is worth compressing, ".repeat(5), (b' '..b'~').collect()].concat();
+        let length = |batch: &mut Batch| {
+            let before = batch.write.len();
+            batch.message(Opcode::Binary, &message);
+            batch.write.len() - before
+        };
+        let mut batch = Batch { deflater: deflater(), ..Batch::default() };
+        let [first, second] = [length(&mut batch), length(&mut batch)];
+        assert!(second < first / 2, "{first}, {second}");
+        batch.discard();
+        assert_eq!(length(&mut batch), first);
+        batch.execute(Order::Shared(Bytes::from_static(b"\x82\x01a")));
+        assert_eq!(length(&mut batch), second, "it was not compressed");
+        batch.execute(Order::Shared(Bytes::from_static(b"\xC2\x01\x00")));
+        assert_eq!(length(&mut batch), first);
+
+        // One that waits is compressed in its turn.
+        batch.execute(part(1, "a", false));
+        batch.execute(Order::Message { opcode: Opcode::Binary, payload: message.clone() });
+        assert_eq!(batch.backlog() - batch.write.len(), encoded_length(message.len()));
+        assert_eq!(batch.discard(), encoded_length(message.len()));
+        batch.message(Opcode::Binary, &message);
+        let before = batch.write.len();
+        batch.execute(part(1, "b", true));
+        assert_eq!(batch.write.len() - before, second + 3);
     }
 
     #[test]

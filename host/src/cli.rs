@@ -5,8 +5,10 @@ use crate::bench::BenchArgs;
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::http::HttpLimits;
 use crate::listener::Address;
+use crate::protocol::deflate::Compression;
 use crate::swap::ReloadLimits;
 use bytesize::ByteSize;
+use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
@@ -79,6 +81,39 @@ pub struct Cli {
     /// What happens to a client whose backlog is full.
     #[arg(long, value_name = "POLICY", default_value = "close", env = "WSHOST_BACKLOG_POLICY")]
     pub backlog_policy: PolicyArg,
+
+    /// Compress messages where the client offers it (permessage-deflate, RFC 7692), in both directions.
+    ///
+    /// Costs time for each message, and memory: about 375 KiB per thread that sends, 50 KiB per client of which a
+    /// compressed message is half here, and nothing per idle client; more with --compress-context-takeover. What a
+    /// message is inflated to counts for --max-message.
+    #[arg(long, env = "WSHOST_COMPRESS", value_parser = BoolishValueParser::new())]
+    pub compress: bool,
+
+    /// How hard to compress, from 1, which is fast, to 9, which is small. Takes the same memory whatever it is.
+    #[arg(long, value_name = "1..9", default_value_t = Compression::default().level, env = "WSHOST_COMPRESS_LEVEL",
+        requires = "compress", value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub compress_level: u8,
+
+    /// Messages of fewer bytes are sent as they are: small ones take more time than they save. What clients send may be
+    /// compressed whatever its size.
+    #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(Compression::default().threshold as u64),
+        env = "WSHOST_COMPRESS_THRESHOLD", requires = "compress", value_parser = threshold)]
+    pub compress_threshold: ByteSize,
+
+    /// Whether messages may refer back to earlier ones of their connection, which makes similar ones much smaller. Costs,
+    /// per client, 375 KiB from the first message compressed for it (250 KiB with 9 window bits), and up to 32 KiB for
+    /// those that it sent.
+    #[arg(long, value_name = "YES|NO", default_value = "no", env = "WSHOST_COMPRESS_CONTEXT_TAKEOVER",
+        requires = "compress", action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
+    pub compress_context_takeover: bool,
+
+    /// How far back the server looks for what to refer to, as a power of two: 9 is 512 bytes, 15 is 32 KiB. Each step
+    /// down halves a part of a compressor's memory: 375 KiB with 15, 310 KiB with 14, 250 KiB with 9. A client may ask
+    /// for less, and always chooses its own.
+    #[arg(long, value_name = "9..15", default_value_t = Compression::default().window_bits,
+        env = "WSHOST_COMPRESS_WINDOW_BITS", requires = "compress", value_parser = clap::value_parser!(u8).range(9..=15))]
+    pub compress_window_bits: u8,
 
     /// How long a client may be silent until it is pinged; 0s: never [default: as the engine wishes, or 150s]
     #[arg(long, value_name = "DURATION", env = "WSHOST_PING_AFTER", value_parser = duration_or_zero)]
@@ -210,6 +245,12 @@ impl Cli {
             prefer_read: self.prefer_read,
             max_message: bytes(self.max_message),
             message_timeout: self.message_timeout,
+            compression: self.compress.then(|| Compression {
+                level: self.compress_level,
+                threshold: bytes(self.compress_threshold),
+                context_takeover: self.compress_context_takeover,
+                window_bits: self.compress_window_bits,
+            }),
             backlog: Backlog { limit: bytes(self.max_backlog), policy: self.backlog_policy.into() },
             ping_after: self.ping_after,
             close_after_no_pong: self.close_after_no_pong,
@@ -276,6 +317,10 @@ fn read_size(text: &str) -> Result<ByteSize, String> {
     size(text, ByteSize::b(512), ByteSize::mib(64))
 }
 
+fn threshold(text: &str) -> Result<ByteSize, String> {
+    size(text, ByteSize::b(0), ByteSize::gib(2))
+}
+
 fn message_size(text: &str) -> Result<ByteSize, String> {
     size(text, ByteSize::b(1), ByteSize::gib(2))
 }
@@ -317,6 +362,24 @@ mod tests {
         assert!(parse(&["--plugin", "x", "--handshake-timeout", "0s"]).is_err());
         assert!(parse(&["--plugin", "x", "--loops", "0"]).is_err());
         assert!(parse(&[]).is_err(), "there must be a plugin");
+    }
+
+    #[test]
+    fn compression_is_off_unless_asked_for() {
+        let compression =
+            |arguments: &[&str]| parse(&[&["--plugin", "x"], arguments].concat()).map(|cli| cli.settings().compression);
+        assert_eq!(compression(&[]).unwrap(), None);
+        assert_eq!(compression(&["--compress"]).unwrap(), Some(Compression::default()));
+        let all = ["--compress", "--compress-level=9", "--compress-threshold=1KiB", "--compress-window-bits=9"];
+        let expected = Compression { level: 9, threshold: 1024, context_takeover: true, window_bits: 9 };
+        let takeover = ["--compress-context-takeover", "yes"];
+        assert_eq!(compression(&[&all[..], &takeover].concat()).unwrap(), Some(expected));
+        for wrong in
+            ["--compress-level=0", "--compress-level=10", "--compress-window-bits=8", "--compress-window-bits=16"]
+        {
+            assert!(compression(&["--compress", wrong]).is_err(), "{wrong}");
+        }
+        assert!(compression(&["--compress-level=6"]).is_err(), "an option that would do nothing");
     }
 
     #[test]

@@ -4,10 +4,11 @@
 
 use crate::audience::{Audience, BacklogPolicy};
 use crate::batch::{Order, Part};
+use crate::broadcast::Broadcast;
 use crate::engine::Event;
 use crate::outbox::Outbox;
+use crate::protocol::deflate::Agreed;
 use crate::protocol::{Opcode, close};
-use bytes::Bytes;
 use plugin_api::Sent;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -38,6 +39,7 @@ pub struct Client {
     peer: Box<str>,
     resource: Box<str>,
     subprotocol: Box<str>,
+    deflate: Option<Agreed>,
     /// Milliseconds from the process's epoch to the last byte that came.
     last_active: AtomicU64,
     /// Milliseconds from the epoch to the last ping for keepalive, plus 1; 0 if there was none.
@@ -50,20 +52,31 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that has just been accepted, and whose connection is to live on `event_loop`.
-    pub fn new(peer: &str, resource: &str, subprotocol: &str, audience: Arc<Audience>, event_loop: usize) -> Client {
+    /// A client that has just been accepted, and whose connection is to live on `event_loop`. `deflate` is what was agreed
+    /// on about compression.
+    pub fn new(
+        peer: &str,
+        resource: &str,
+        subprotocol: &str,
+        deflate: Option<Agreed>,
+        audience: Arc<Audience>,
+        event_loop: usize,
+    ) -> Client {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let compress_from = deflate.map_or(usize::MAX, |agreed| agreed.server.threshold);
+        let wakes = Arc::clone(&audience.wakes);
         let client = Client {
             number,
             peer: peer.into(),
             resource: resource.into(),
             subprotocol: subprotocol.into(),
+            deflate,
             last_active: AtomicU64::new(0),
             pinged: AtomicU64::new(0),
             event_loop,
             generation: AtomicU64::new(0),
-            outbox: Outbox::new(number, event_loop, Arc::clone(&audience.wakes), audience.backlog.limit),
+            outbox: Outbox::new(number, event_loop, wakes, audience.backlog.limit, compress_from),
             audience,
         };
         client.touch(Instant::now());
@@ -93,6 +106,11 @@ impl Client {
     /// The subprotocol agreed on, or empty.
     pub fn subprotocol(&self) -> &str {
         &self.subprotocol
+    }
+
+    /// What was agreed on about compression.
+    pub(crate) fn deflate(&self) -> Option<Agreed> {
+        self.deflate
     }
 
     /// The event loop on which the connection lives.
@@ -166,8 +184,9 @@ impl Client {
     }
 
     /// Sends one encoded message that many clients get; see [`Outbox::send_shared`].
-    pub(crate) fn send_shared(&self, frames: &Bytes, wake: &mut Vec<Waker>) -> Sent {
-        match self.outbox.send_shared(frames, wake) {
+    pub(crate) fn send_shared(&self, broadcast: &Broadcast, wake: &mut Vec<Waker>) -> Sent {
+        let frame = broadcast.frame_for(self.deflate.as_ref().map(|agreed| &agreed.server));
+        match self.outbox.send_shared(frame, wake) {
             Sent::Backlogged => self.backlogged(),
             sent => sent,
         }

@@ -3,6 +3,7 @@
 use crate::audience::Backlog;
 use crate::http::{Folder, HttpLimits};
 use crate::protocol::Limits;
+use crate::protocol::deflate::Compression;
 use crate::swap::ReloadLimits;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub message_timeout: Duration,
     /// How much may wait for one client, and what becomes of it then. A client can make the host hold this much.
     pub backlog: Backlog,
+    /// Whether messages are compressed where clients offer it, and how.
+    pub compression: Option<Compression>,
     /// A client that is silent for this long is pinged; zero is never. `None`: as the engine wishes, or 150 s.
     pub ping_after: Option<Duration>,
     /// A pinged client that stays silent for this long is closed; zero is never. `None`: as the engine wishes, or 150 s.

@@ -62,8 +62,11 @@ where
         session: Some(session),
         swap: Swap::None,
         lane: None,
-        receiver: Receiver::new(limits),
-        batch: Some(Box::default()),
+        receiver: match client.deflate() {
+            None => Receiver::new(limits),
+            Some(agreed) => Receiver::with_deflate(limits, agreed),
+        },
+        batch: Some(Box::new(Batch::new(client.deflate()))),
         stage: Stage::Open,
         close_received: false,
         input_ended: false,

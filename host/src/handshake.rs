@@ -5,7 +5,9 @@ use crate::engine::{Answer, EngineFailure, Instance, Session};
 use crate::http::{self, Decision, HttpError, Upgraded};
 use crate::jobs::Lane;
 use crate::mount::Pass;
+use crate::protocol::deflate::{self, Accepted};
 use crate::server::Server;
+use ::http::header::SEC_WEBSOCKET_EXTENSIONS;
 use ::http::request::Parts;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -70,10 +72,18 @@ async fn decide(
     match authenticate(instance, resource, peer, parts).await {
         Ok(Answer::Accept(session, template)) => {
             let audience = Arc::clone(instance.audience());
-            let client = Arc::new(Client::new(peer, resource, &template.subprotocol, audience, event_loop));
+            let accepted = compression(parts, server);
+            let deflate = accepted.as_ref().map(|accepted| accepted.agreed);
+            let client = Client::new(peer, resource, &template.subprotocol, deflate, audience, event_loop);
             client.set_generation(instance.generation());
             let protocol = Some(template.subprotocol).filter(|name| !name.is_empty());
-            Decision::Accept { protocol, headers: template.headers, keep: (client, session, pass) }
+            let extensions = accepted.map(|accepted| accepted.response);
+            Decision::Accept {
+                protocol,
+                extensions,
+                headers: template.headers,
+                keep: (Arc::new(client), session, pass),
+            }
         }
         Ok(Answer::Reject { status, headers, body }) => {
             tracing::info!(peer, engine = instance.plugin().name(), status, "client rejected by the engine");
@@ -85,6 +95,12 @@ async fn decide(
             Decision::Reject { status: 500, headers: Vec::new(), body: b"The engine failed.\n".to_vec() }
         }
     }
+}
+
+/// What comes of the client's offers to compress. A header with characters that are not ASCII offers nothing.
+fn compression(parts: &Parts, server: &Server) -> Option<Accepted> {
+    let offers = parts.headers.get_all(SEC_WEBSOCKET_EXTENSIONS).into_iter();
+    deflate::negotiate(offers.filter_map(|offer| offer.to_str().ok()), server.settings.compression.as_ref()?)
 }
 
 async fn authenticate(

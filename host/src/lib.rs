@@ -23,6 +23,7 @@ pub mod swap;
 mod accept;
 mod activity;
 mod batch;
+mod broadcast;
 mod event_loop;
 mod handshake;
 mod jobs;

@@ -26,6 +26,8 @@ pub(crate) struct Outbox {
     wakes: Arc<Wakes>,
     /// A message is refused while more bytes than this wait.
     limit: usize,
+    /// Messages of so many bytes are for the connection to compress; `usize::MAX` where that was not agreed on.
+    compress_from: usize,
     queue: Mutex<Queue>,
     /// Whether the queue holds anything. Set under its lock.
     queued: AtomicBool,
@@ -58,12 +60,13 @@ pub(crate) fn with_batch<R>(number: u64, batch: &mut Option<Box<Batch>>, callbac
 
 impl Outbox {
     /// The outbox of the client `number`, whose connection lives on `event_loop`.
-    pub(crate) fn new(number: u64, event_loop: usize, wakes: Arc<Wakes>, limit: usize) -> Self {
+    pub(crate) fn new(number: u64, event_loop: usize, wakes: Arc<Wakes>, limit: usize, compress_from: usize) -> Self {
         Outbox {
             number,
             event_loop,
             wakes,
             limit,
+            compress_from,
             queue: Mutex::default(),
             queued: AtomicBool::default(),
             queued_bytes: AtomicUsize::default(),
@@ -304,6 +307,12 @@ impl Outbox {
         }
         if !self.has_room() {
             return self.refuse();
+        }
+        if payload.len() >= self.compress_from {
+            let order = Order::Message { opcode, payload: payload.to_owned() };
+            self.queued_bytes.fetch_add(order.size(), Ordering::Relaxed);
+            self.push(queue, order);
+            return Sent::Sent;
         }
         // Frames that wait together lie together.
         if let Some(Order::Frames(frames)) = queue.orders.back_mut() {

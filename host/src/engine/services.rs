@@ -5,6 +5,7 @@ use crate::audience::{Audience, Backlog};
 use crate::config::Settings;
 use crate::jobs::{Lane, Pool};
 use crate::metrics::Metrics;
+use crate::protocol::deflate::Compression;
 use crate::timers::{Timers, Work};
 use crate::wakes::Wakes;
 use std::io;
@@ -21,6 +22,7 @@ pub struct Facilities {
     /// Runs the timers.
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) backlog: Backlog,
+    pub(crate) compression: Option<Compression>,
     /// The operator's word on when to ping and when to close.
     pub(crate) keepalive: (Option<Duration>, Option<Duration>),
 }
@@ -38,6 +40,7 @@ impl Facilities {
             metrics: Arc::default(),
             runtime,
             backlog: settings.backlog,
+            compression: settings.compression,
             keepalive: (settings.ping_after, settings.close_after_no_pong),
         })
     }
@@ -61,8 +64,8 @@ pub(super) struct Services {
 impl Services {
     /// For a first generation.
     pub(super) fn new(engine: &str, version: &str, facilities: &Facilities) -> Arc<Self> {
-        let audience = Arc::new(Audience::new(Arc::clone(&facilities.wakes), facilities.backlog));
-        Self::for_audience(engine, version, facilities, audience)
+        let audience = Audience::new(Arc::clone(&facilities.wakes), facilities.backlog, facilities.compression);
+        Self::for_audience(engine, version, facilities, Arc::new(audience))
     }
 
     /// For the generation that is to follow on this one: it takes over the clients and their groups. Its timers wait

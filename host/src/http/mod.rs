@@ -43,6 +43,8 @@ pub enum Decision<T> {
     Accept {
         /// The subprotocol, one of those that the client offered.
         protocol: Option<String>,
+        /// The value of the response's `Sec-WebSocket-Extensions`.
+        extensions: Option<String>,
         /// Further response headers, unchecked.
         headers: Vec<(String, Vec<u8>)>,
         /// Handed back in [`Upgraded`].

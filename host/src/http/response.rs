@@ -34,6 +34,7 @@ pub(super) fn switching(
     parts: &Parts,
     key: &str,
     protocol: Option<&str>,
+    extensions: Option<&str>,
     headers: &[(String, Vec<u8>)],
 ) -> Result<Answer, String> {
     let mut answer = Response::new(Either::Left(Full::default()));
@@ -48,6 +49,10 @@ pub(super) fn switching(
         answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, value);
     }
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|error| error.to_string())?;
+    if let Some(extensions) = extensions {
+        let value = HeaderValue::from_str(extensions).map_err(|error| error.to_string())?;
+        answer.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, value);
+    }
     let own = answer.headers_mut();
     own.insert(UPGRADE, HeaderValue::from_static("websocket"));
     own.insert(CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -116,8 +116,8 @@ async fn respond<T>(
         return not_found(site);
     };
     match decide(parts).await {
-        Decision::Accept { protocol, headers, keep } => {
-            match response::switching(parts, &key, protocol.as_deref(), &headers) {
+        Decision::Accept { protocol, extensions, headers, keep } => {
+            match response::switching(parts, &key, protocol.as_deref(), extensions.as_deref(), &headers) {
                 Ok(answer) => (answer, Outcome::Upgrade(keep)),
                 Err(why) => fault(engine, why),
             }

@@ -2,7 +2,7 @@
 //!
 //! A server's frames carry no mask (section 5.1), so a payload is copied as it is.
 
-use super::frame::MAX_CONTROL;
+use super::frame::{MAX_CONTROL, RSV1};
 use super::{Opcode, close};
 
 /// Appends one frame to `out`, with the length in its shortest form.
@@ -12,7 +12,30 @@ use super::{Opcode, close};
 #[inline]
 pub fn encode(out: &mut Vec<u8>, opcode: Opcode, fin: bool, payload: &[u8]) {
     debug_assert!(!opcode.is_control() || (fin && payload.len() <= MAX_CONTROL));
-    let first = opcode.bits() | if fin { 0x80 } else { 0 };
+    append_frame(out, opcode.bits() | if fin { 0x80 } else { 0 }, payload);
+}
+
+/// Appends one whole message that is compressed (RFC 7692 section 6).
+pub(super) fn encode_compressed(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
+    append_frame(out, 0x80 | RSV1 | opcode.bits(), payload);
+}
+
+/// Whether the first of these server frames is a compressed message.
+pub fn is_compressed(frames: &[u8]) -> bool {
+    frames.first().is_some_and(|first| first & RSV1 != 0)
+}
+
+/// How long a frame with a payload of so many bytes is.
+pub fn encoded_length(payload: usize) -> usize {
+    match payload {
+        0..=125 => 2 + payload,
+        126..=0xFFFF => 4 + payload,
+        _ => 10 + payload,
+    }
+}
+
+#[inline]
+fn append_frame(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
     // RFC 6455 section 5.2: "the minimal number of bytes MUST be used to encode the length".
     if let Ok(length @ 0..=125) = u8::try_from(payload.len()) {
         out.reserve(2 + payload.len());
@@ -98,6 +121,7 @@ mod tests {
             let frame = encoded(Opcode::Binary, true, &vec![0; length]);
             assert_eq!(frame.len(), header + length);
             assert_eq!(frame_length(&frame), frame.len());
+            assert_eq!(encoded_length(length), frame.len());
         }
     }
 

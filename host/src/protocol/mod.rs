@@ -21,7 +21,7 @@ mod write_buffer;
 #[cfg(test)]
 mod tests;
 
-pub use encode::{encode, encode_close};
+pub use encode::{encode, encode_close, encoded_length, is_compressed};
 pub use fault::Fault;
 pub use frame::Opcode;
 pub use message::{Limits, Received, Receiver};

@@ -4,6 +4,7 @@
 //! so that the ordinary way in and out keeps no books. Knows no limit: the backlog's is the connection's business.
 
 use super::Opcode;
+use super::deflate::Deflater;
 use super::encode::{append, encode, encode_close, frame_length};
 
 /// The largest capacity, in bytes, that an empty buffer keeps.
@@ -33,6 +34,11 @@ impl WriteBuffer {
     #[inline]
     pub fn push(&mut self, opcode: Opcode, fin: bool, payload: &[u8]) {
         encode(&mut self.bytes, opcode, fin, payload);
+    }
+
+    /// Appends a whole message behind everything, compressed where that makes it smaller.
+    pub fn push_deflated(&mut self, deflater: &mut Deflater, opcode: Opcode, message: &[u8]) {
+        deflater.encode(&mut self.bytes, opcode, message);
     }
 
     /// Appends frames that are encoded already, whole ones only.

@@ -3,9 +3,11 @@
 //! Owns the negotiation and the two directions. The deflate format itself is zlib-rs's, through flate2. Which frames
 //! carry compressed data is the frame layer's to know, and the limit on what is inflated is the message's.
 
+mod deflater;
 mod inflate;
 mod negotiation;
 
+pub use deflater::{Deflater, encode_alone};
 pub(super) use inflate::{Incoming, Inflating};
 pub use negotiation::{Accepted, negotiate};
 
@@ -34,17 +36,17 @@ impl Default for Compression {
 /// What a client and the server agreed on for one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed {
-    /// For what the server sends.
-    pub server: Direction,
-    /// For what the client sends.
-    pub client: Direction,
+    /// How the server compresses on it.
+    pub server: Compression,
+    /// How the client does.
+    pub client: FromClient,
 }
 
-/// What was agreed on for one direction of a connection.
+/// What was agreed on for what the client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Direction {
+pub struct FromClient {
     /// Whether a message may refer back to those before it.
     pub context_takeover: bool,
-    /// How far back references reach at most, as a power of two, 8 to 15; the server's from 9.
+    /// How far back references reach at most, as a power of two, 8 to 15.
     pub window_bits: u8,
 }

@@ -1,20 +1,19 @@
 //! Compressed messages from the client (RFC 7692 sections 6 and 7.2.2).
 
-use flate2::{Compress, Compression, FlushCompress};
+use flate2::{Compress, FlushCompress};
 use proptest::prelude::*;
 
 use super::splitting::{cut, lengths};
 use super::*;
 use crate::protocol::close;
-use crate::protocol::deflate::{Agreed, Direction};
+use crate::protocol::deflate::{Agreed, Compression, FromClient};
 
 /// "Hello" in RFC 7692 section 7.2.3.1.
 const HELLO: &[u8] = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 const FAULT: [Event; 1] = [Event::Fault(Fault::NotDeflate)];
 
 fn agreed(context_takeover: bool, window_bits: u8) -> Agreed {
-    let direction = Direction { context_takeover, window_bits };
-    Agreed { server: direction, client: direction }
+    Agreed { server: Compression::default(), client: FromClient { context_takeover, window_bits } }
 }
 
 const fn small(max_message: usize) -> Limits {
@@ -33,7 +32,7 @@ struct Deflater(Compress);
 
 impl Deflater {
     fn new(window_bits: u8) -> Deflater {
-        Deflater(Compress::new_with_window_bits(Compression::default(), false, window_bits))
+        Deflater(Compress::new_with_window_bits(flate2::Compression::default(), false, window_bits))
     }
 
     /// RFC 7692 section 7.2.1, with memory of what was compressed before.

@@ -1,6 +1,7 @@
 //! The frame layer as a whole, by behaviour. Client frames are encoded by tungstenite, which shares no code with it.
 
 mod control;
+mod deflate;
 mod faults;
 mod inflate;
 mod limits;

@@ -1,0 +1,116 @@
+//! What the server sends compressed (RFC 7692 section 7.2.1).
+//!
+//! Without context takeover a message is compressed by itself, by the one compressor that its thread has for such a
+//! level and window, and comes out the same for every client. With it the connection owns a compressor.
+
+use super::super::Opcode;
+use super::super::encode::{encode, encode_compressed};
+use super::Compression;
+use flate2::{Compress, FlushCompress};
+use std::cell::RefCell;
+
+/// What a flush ends with, and the client puts back (RFC 7692 section 7.2.1).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
+
+/// The largest capacity, in bytes, that the buffer for compressed messages keeps.
+const KEPT_CAPACITY: usize = 64 * 1024;
+
+thread_local! {
+    static SHARED: RefCell<Vec<Shared>> = const { RefCell::new(Vec::new()) };
+    /// Where messages are compressed to, until their length is known.
+    static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A compressor for messages that each stand alone. There are as few as there are windows that clients agree on.
+struct Shared {
+    level: u8,
+    window_bits: u8,
+    stream: Compress,
+}
+
+/// Compresses what is sent on one connection.
+#[derive(Debug)]
+pub struct Deflater {
+    how: Compression,
+    /// With context takeover, from the first compressed message on.
+    own: Option<Compress>,
+    /// `own` knows something that the client has not got, or the client something that `own` does not know.
+    out_of_step: bool,
+}
+
+impl Deflater {
+    /// For a connection on which this was agreed on. Takes no memory for compressing until it does.
+    pub fn new(how: Compression) -> Deflater {
+        Deflater { how, own: None, out_of_step: false }
+    }
+
+    /// Appends a whole message to `out`: compressed if it is worth it and gets smaller, else as it is.
+    pub fn encode(&mut self, out: &mut Vec<u8>, opcode: Opcode, message: &[u8]) {
+        if message.len() < self.how.threshold {
+            encode(out, opcode, true, message);
+        } else if !self.how.context_takeover {
+            if !encode_alone(out, &self.how, opcode, message) {
+                encode(out, opcode, true, message);
+            }
+        } else {
+            let stream = self.own.get_or_insert_with(|| compressor(&self.how));
+            if std::mem::take(&mut self.out_of_step) {
+                stream.reset();
+            }
+            if !deflate(stream, message, |deflated| encode_compressed(out, opcode, deflated)) {
+                self.out_of_step = true;
+                encode(out, opcode, true, message);
+            }
+        }
+    }
+
+    /// Notes that a compressed message was dropped on its way, or that one was sent that was compressed elsewhere. The
+    /// next one does not refer to anything before it, which the client need not be told.
+    pub fn forget(&mut self) {
+        self.out_of_step = true;
+    }
+}
+
+/// Appends a whole message to `out` that any client can read with whom the same window was agreed on. Returns whether it
+/// got smaller; if not, nothing is appended.
+pub fn encode_alone(out: &mut Vec<u8>, how: &Compression, opcode: Opcode, message: &[u8]) -> bool {
+    let encoded = SHARED.try_with(|all| {
+        let all = &mut *all.borrow_mut();
+        let fits = |one: &Shared| (one.level, one.window_bits) == (how.level, how.window_bits);
+        let index = all.iter().position(fits).unwrap_or_else(|| {
+            all.push(Shared { level: how.level, window_bits: how.window_bits, stream: compressor(how) });
+            all.len() - 1
+        });
+        let stream = &mut all[index].stream;
+        stream.reset();
+        deflate(stream, message, |deflated| encode_compressed(out, opcode, deflated))
+    });
+    // Not in reach while the thread ends.
+    encoded.unwrap_or(false)
+}
+
+/// Has `take` what `message` is compressed. Returns whether that is smaller; if not, `stream` is of no use until reset.
+fn deflate(stream: &mut Compress, message: &[u8], take: impl FnOnce(&[u8])) -> bool {
+    let smaller = OUTPUT.try_with(|output| {
+        let output = &mut *output.borrow_mut();
+        output.clear();
+        // With so much room, output that fills it is not smaller, and output that does not is complete.
+        let room = message.len() + TAIL.len();
+        output.reserve_exact(room);
+        let before = stream.total_in();
+        let flushed = stream.compress_vec(message, output, FlushCompress::Sync).is_ok();
+        let all_used = stream.total_in() - before == message.len() as u64;
+        let complete = flushed && all_used && output.len() < room;
+        let deflated = output.strip_suffix(&TAIL).filter(|_| complete);
+        let smaller = deflated.map(take).is_some();
+        if output.capacity() > KEPT_CAPACITY {
+            *output = Vec::new();
+        }
+        smaller
+    });
+    smaller.unwrap_or(false)
+}
+
+fn compressor(how: &Compression) -> Compress {
+    Compress::new_with_window_bits(flate2::Compression::new(how.level.into()), false, how.window_bits)
+}

@@ -1,0 +1,164 @@
+//! What the server sends compressed (RFC 7692 sections 6 and 7.2.1), as a client reads it.
+
+use flate2::{Decompress, FlushDecompress};
+use proptest::prelude::*;
+
+use crate::protocol::deflate::{Compression, Deflater, encode_alone};
+use crate::protocol::{Opcode, WriteBuffer, is_compressed};
+
+const ALL: Compression = Compression { level: 6, threshold: 0, context_takeover: false, window_bits: 15 };
+const TAKEOVER: Compression = Compression { context_takeover: true, ..ALL };
+
+/// A client that keeps its context from message to message, as RFC 7692 section 7.2.2 has it.
+struct Reader(Decompress);
+
+impl Reader {
+    fn new(how: &Compression) -> Reader {
+        Reader(Decompress::new_with_window_bits(false, how.window_bits))
+    }
+
+    /// The message in one unmasked frame.
+    fn read(&mut self, frame: &[u8]) -> Vec<u8> {
+        let payload = match frame[1] {
+            127 => &frame[10..],
+            126 => &frame[4..],
+            _ => &frame[2..],
+        };
+        if !is_compressed(frame) {
+            return payload.to_vec();
+        }
+        let stream = [payload, &[0, 0, 0xff, 0xff]].concat();
+        let mut message = Vec::with_capacity(1 << 20);
+        let before = self.0.total_in();
+        self.0.decompress_vec(&stream, &mut message, FlushDecompress::Sync).unwrap();
+        assert_eq!(self.0.total_in() - before, stream.len() as u64);
+        message
+    }
+}
+
+fn encoded(deflater: &mut Deflater, message: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    deflater.encode(&mut out, Opcode::Binary, message);
+    out
+}
+
+fn prose() -> Vec<u8> {
+    (0..3000).map(|n| format!("line {n} of {} ", n * n % 977)).collect::<String>().into_bytes()
+}
+
+#[test]
+fn every_level_and_window_is_read_by_the_client() {
+    let prose = prose();
+    for level in 1..=9 {
+        for window_bits in 9..=15 {
+            for context_takeover in [false, true] {
+                let how = Compression { level, window_bits, context_takeover, ..ALL };
+                let (mut deflater, mut reader) = (Deflater::new(how), Reader::new(&how));
+                for message in [&prose[..], &prose[..500], &prose[100..40_000]] {
+                    let frame = encoded(&mut deflater, message);
+                    assert_eq!(frame[0], 0xC2);
+                    assert!(frame.len() < message.len());
+                    assert!(reader.read(&frame) == message, "{how:?}");
+                }
+            }
+        }
+    }
+}
+
+/// RFC 7692 section 7.1.1.1: without takeover a message refers to nothing before it.
+#[test]
+fn only_with_takeover_does_a_repetition_get_smaller() {
+    let message = &prose()[..1000];
+    let lengths = |how| {
+        let mut deflater = Deflater::new(how);
+        [message; 2].map(|message| encoded(&mut deflater, message).len())
+    };
+    let [first, second] = lengths(ALL);
+    assert_eq!(first, second);
+    let [first, second] = lengths(TAKEOVER);
+    assert!(second < first / 4, "{first}, {second}");
+}
+
+#[test]
+fn small_messages_are_sent_as_they_are() {
+    let mut deflater = Deflater::new(Compression { threshold: 256, ..ALL });
+    assert_eq!(encoded(&mut deflater, &[b'x'; 255])[0], 0x82);
+    assert_eq!(encoded(&mut deflater, &[b'x'; 256])[0], 0xC2);
+}
+
+#[test]
+fn what_does_not_get_smaller_is_sent_as_it_is_and_forgotten() {
+    let noise: Vec<u8> = (0..=255).collect();
+    let message = &prose()[..1000];
+    for how in [ALL, TAKEOVER] {
+        let (mut deflater, mut reader) = (Deflater::new(how), Reader::new(&how));
+        for message in [message, &noise, &noise, message, b"", b"!", message] {
+            let frame = encoded(&mut deflater, message);
+            assert_eq!(is_compressed(&frame), message.len() == 1000);
+            assert_eq!(reader.read(&frame), message);
+        }
+    }
+}
+
+#[test]
+fn a_compressed_message_is_one_frame_among_others() {
+    let mut deflater = Deflater::new(ALL);
+    let mut buffer = WriteBuffer::new();
+    buffer.push_deflated(&mut deflater, Opcode::Text, &[b'x'; 100_000]);
+    buffer.push(Opcode::Text, true, b"plain");
+    let length = buffer.len() - 7;
+    buffer.advance(1);
+    buffer.push_control_ahead(Opcode::Ping, b"p");
+    assert_eq!(buffer.unwritten()[length - 1..][..3], *b"\x89\x01p", "behind the frame in flight");
+    assert_eq!(buffer.discard_unstarted(), 10);
+    assert_eq!(buffer.len(), length - 1);
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    /// It goes to this client alone.
+    Own,
+    /// It goes to many.
+    Shared,
+    /// It is compressed, and dropped on its way.
+    Dropped,
+}
+
+fn messages() -> impl Strategy<Value = Vec<(Vec<u8>, Fate)>> {
+    let payload = prop_oneof![
+        3 => prop::collection::vec(0..4_u8, 0..3000),
+        1 => prop::collection::vec(any::<u8>(), 0..3000),
+        1 => (prop::collection::vec(any::<u8>(), 1..50), 1..1000_usize).prop_map(|(bytes, times)| bytes.repeat(times)),
+    ];
+    let fate = prop_oneof![3 => Just(Fate::Own), 1 => Just(Fate::Shared), 1 => Just(Fate::Dropped)];
+    prop::collection::vec((payload, fate), 1..12)
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_sent_or_dropped_the_client_reads_what_comes(
+        messages in messages(),
+        context_takeover: bool,
+        level in 1..=9_u8,
+        window_bits in 9..=15_u8,
+        threshold in 0..500_usize,
+    ) {
+        let how = Compression { level, threshold, context_takeover, window_bits };
+        let (mut deflater, mut reader) = (Deflater::new(how), Reader::new(&how));
+        for (message, fate) in messages {
+            let mut frame = Vec::new();
+            match fate {
+                Fate::Shared if encode_alone(&mut frame, &how, Opcode::Binary, &message) => deflater.forget(),
+                Fate::Own | Fate::Shared => deflater.encode(&mut frame, Opcode::Binary, &message),
+                Fate::Dropped => {
+                    deflater.encode(&mut frame, Opcode::Binary, &message);
+                    deflater.forget();
+                    continue;
+                }
+            }
+            prop_assert!(frame.len() <= crate::protocol::encoded_length(message.len()));
+            prop_assert!(reader.read(&frame) == message);
+        }
+    }
+}

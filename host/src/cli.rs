@@ -84,7 +84,7 @@ pub struct Cli {
 
     /// Compress messages where the client offers it (permessage-deflate, RFC 7692), in both directions.
     ///
-    /// Costs time for each message, and memory: about 375 KiB per thread that sends, 50 KiB per client of which a
+    /// Costs time for each message, and memory: about 375 KiB per thread that sends, 55 KiB per client of which a
     /// compressed message is half here, and nothing per idle client; more with --compress-context-takeover. What a
     /// message is inflated to counts for --max-message.
     #[arg(long, env = "WSHOST_COMPRESS", value_parser = BoolishValueParser::new())]

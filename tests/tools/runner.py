@@ -27,7 +27,7 @@ from tools.processes import Failure, run, tail               # noqa: E402
 HELP = """
 Runs every test of wshost: installs what is missing, builds, tests, and ends with one table.
 
-    tests/run                          everything; five to ten minutes on two cores
+    tests/run                          everything; twenty minutes on two cores, half of it Autobahn
     tests/run --only conformance       one step (and the build that it needs)
     tests/run --skip browser           all but one
     tests/run --only conformance --bless     accept Autobahn's verdicts as the expected ones; review with git diff

@@ -44,7 +44,7 @@ pub struct Audience {
     /// The engine's work on their behalf.
     pub(crate) activity: Arc<Activity>,
     /// How messages are compressed, if they are for any client.
-    compression: Option<Compression>,
+    pub(crate) compression: Option<Compression>,
 }
 
 /// Clients by number; dense, since it is mostly walked.
@@ -151,7 +151,7 @@ impl Audience {
         for index in 0..self.shards.len() {
             let shard = self.shard(index);
             let clients = shard.among(whom).into_iter().flat_map(IndexMap::values);
-            clients.filter_map(|client| client.deflate()).for_each(|agreed| windows.add(&agreed.server));
+            clients.filter_map(|client| client.deflate()).for_each(|agreed| windows.add(agreed.server));
         }
         windows
     }

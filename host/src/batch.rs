@@ -1,7 +1,7 @@
 //! The connection's end of an outbox: what is on its way to the socket, and what else a connection was told.
 
 use crate::engine::Event;
-use crate::protocol::deflate::{Agreed, Deflater};
+use crate::protocol::deflate::{Compression, Deflater};
 use crate::protocol::{Opcode, WriteBuffer, encoded_length, is_compressed};
 use crate::swap::Step;
 use bytes::Bytes;
@@ -97,9 +97,9 @@ struct Fragmented {
 }
 
 impl Batch {
-    /// For a connection on which this was agreed on about compression.
-    pub(crate) fn new(deflate: Option<Agreed>) -> Batch {
-        Batch { deflater: deflate.map(|agreed| Box::new(Deflater::new(agreed.server))), ..Batch::default() }
+    /// For a connection on which messages are compressed like this.
+    pub(crate) fn new(compression: Option<Compression>) -> Batch {
+        Batch { deflater: compression.map(|how| Box::new(Deflater::new(how))), ..Batch::default() }
     }
 
     /// Bytes that wait for the socket.

@@ -2,7 +2,7 @@
 //!
 //! Knows no clients, only what was agreed on with them about compression.
 
-use crate::protocol::deflate::{Compression, encode_alone};
+use crate::protocol::deflate::{Compression, Reach, encode_alone};
 use crate::protocol::{Opcode, encode};
 use bytes::Bytes;
 
@@ -12,7 +12,7 @@ pub(crate) struct Windows(u16);
 
 impl Windows {
     /// Adds that of a client whose messages may be compressed in this way.
-    pub(crate) fn add(&mut self, agreed: &Compression) {
+    pub(crate) fn add(&mut self, agreed: Reach) {
         self.0 |= 1 << agreed.window_bits;
     }
 }
@@ -45,8 +45,8 @@ impl Broadcast {
 
     /// The message's frame for a client with whom this was agreed on. A client that was not there when the windows were
     /// looked at gets the message as it is, which is always allowed (RFC 7692 section 6).
-    pub(crate) fn frame_for(&self, agreed: Option<&Compression>) -> &Bytes {
-        let fitting = |agreed: &Compression| self.deflated.iter().find(|(bits, _)| *bits == agreed.window_bits);
+    pub(crate) fn frame_for(&self, agreed: Option<Reach>) -> &Bytes {
+        let fitting = |agreed: Reach| self.deflated.iter().find(|(bits, _)| *bits == agreed.window_bits);
         agreed.and_then(fitting).map_or(&self.plain, |(_, frame)| frame)
     }
 }
@@ -55,20 +55,20 @@ impl Broadcast {
 mod tests {
     use super::*;
 
-    fn window(window_bits: u8) -> Compression {
-        Compression { window_bits, ..Compression::default() }
+    fn window(window_bits: u8) -> Reach {
+        Reach { context_takeover: false, window_bits }
     }
 
     #[test]
     fn a_message_is_compressed_once_for_each_window() {
         let mut windows = Windows::default();
-        [15, 9, 15].into_iter().for_each(|bits| windows.add(&window(bits)));
+        [15, 9, 15].into_iter().for_each(|bits| windows.add(window(bits)));
         let broadcast = Broadcast::new(Opcode::Text, &[b'x'; 1000], Some((Compression::default(), windows)));
         assert_eq!(broadcast.deflated.len(), 2);
-        let frame = |agreed: Option<Compression>| broadcast.frame_for(agreed.as_ref());
+        let frame = |agreed| broadcast.frame_for(agreed);
         assert_eq!(frame(None).len(), 1004);
         assert!(frame(Some(window(15))).len() < 50);
-        let takeover = Compression { context_takeover: true, ..window(15) };
+        let takeover = Reach { context_takeover: true, window_bits: 15 };
         assert_eq!(frame(Some(window(15))).as_ptr(), frame(Some(takeover)).as_ptr(), "the same memory for all");
         assert_ne!(frame(Some(window(15))).as_ptr(), frame(Some(window(9))).as_ptr());
         assert_eq!(frame(Some(window(12))).as_ptr(), frame(None).as_ptr(), "who came later gets it as it is");
@@ -77,8 +77,8 @@ mod tests {
     #[test]
     fn what_does_not_get_smaller_is_sent_as_it_is() {
         let mut windows = Windows::default();
-        windows.add(&window(15));
+        windows.add(window(15));
         let broadcast = Broadcast::new(Opcode::Binary, b"\x01\x02\x03", Some((Compression::default(), windows)));
-        assert_eq!(&broadcast.frame_for(Some(&window(15)))[..], b"\x82\x03\x01\x02\x03");
+        assert_eq!(&broadcast.frame_for(Some(window(15)))[..], b"\x82\x03\x01\x02\x03");
     }
 }

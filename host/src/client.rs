@@ -7,7 +7,7 @@ use crate::batch::{Order, Part};
 use crate::broadcast::Broadcast;
 use crate::engine::Event;
 use crate::outbox::Outbox;
-use crate::protocol::deflate::Agreed;
+use crate::protocol::deflate::{Agreed, Compression};
 use crate::protocol::{Opcode, close};
 use plugin_api::Sent;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,7 +44,6 @@ pub struct Client {
     last_active: AtomicU64,
     /// Milliseconds from the epoch to the last ping for keepalive, plus 1; 0 if there was none.
     pinged: AtomicU64,
-    event_loop: usize,
     /// Of the engine: which of them serves it.
     generation: AtomicU64,
     audience: Arc<Audience>,
@@ -64,7 +63,7 @@ impl Client {
     ) -> Client {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let compress_from = deflate.map_or(usize::MAX, |agreed| agreed.server.threshold);
+        let compress_from = deflate.and(audience.compression).map(|how| how.threshold);
         let wakes = Arc::clone(&audience.wakes);
         let client = Client {
             number,
@@ -74,7 +73,6 @@ impl Client {
             deflate,
             last_active: AtomicU64::new(0),
             pinged: AtomicU64::new(0),
-            event_loop,
             generation: AtomicU64::new(0),
             outbox: Outbox::new(number, event_loop, wakes, audience.backlog.limit, compress_from),
             audience,
@@ -113,9 +111,14 @@ impl Client {
         self.deflate
     }
 
+    /// How what is sent to it is compressed.
+    pub(crate) fn compression(&self) -> Option<Compression> {
+        Some(self.audience.compression?.within(self.deflate?.server))
+    }
+
     /// The event loop on which the connection lives.
     pub(crate) fn event_loop(&self) -> usize {
-        self.event_loop
+        self.outbox.event_loop()
     }
 
     /// Which generation of the engine serves it.
@@ -185,7 +188,7 @@ impl Client {
 
     /// Sends one encoded message that many clients get; see [`Outbox::send_shared`].
     pub(crate) fn send_shared(&self, broadcast: &Broadcast, wake: &mut Vec<Waker>) -> Sent {
-        let frame = broadcast.frame_for(self.deflate.as_ref().map(|agreed| &agreed.server));
+        let frame = broadcast.frame_for(self.deflate.map(|agreed| agreed.server));
         match self.outbox.send_shared(frame, wake) {
             Sent::Backlogged => self.backlogged(),
             sent => sent,

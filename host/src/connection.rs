@@ -66,7 +66,7 @@ where
             None => Receiver::new(limits),
             Some(agreed) => Receiver::with_deflate(limits, agreed),
         },
-        batch: Some(Box::new(Batch::new(client.deflate()))),
+        batch: Some(Box::new(Batch::new(client.compression()))),
         stage: Stage::Open,
         close_received: false,
         input_ended: false,

@@ -26,8 +26,8 @@ pub(crate) struct Outbox {
     wakes: Arc<Wakes>,
     /// A message is refused while more bytes than this wait.
     limit: usize,
-    /// Messages of so many bytes are for the connection to compress; `usize::MAX` where that was not agreed on.
-    compress_from: usize,
+    /// Messages of so many bytes are for the connection to compress; the largest number where that was not agreed on.
+    compress_from: u32,
     queue: Mutex<Queue>,
     /// Whether the queue holds anything. Set under its lock.
     queued: AtomicBool,
@@ -60,7 +60,14 @@ pub(crate) fn with_batch<R>(number: u64, batch: &mut Option<Box<Batch>>, callbac
 
 impl Outbox {
     /// The outbox of the client `number`, whose connection lives on `event_loop`.
-    pub(crate) fn new(number: u64, event_loop: usize, wakes: Arc<Wakes>, limit: usize, compress_from: usize) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        event_loop: usize,
+        wakes: Arc<Wakes>,
+        limit: usize,
+        compress_from: Option<usize>,
+    ) -> Self {
+        let compress_from = compress_from.and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(u32::MAX);
         Outbox {
             number,
             event_loop,
@@ -214,6 +221,11 @@ impl Outbox {
         self.in_batch(|batch| batch.write.len()).unwrap_or(0)
     }
 
+    /// Where the connection lives.
+    pub fn event_loop(&self) -> usize {
+        self.event_loop
+    }
+
     /// Bytes above which messages are refused.
     pub fn limit(&self) -> usize {
         self.limit
@@ -308,7 +320,7 @@ impl Outbox {
         if !self.has_room() {
             return self.refuse();
         }
-        if payload.len() >= self.compress_from {
+        if payload.len() >= self.compress_from as usize {
             let order = Order::Message { opcode, payload: payload.to_owned() };
             self.queued_bytes.fetch_add(order.size(), Ordering::Relaxed);
             self.push(queue, order);

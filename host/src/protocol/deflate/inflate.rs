@@ -6,7 +6,7 @@
 
 use super::super::Fault;
 use super::super::assembly::growth;
-use super::FromClient;
+use super::Reach;
 use flate2::{Decompress, FlushDecompress, Status};
 use std::cell::Cell;
 
@@ -44,7 +44,7 @@ struct Inflater {
 
 impl Incoming {
     /// For a connection on which this was agreed about the client.
-    pub(in crate::protocol) fn new(client: FromClient) -> Incoming {
+    pub(in crate::protocol) fn new(client: Reach) -> Incoming {
         // zlib makes 9 bits of 8, so that a client that announced 8 may come to use 9.
         let reach = if client.context_takeover { 1 << client.window_bits.max(9) } else { 0 };
         Incoming { reach, window: Vec::new() }

@@ -33,20 +33,27 @@ impl Default for Compression {
     }
 }
 
-/// What a client and the server agreed on for one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Agreed {
-    /// How the server compresses on it.
-    pub server: Compression,
-    /// How the client does.
-    pub client: FromClient,
+impl Compression {
+    /// The same within what was agreed on for the server's messages.
+    pub fn within(self, agreed: Reach) -> Compression {
+        Compression { context_takeover: agreed.context_takeover, window_bits: agreed.window_bits, ..self }
+    }
 }
 
-/// What was agreed on for what the client sends.
+/// What a client and the server agreed on for one connection. Every connection has room for it, so it is small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FromClient {
-    /// Whether a message may refer back to those before it.
+pub struct Agreed {
+    /// For what the server sends.
+    pub server: Reach,
+    /// For what the client sends.
+    pub client: Reach,
+}
+
+/// How far back a message may refer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Beyond its own start, to messages before it.
     pub context_takeover: bool,
-    /// How far back references reach at most, as a power of two, 8 to 15.
+    /// So many bytes at most, as a power of two: 9 to 15 for the server, 8 to 15 for a client.
     pub window_bits: u8,
 }

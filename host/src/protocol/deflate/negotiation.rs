@@ -3,7 +3,7 @@
 //! Sees the values of `Sec-WebSocket-Extensions` and nothing else of HTTP. An offer is either understood in full or
 //! declined, and a client none of whose offers is accepted gets a connection without compression.
 
-use super::{Agreed, Compression, FromClient};
+use super::{Agreed, Compression, Reach};
 use std::fmt::Write;
 
 /// The extension's registered name (RFC 7692 section 9.1).
@@ -92,12 +92,11 @@ impl Offer {
         if server_bits < MIN_SERVER_WINDOW_BITS {
             return None;
         }
-        let server = Compression {
+        let server = Reach {
             context_takeover: ours.context_takeover && !self.server_no_context_takeover,
             window_bits: server_bits,
-            ..*ours
         };
-        let client = FromClient {
+        let client = Reach {
             context_takeover: ours.context_takeover && !self.client_no_context_takeover,
             window_bits: self.client_max_window_bits.flatten().unwrap_or(MAX_WINDOW_BITS),
         };

@@ -6,14 +6,15 @@ use proptest::prelude::*;
 use super::splitting::{cut, lengths};
 use super::*;
 use crate::protocol::close;
-use crate::protocol::deflate::{Agreed, Compression, FromClient};
+use crate::protocol::deflate::{Agreed, Reach};
 
 /// "Hello" in RFC 7692 section 7.2.3.1.
 const HELLO: &[u8] = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 const FAULT: [Event; 1] = [Event::Fault(Fault::NotDeflate)];
 
 fn agreed(context_takeover: bool, window_bits: u8) -> Agreed {
-    Agreed { server: Compression::default(), client: FromClient { context_takeover, window_bits } }
+    let client = Reach { context_takeover, window_bits };
+    Agreed { server: client, client }
 }
 
 const fn small(max_message: usize) -> Limits {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::protocol::deflate::{Agreed, Compression, FromClient, negotiate};
+use crate::protocol::deflate::{Agreed, Compression, Reach, negotiate};
 
 const PLAIN: Compression = Compression { level: 3, threshold: 256, context_takeover: false, window_bits: 15 };
 const TAKEOVER: Compression = Compression { context_takeover: true, ..PLAIN };
@@ -145,15 +145,15 @@ fn the_first_offer_that_can_be_accepted_is() {
 #[test]
 fn what_the_response_says_is_what_holds() {
     let agreed = |offer, ours| negotiate([offer], ours).unwrap().agreed;
-    let client = |context_takeover, window_bits| FromClient { context_takeover, window_bits };
-    assert_eq!(agreed("permessage-deflate", &PLAIN), Agreed { server: PLAIN, client: client(false, 15) });
+    let reach = |context_takeover, window_bits| Reach { context_takeover, window_bits };
+    assert_eq!(agreed("permessage-deflate", &PLAIN), Agreed { server: reach(false, 15), client: reach(false, 15) });
     assert_eq!(
         agreed("permessage-deflate; server_max_window_bits=9; client_max_window_bits=8", &TAKEOVER),
-        Agreed { server: Compression { window_bits: 9, ..TAKEOVER }, client: client(true, 8) }
+        Agreed { server: reach(true, 9), client: reach(true, 8) }
     );
     assert_eq!(
         agreed("permessage-deflate; server_no_context_takeover; client_max_window_bits", &TAKEOVER),
-        Agreed { server: PLAIN, client: client(true, 15) }
+        Agreed { server: reach(false, 15), client: reach(true, 15) }
     );
 }
 

@@ -297,6 +297,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         {
             self.check_idle();
         }
+        if let Some(deflater) = self.batch.as_mut().and_then(|batch| batch.deflater.as_mut())
+            && deflater.handle_timeout(shared.deadlines.borrow().now())
+        {
+            tracing::debug!(peer = self.client.peer(), "idle: its compressor is given back");
+        }
         if self.close_deadline.is_none() && self.receiver.deadline().is_none() {
             return;
         }
@@ -556,9 +561,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Has the wheel wake us at the next deadline, unless it will do so before.
     fn arm(&mut self, cx: &Context<'_>, shared: &Shared) {
-        let deadlines = [self.close_deadline, self.receiver.deadline(), self.next_idle_check];
-        let Some(next) = deadlines.into_iter().flatten().min() else { return };
         let mut wheel = shared.deadlines.borrow_mut();
+        let deflater = self.batch.as_mut().and_then(|batch| batch.deflater.as_mut());
+        let idle_compressor = deflater.and_then(|deflater| deflater.deadline(wheel.now()));
+        let deadlines = [self.close_deadline, self.receiver.deadline(), self.next_idle_check, idle_compressor];
+        let Some(next) = deadlines.into_iter().flatten().min() else { return };
         if self.armed.is_none_or(|armed| armed <= wheel.now() || armed > next + crate::deadlines::TICK) {
             self.armed = Some(wheel.wake_at(next, cx.waker()));
         }

@@ -1,16 +1,21 @@
 //! What the server sends compressed (RFC 7692 section 7.2.1).
 //!
 //! Without context takeover a message is compressed by itself, by the one compressor that its thread has for such a
-//! level and window, and comes out the same for every client. With it the connection owns a compressor.
+//! level and window, and comes out the same for every client. With it the connection owns a compressor, while it uses it.
 
 use super::super::Opcode;
 use super::super::encode::{encode, encode_compressed};
 use super::Compression;
 use flate2::{Compress, FlushCompress};
 use std::cell::RefCell;
+use std::time::{Duration, Instant};
 
 /// What a flush ends with, and the client puts back (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
+
+/// How long a connection keeps a compressor that it does not use. Longer, and more clients hold one at the same time;
+/// shorter, and a client that gets a message now and then has none of the earlier ones to refer to.
+const KEPT_FOR: Duration = Duration::from_secs(10);
 
 /// The largest capacity, in bytes, that the buffer for compressed messages keeps.
 const KEPT_CAPACITY: usize = 64 * 1024;
@@ -32,8 +37,12 @@ struct Shared {
 #[derive(Debug)]
 pub struct Deflater {
     how: Compression,
-    /// With context takeover, from the first compressed message on.
+    /// With context takeover, from the first compressed message until none has come for [`KEPT_FOR`].
     own: Option<Compress>,
+    /// Whether `own` was used since [`Deflater::deadline`] was last asked for.
+    used: bool,
+    /// When `own` is given back.
+    deadline: Option<Instant>,
     /// `own` knows something that the client has not got, or the client something that `own` does not know.
     out_of_step: bool,
 }
@@ -41,7 +50,7 @@ pub struct Deflater {
 impl Deflater {
     /// For a connection on which this was agreed on. Takes no memory for compressing until it does.
     pub fn new(how: Compression) -> Deflater {
-        Deflater { how, own: None, out_of_step: false }
+        Deflater { how, own: None, used: false, deadline: None, out_of_step: false }
     }
 
     /// Appends a whole message to `out`: compressed if it is worth it and gets smaller, else as it is.
@@ -53,6 +62,7 @@ impl Deflater {
                 encode(out, opcode, true, message);
             }
         } else {
+            self.used = true;
             let stream = self.own.get_or_insert_with(|| compressor(&self.how));
             if std::mem::take(&mut self.out_of_step) {
                 stream.reset();
@@ -68,6 +78,25 @@ impl Deflater {
     /// next one does not refer to anything before it, which the client need not be told.
     pub fn forget(&mut self) {
         self.out_of_step = true;
+    }
+
+    /// When [`Deflater::handle_timeout`] is to be called, if nothing is compressed until then; `None` if it need not be.
+    /// To be asked for after messages were encoded.
+    pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
+        if std::mem::take(&mut self.used) {
+            self.deadline = now.checked_add(KEPT_FOR);
+        }
+        self.deadline
+    }
+
+    /// Gives back the compressor at its deadline. The next message does not refer to anything before it, which the
+    /// client need not be told. Returns whether it did; harmless at any other time.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let due = self.deadline(now).is_some_and(|deadline| deadline <= now);
+        if due {
+            (self.own, self.deadline) = (None, None);
+        }
+        due
     }
 }
 

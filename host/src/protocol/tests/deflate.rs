@@ -2,6 +2,7 @@
 
 use flate2::{Decompress, FlushDecompress};
 use proptest::prelude::*;
+use std::time::{Duration, Instant};
 
 use crate::protocol::deflate::{Compression, Deflater, encode_alone};
 use crate::protocol::{Opcode, WriteBuffer, is_compressed};
@@ -77,6 +78,35 @@ fn only_with_takeover_does_a_repetition_get_smaller() {
     assert_eq!(first, second);
     let [first, second] = lengths(TAKEOVER);
     assert!(second < first / 4, "{first}, {second}");
+}
+
+/// What an idle connection does not hold: a compressor is its largest part by far.
+#[test]
+fn an_unused_compressor_is_given_back_and_the_client_reads_on() {
+    let message = &prose()[..1000];
+    let (start, second) = (Instant::now(), Duration::from_secs(1));
+    let (mut deflater, mut reader) = (Deflater::new(TAKEOVER), Reader::new(&TAKEOVER));
+    assert_eq!(deflater.deadline(start), None, "there is none yet");
+    let mut length = |deflater: &mut Deflater| {
+        let frame = encoded(deflater, message);
+        assert_eq!(reader.read(&frame), message);
+        frame.len()
+    };
+    let first = length(&mut deflater);
+    let deadline = deflater.deadline(start).unwrap();
+    assert_eq!(deflater.deadline(start + second), Some(deadline), "unused since");
+    assert!(!deflater.handle_timeout(deadline - second));
+    assert!(length(&mut deflater) < first / 4);
+    assert!(!deflater.handle_timeout(deadline), "used since");
+    assert!(length(&mut deflater) < first / 4);
+    let deadline = deflater.deadline(deadline).unwrap();
+    assert!(deflater.handle_timeout(deadline));
+    assert_eq!(deflater.deadline(deadline), None);
+    assert_eq!(length(&mut deflater), first, "a new one, which knows nothing");
+
+    let mut shared = Deflater::new(ALL);
+    assert_eq!(encoded(&mut shared, message)[0], 0xC2);
+    assert_eq!(shared.deadline(start), None, "without takeover it has none of its own");
 }
 
 #[test]

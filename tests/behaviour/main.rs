@@ -9,6 +9,8 @@ mod chat;
 mod clients;
 mod close;
 mod common;
+mod compression;
+mod compression_context;
 mod echo;
 mod engine_config;
 mod engine_world;

@@ -2,10 +2,12 @@
 
 mod artefacts;
 mod client;
+mod deflating;
 mod host;
 
 pub(crate) use artefacts::{Artefacts, artefacts, build, workspace};
 pub(crate) use client::{Client, Raw, ask, closed_with, connect, frame, hear, say, try_connect};
+pub(crate) use deflating::Deflating;
 pub(crate) use host::Host;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 // The body of a WebDriver async script: runs in the page that wshost shows, so that the connection is same-origin.
-// arguments: the URL, the sizes in bytes, and where the answer goes: a list of {name, ok, detail}.
-const [url, sizes, answer] = arguments;
+// arguments: the URL, the sizes in bytes, the extensions that are to be agreed on, and where the answer goes: a list of
+// {name, ok, detail}.
+const [url, sizes, extensions, answer] = arguments;
 const REPLY_WITHIN = 30_000;
 
 // Deterministic, without a period that a misplaced block could hide in.
@@ -80,7 +81,7 @@ async function run() {
 
     await attempt("connect", async () => {
         await next("open");
-        return "";
+        return socket.extensions === extensions ? "" : `agreed on "${socket.extensions}", not on "${extensions}"`;
     });
     for (const [kind, make] of [["text", text], ["binary", binary]]) {
         for (const size of sizes) {

@@ -73,7 +73,11 @@ where
     let io = parts.io.into_inner();
     match (served, outcome.replace(Outcome::Nothing)) {
         (None, _) => Err(HttpError::Timeout(limits.handshake_timeout)),
-        (Some(Ok(())), Outcome::Upgrade(keep)) => Ok(Some(Upgraded { io, leftover: parts.read_buf, keep })),
+        (Some(Ok(())), Outcome::Upgrade(keep)) => {
+            // A copy: what hyper has lies in its read buffer of 8 KiB, and would keep that for as long as the connection.
+            let leftover = Bytes::copy_from_slice(&parts.read_buf);
+            Ok(Some(Upgraded { io, leftover, keep }))
+        }
         (Some(served), outcome) => {
             linger(io).await;
             served?;

@@ -84,13 +84,17 @@ pub struct Cli {
 
     /// Compress messages where the client offers it (permessage-deflate, RFC 7692), in both directions.
     ///
-    /// Costs time for each message, and memory: about 375 KiB per thread that sends, 55 KiB per client of which a
-    /// compressed message is half here, and nothing per idle client; more with --compress-context-takeover. What a
-    /// message is inflated to counts for --max-message.
+    /// Costs time on the event loop: a message of 1 KB takes about 15 us and each KB more takes 4 us, where sending it as it
+    /// is takes less than 1 us. A broadcast is compressed once. Costs memory: about 375 KiB per thread that sends, 55 KiB
+    /// per client of which a compressed message is half here, and nothing per idle client; more with
+    /// --compress-context-takeover. What a message is inflated to counts for --max-message.
+    ///
+    /// Not for messages that hold a secret beside text of a stranger's making: their lengths give it away, encrypted too.
     #[arg(long, env = "WSHOST_COMPRESS", value_parser = BoolishValueParser::new())]
     pub compress: bool,
 
-    /// How hard to compress, from 1, which is fast, to 9, which is small. Takes the same memory whatever it is.
+    /// How hard to compress, from 1, which is fast, to 9, which is small. JSON of 64 KB takes 0.1 ms to a fifth with 1,
+    /// 0.2 ms to a seventh with 3, and 0.4 ms to hardly less with 6. Takes the same memory whatever it is.
     #[arg(long, value_name = "1..9", default_value_t = Compression::default().level, env = "WSHOST_COMPRESS_LEVEL",
         requires = "compress", value_parser = clap::value_parser!(u8).range(1..=9))]
     pub compress_level: u8,
@@ -101,9 +105,9 @@ pub struct Cli {
         env = "WSHOST_COMPRESS_THRESHOLD", requires = "compress", value_parser = threshold)]
     pub compress_threshold: ByteSize,
 
-    /// Whether messages may refer back to earlier ones of their connection, which makes similar ones much smaller. Costs,
-    /// per client, 375 KiB from the first message compressed for it (250 KiB with 9 window bits), and up to 32 KiB for
-    /// those that it sent.
+    /// Whether messages may refer back to earlier ones of their connection, which makes similar ones much smaller. Costs
+    /// per client 375 KiB (250 KiB with 9 window bits) from a message compressed for it until none has been for 10 s, and
+    /// up to 32 KiB for those that it sent, until it goes.
     #[arg(long, value_name = "YES|NO", default_value = "no", env = "WSHOST_COMPRESS_CONTEXT_TAKEOVER",
         requires = "compress", action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub compress_context_takeover: bool,

@@ -19,8 +19,8 @@ pub struct Compression {
     /// Messages of fewer bytes are sent as they are. Small ones cost more time than they save on the wire.
     pub threshold: usize,
     /// Whether messages may refer back to earlier ones of their connection, in both directions, unless the client wants
-    /// otherwise. They get smaller; each connection keeps its own compressor, from its first compressed message on
-    /// (375 KiB with 15 window bits, 250 KiB with 9), and up to 32 KiB of what it received.
+    /// otherwise. They get smaller; each connection keeps its own compressor, as long as it uses it (375
+    /// KiB with 15 window bits, 250 KiB with 9), and up to 32 KiB of what it received.
     pub context_takeover: bool,
     /// How far back the server's references may reach, as a power of two: 9 (512 bytes) to 15 (32 KiB). Without takeover
     /// it only decides what the one compressor of each thread takes.

@@ -1,228 +1,40 @@
-//! `wshost`: loads engines, listens, and serves until it is told to end.
+//! `wshost`: reads the command line, does what it says, and tells how it ended.
 
-use anyhow::Context;
 use clap::Parser;
-use std::io::{IsTerminal, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::runtime::Handle;
 use tracing_subscriber::EnvFilter;
 use wshost::bench::bench;
 use wshost::cli::{Cli, Command, LogFormat};
-use wshost::config::Settings;
 use wshost::descriptors;
-use wshost::engine::{Config, Facilities, Instance, LoadError, Plugin, find};
-use wshost::http::Folder;
-use wshost::listener::{Address, Listener};
-use wshost::mount::Mount;
-use wshost::server::{Running, Server};
-use wshost::signals::{Signals, Told};
+use wshost::exit::{Refused, USAGE};
+use wshost::serve::serve;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Where to listen, unless told otherwise.
-const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
-
-/// How long clients may take to go when the server ends.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
-
-/// Exit codes, as in sysexits.
-mod exit {
-    pub(crate) const USAGE: u8 = 64;
-    pub(crate) const PLUGIN_REFUSED: u8 = 65;
-    pub(crate) const PLUGIN_NOT_FOUND: u8 = 66;
-    pub(crate) const CANNOT_LISTEN: u8 = 69;
-    pub(crate) const INTERNAL: u8 = 70;
-    pub(crate) const BAD_CONFIGURATION: u8 = 78;
-}
-
-/// Why the server did not come up, or what was asked for was not done: what to tell the operator, and the exit code.
-struct Refused(u8, String);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
     descriptors::raise_limit();
     let done = match &cli.command {
-        Some(Command::Bench(args)) => bench(args).map_err(|fault| Refused(fault.exit_code(), fault.to_string())),
+        Some(Command::Bench(args)) => bench(args).map_err(|fault| Refused::new(fault.exit_code(), fault.to_string())),
         None => {
-            start_log(cli.log_format);
-            serve(&cli)
+            start_log(cli.serve.log_format);
+            serve(&cli.serve)
         }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Refused(code, why)) => {
+        Err(Refused { code, why }) => {
             // A caller that gave the log to a collector still sees why its command ended.
             eprintln!("wshost: {why}");
             ExitCode::from(code)
-        }
-    }
-}
-
-fn serve(cli: &Cli) -> Result<(), Refused> {
-    if let Some(path) = cli.path_claimed_twice() {
-        return Err(Refused(
-            exit::USAGE,
-            format!("two plugins claim {path}; give each a path of its own with PATH=FILE"),
-        ));
-    }
-    check_configurations(cli)?;
-    let internal = |error: anyhow::Error| Refused(exit::INTERNAL, format!("{error:#}"));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime for signals and timers")
-        .map_err(internal)?;
-    let settings = Settings { static_folder: static_folder(cli)?, ..cli.settings() };
-    let facilities =
-        Facilities::start(&settings, runtime.handle().clone()).context("cannot start the workers").map_err(internal)?;
-    let mounts = load(cli, &facilities, runtime.handle())?;
-    let listeners = listen(&cli.listen)?;
-    let addresses = listeners.iter().map(Listener::url).collect::<Vec<_>>().join(", ");
-    let engines = describe(&mounts);
-    let signals = {
-        let _inside = runtime.enter();
-        Signals::listen().context("cannot listen to signals").map_err(internal)?
-    };
-    let running = Server::start(settings, facilities, mounts, listeners)
-        .context("cannot start the event loops")
-        .map_err(internal)?;
-
-    tracing::info!(addresses, "listening");
-    println!("listening on {addresses} ({engines})");
-    let _ = std::io::stdout().flush();
-    runtime.block_on(until_told_to_end(running, signals)).map_err(internal)
-}
-
-/// Whether each `--engine-config` has its engine.
-fn check_configurations(cli: &Cli) -> Result<(), Refused> {
-    if let Some(path) = cli.path_configured_twice() {
-        return Err(Refused(exit::USAGE, format!("two configurations are given for {path}; an engine has one")));
-    }
-    if let Some(path) = cli.configured_without_plugin() {
-        let why = format!("a configuration is given for {path}, but no plugin; give it as --engine-config PATH=FILE");
-        return Err(Refused(exit::USAGE, why));
-    }
-    Ok(())
-}
-
-/// Binds what the operator named and takes over what systemd hands over; without either, the default.
-fn listen(addresses: &[Address]) -> Result<Vec<Listener>, Refused> {
-    let mut listeners = Listener::from_environment().map_err(|error| {
-        Refused(exit::CANNOT_LISTEN, format!("a socket handed over in LISTEN_FDS is of no use: {error}"))
-    })?;
-    let default = [Address::Tcp(DEFAULT_ADDRESS)];
-    let addresses = if addresses.is_empty() && listeners.is_empty() { &default } else { addresses };
-    for address in addresses {
-        listeners.push(Listener::bind(address).map_err(|error| {
-            let why = format!("cannot listen on {address}: {error}; choose another address with --listen");
-            Refused(exit::CANNOT_LISTEN, why)
-        })?);
-    }
-    Ok(listeners)
-}
-
-/// The folder of `--static`.
-fn static_folder(cli: &Cli) -> Result<Option<Folder>, Refused> {
-    let open = |folder: &Path| {
-        Folder::open(folder).map_err(|error| {
-            let why = format!("cannot serve files from {}: {error}; --static needs a folder", folder.display());
-            Refused(exit::BAD_CONFIGURATION, why)
-        })
-    };
-    cli.static_folder.as_deref().map(open).transpose()
-}
-
-/// Loads every plugin and makes its engine, before anything else starts.
-fn load(cli: &Cli, facilities: &Facilities, runtime: &Handle) -> Result<Vec<Mount>, Refused> {
-    let refused = |error: LoadError| {
-        let code = match error {
-            LoadError::NotFound { .. } | LoadError::Unreadable { .. } => exit::PLUGIN_NOT_FOUND,
-            _ => exit::PLUGIN_REFUSED,
-        };
-        Refused(code, error.to_string())
-    };
-    let load_one = |argument: &wshost::cli::PluginArg| {
-        let file = find(&argument.file).map_err(refused)?;
-        let plugin = Plugin::load(&file).map_err(refused)?;
-        let (name, version) = (plugin.name(), plugin.version());
-        if !plugin.panic_unwinds() {
-            tracing::warn!(engine = name, version, "built with panic = \"abort\": a panic in it will end wshost");
-        }
-        let (plugin_api, rustc) = plugin.built_with();
-        tracing::info!(engine = name, version, file = %file.display(), plugin_api, rustc, "plugin loaded");
-        let config = read_config(cli.config_of(argument.path.as_deref()))?;
-        let instance = Instance::new(plugin, &config, facilities).map_err(|not_made| {
-            let code = if not_made.configuration_at_fault { exit::BAD_CONFIGURATION } else { exit::PLUGIN_REFUSED };
-            let why = not_made.failure;
-            Refused(code, format!("engine {name} {version} from {} refused to start: {why}", file.display()))
-        })?;
-        let config_file = cli.config_of(argument.path.as_deref()).map(Path::to_owned);
-        Ok(Mount::new(argument.path.clone(), instance, argument.file.clone(), config_file, runtime.clone()))
-    };
-    cli.plugins.iter().map(load_one).collect()
-}
-
-fn read_config(file: Option<&Path>) -> Result<Config, Refused> {
-    let Some(file) = file else { return Ok(Config::default()) };
-    Config::read(file).map_err(|error| {
-        let why = format!("cannot read the engine configuration {}: {error}; see --engine-config", file.display());
-        Refused(exit::BAD_CONFIGURATION, why)
-    })
-}
-
-/// `engine echo 1.0.0`, or `engines echo 1.0.0 at /echo, chat 1.0.0 at /chat`.
-fn describe(mounts: &[Mount]) -> String {
-    let one = |mount: &Mount| {
-        let instance = mount.current();
-        let plugin = instance.plugin();
-        let at = mount.path().map(|path| format!(" at {path}")).unwrap_or_default();
-        format!("{} {}{at}", plugin.name(), plugin.version())
-    };
-    let word = if mounts.len() == 1 { "engine" } else { "engines" };
-    format!("{word} {}", mounts.iter().map(one).collect::<Vec<_>>().join(", "))
-}
-
-/// Serves until Ctrl-C or SIGTERM, then drains. A second signal ends the process at once.
-async fn until_told_to_end(running: Running, mut signals: Signals) -> anyhow::Result<()> {
-    let why = loop {
-        match signals.next().await {
-            Told::End(why) => break why,
-            Told::Reload => {
-                let server = Arc::clone(running.server());
-                // What comes of it is in the log.
-                tokio::task::spawn_blocking(move || server.reload_all());
-            }
-        }
-    };
-    tracing::info!("{why}: closing connections; once more ends at once");
-    let mut drained = tokio::task::spawn_blocking(move || running.drain(DRAIN_DEADLINE));
-    loop {
-        tokio::select! {
-            left = &mut drained => {
-                match left.context("cannot drain")? {
-                    0 => tracing::info!("all connections are closed"),
-                    left => tracing::warn!("{left} connections did not close in {DRAIN_DEADLINE:?} and are dropped"),
-                }
-                return Ok(());
-            }
-            told = signals.next() => match told {
-                Told::End(why) => {
-                    tracing::warn!("{why} again: ending at once");
-                    std::process::exit(0);
-                }
-                Told::Reload => tracing::warn!("not reloading: the server is ending"),
-            }
         }
     }
 }

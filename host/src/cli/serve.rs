@@ -1,28 +1,24 @@
-//! The command line: what an operator can say, and what is made of it.
+//! The options of the server, and the settings that they come to.
 
-use crate::audience::{Backlog, BacklogPolicy};
-use crate::bench::BenchArgs;
+use crate::audience::Backlog;
+use crate::cli::values::{
+    LogFormat, PluginArg, PolicyArg, bytes, duration, duration_or_zero, message_size, read_size, threshold,
+};
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::http::HttpLimits;
 use crate::listener::Address;
 use crate::protocol::deflate::Compression;
 use crate::swap::ReloadLimits;
 use bytesize::ByteSize;
+use clap::Args;
 use clap::builder::BoolishValueParser;
-use clap::{Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-/// A WebSocket server that runs engines: applications loaded from dynamic libraries.
-#[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = AFTER_HELP)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, disable_help_subcommand = true)]
-pub struct Cli {
-    /// What to do instead of serving.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-
+/// How the server runs.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
     /// An engine to serve, as FILE or PATH=FILE; repeatable.
     ///
     /// A bare file name is looked for in the current folder, beside wshost, and in /usr/lib/wshost. Without PATH the
@@ -158,86 +154,7 @@ pub struct Cli {
     pub log_format: LogFormat,
 }
 
-/// What to do instead of serving.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Command {
-    /// Measures a WebSocket server: messages per second, latency, clients per second, idle clients.
-    ///
-    /// Keeps a server busy from one thread, checks every reply (opcode, length, content, order), and ends with a table of
-    /// what came back and how soon. The server may be wshost or any other; it must answer as the mode says.
-    Bench(BenchArgs),
-}
-
-const AFTER_HELP: &str = "\
-Examples:
-  wshost --plugin libecho.so                                   echo on ws://127.0.0.1:9001/
-  wshost --plugin /echo=libecho.so --plugin /chat=libchat.so   two engines, a path each
-  wshost --plugin ./libmine.so --listen 0.0.0.0:80             for everyone, on port 80
-  wshost --plugin /chat=libchat.so --static plugins/chat/page  a chat, and its page on http://127.0.0.1:9001/
-  wshost bench ws://127.0.0.1:9001/                            how fast it answers; bench --help has more
-
-The log goes to stderr; WSHOST_LOG=debug shows more of it. When the server is ready, one line goes to stdout.
-Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot listen; 78 bad
-configuration.";
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One line per event, for people.
-    Text,
-    /// One JSON object per line, for machines.
-    Json,
-}
-
-/// What happens to a client whose backlog is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PolicyArg {
-    /// Drop its backlog and close it with 1008.
-    Close,
-    /// Drop new messages until there is room again.
-    Drop,
-}
-
-/// One `--plugin` or `--engine-config`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PluginArg {
-    /// The path it is served under, without a slash at its end; `None` for every path.
-    pub path: Option<String>,
-    /// The file, as given.
-    pub file: PathBuf,
-}
-
-impl std::str::FromStr for PluginArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        // A file whose own name has an equals sign in it is still a file.
-        let split = if Path::new(text).exists() { None } else { text.split_once('=') };
-        let Some((path, file)) = split else {
-            return if text.is_empty() { Err("a file is needed".into()) } else { Ok(PluginArg::file(text)) };
-        };
-        if !path.starts_with('/') || path.contains(['?', '#']) {
-            return Err(format!("the path {path:?} must begin with a slash, as in /chat=FILE"));
-        }
-        if file.is_empty() {
-            return Err(format!("a file is needed behind {path}="));
-        }
-        let path = if path == "/" { path } else { path.trim_end_matches('/') };
-        Ok(PluginArg { path: Some(path.into()), file: file.into() })
-    }
-}
-
-impl PluginArg {
-    fn file(file: &str) -> Self {
-        PluginArg { path: None, file: file.into() }
-    }
-
-    fn path_in_words(&self) -> &str {
-        self.path.as_deref().unwrap_or("every path")
-    }
-}
-
-impl Cli {
+impl ServeArgs {
     /// The server's settings; the folder of `--static`, which has to be looked at first, is not among them.
     pub fn settings(&self) -> Settings {
         let cores = available_parallelism().map_or(1, usize::from);
@@ -293,67 +210,14 @@ fn named_twice(arguments: &[PluginArg]) -> Option<&str> {
     sorted.windows(2).find(|pair| pair[0].path == pair[1].path).map(|pair| pair[0].path_in_words())
 }
 
-impl From<PolicyArg> for BacklogPolicy {
-    fn from(policy: PolicyArg) -> Self {
-        match policy {
-            PolicyArg::Close => BacklogPolicy::Close,
-            PolicyArg::Drop => BacklogPolicy::Drop,
-        }
-    }
-}
-
-fn bytes(size: ByteSize) -> usize {
-    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
-}
-
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    match duration_or_zero(text) {
-        Ok(Duration::ZERO) => Err("it must be longer than 0".into()),
-        other => other,
-    }
-}
-
-pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; give it as 500ms, 10s or 2m"))
-}
-
-fn read_size(text: &str) -> Result<ByteSize, String> {
-    size(text, ByteSize::b(512), ByteSize::mib(64))
-}
-
-fn threshold(text: &str) -> Result<ByteSize, String> {
-    size(text, ByteSize::b(0), ByteSize::gib(2))
-}
-
-fn message_size(text: &str) -> Result<ByteSize, String> {
-    size(text, ByteSize::b(1), ByteSize::gib(2))
-}
-
-pub(crate) fn size(text: &str, least: ByteSize, most: ByteSize) -> Result<ByteSize, String> {
-    let size: ByteSize = text.parse().map_err(|error| format!("{error}; give it as 4096, 64KiB or 16MiB"))?;
-    if size < least || size > most { Err(format!("it must be from {least} to {most}")) } else { Ok(size) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Cli;
+    use clap::Parser;
 
-    fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from([&["wshost"], arguments].concat())
-    }
-
-    #[test]
-    fn a_plugin_is_a_file_or_a_path_and_a_file() {
-        let plugin = |text: &str| text.parse::<PluginArg>();
-        assert_eq!(plugin("libecho.so").unwrap(), PluginArg::file("libecho.so"));
-        assert_eq!(plugin("/opt/libecho.so").unwrap(), PluginArg::file("/opt/libecho.so"));
-        let chat = PluginArg { path: Some("/chat".into()), file: "libchat.so".into() };
-        assert_eq!(plugin("/chat=libchat.so").unwrap(), chat);
-        assert_eq!(plugin("/chat/=libchat.so").unwrap(), chat);
-        assert_eq!(plugin("/=libchat.so").unwrap().path.as_deref(), Some("/"));
-        assert!(plugin("chat=libchat.so").unwrap_err().contains("begin with a slash"));
-        assert!(plugin("/chat=").unwrap_err().contains("a file is needed"));
-        assert!(plugin("").is_err());
+    fn parse(arguments: &[&str]) -> Result<ServeArgs, clap::Error> {
+        Cli::try_parse_from([&["wshost"], arguments].concat()).map(|cli| cli.serve)
     }
 
     #[test]

@@ -1,0 +1,47 @@
+//! The command line: what an operator can say, and what is made of it.
+
+mod serve;
+mod values;
+
+pub use serve::ServeArgs;
+pub use values::{LogFormat, PluginArg, PolicyArg};
+pub(crate) use values::{duration, duration_or_zero, size};
+
+use crate::bench::BenchArgs;
+use clap::{Parser, Subcommand};
+
+/// A WebSocket server that runs engines: applications loaded from dynamic libraries.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What to do instead of serving.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Measures a WebSocket server: messages per second, latency, clients per second, idle clients.
+    ///
+    /// Keeps a server busy from one thread, checks every reply (opcode, length, content, order), and ends with a table of
+    /// what came back and how soon. The server may be wshost or any other; it must answer as the mode says.
+    Bench(BenchArgs),
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  wshost --plugin libecho.so                                   echo on ws://127.0.0.1:9001/
+  wshost --plugin /echo=libecho.so --plugin /chat=libchat.so   two engines, a path each
+  wshost --plugin ./libmine.so --listen 0.0.0.0:80             for everyone, on port 80
+  wshost --plugin /chat=libchat.so --static plugins/chat/page  a chat, and its page on http://127.0.0.1:9001/
+  wshost bench ws://127.0.0.1:9001/                            how fast it answers; bench --help has more
+
+The log goes to stderr; WSHOST_LOG=debug shows more of it. When the server is ready, one line goes to stdout.
+Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot listen; 78 bad
+configuration.";

@@ -1,0 +1,124 @@
+//! Values on the command line that are more than a number: files under paths, sizes and durations with their units.
+
+use crate::audience::BacklogPolicy;
+use bytesize::ByteSize;
+use clap::ValueEnum;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line per event, for people.
+    Text,
+    /// One JSON object per line, for machines.
+    Json,
+}
+
+/// What happens to a client whose backlog is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyArg {
+    /// Drop its backlog and close it with 1008.
+    Close,
+    /// Drop new messages until there is room again.
+    Drop,
+}
+
+/// One `--plugin` or `--engine-config`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginArg {
+    /// The path it is served under, without a slash at its end; `None` for every path.
+    pub path: Option<String>,
+    /// The file, as given.
+    pub file: PathBuf,
+}
+
+impl std::str::FromStr for PluginArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // A file whose own name has an equals sign in it is still a file.
+        let split = if Path::new(text).exists() { None } else { text.split_once('=') };
+        let Some((path, file)) = split else {
+            return if text.is_empty() { Err("a file is needed".into()) } else { Ok(PluginArg::file(text)) };
+        };
+        if !path.starts_with('/') || path.contains(['?', '#']) {
+            return Err(format!("the path {path:?} must begin with a slash, as in /chat=FILE"));
+        }
+        if file.is_empty() {
+            return Err(format!("a file is needed behind {path}="));
+        }
+        let path = if path == "/" { path } else { path.trim_end_matches('/') };
+        Ok(PluginArg { path: Some(path.into()), file: file.into() })
+    }
+}
+
+impl PluginArg {
+    pub(super) fn file(file: &str) -> Self {
+        PluginArg { path: None, file: file.into() }
+    }
+
+    pub(super) fn path_in_words(&self) -> &str {
+        self.path.as_deref().unwrap_or("every path")
+    }
+}
+
+impl From<PolicyArg> for BacklogPolicy {
+    fn from(policy: PolicyArg) -> Self {
+        match policy {
+            PolicyArg::Close => BacklogPolicy::Close,
+            PolicyArg::Drop => BacklogPolicy::Drop,
+        }
+    }
+}
+
+pub(super) fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
+}
+
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    match duration_or_zero(text) {
+        Ok(Duration::ZERO) => Err("it must be longer than 0".into()),
+        other => other,
+    }
+}
+
+pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; give it as 500ms, 10s or 2m"))
+}
+
+pub(super) fn read_size(text: &str) -> Result<ByteSize, String> {
+    size(text, ByteSize::b(512), ByteSize::mib(64))
+}
+
+pub(super) fn threshold(text: &str) -> Result<ByteSize, String> {
+    size(text, ByteSize::b(0), ByteSize::gib(2))
+}
+
+pub(super) fn message_size(text: &str) -> Result<ByteSize, String> {
+    size(text, ByteSize::b(1), ByteSize::gib(2))
+}
+
+pub(crate) fn size(text: &str, least: ByteSize, most: ByteSize) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|error| format!("{error}; give it as 4096, 64KiB or 16MiB"))?;
+    if size < least || size > most { Err(format!("it must be from {least} to {most}")) } else { Ok(size) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_a_file_or_a_path_and_a_file() {
+        let plugin = |text: &str| text.parse::<PluginArg>();
+        assert_eq!(plugin("libecho.so").unwrap(), PluginArg::file("libecho.so"));
+        assert_eq!(plugin("/opt/libecho.so").unwrap(), PluginArg::file("/opt/libecho.so"));
+        let chat = PluginArg { path: Some("/chat".into()), file: "libchat.so".into() };
+        assert_eq!(plugin("/chat=libchat.so").unwrap(), chat);
+        assert_eq!(plugin("/chat/=libchat.so").unwrap(), chat);
+        assert_eq!(plugin("/=libchat.so").unwrap().path.as_deref(), Some("/"));
+        assert!(plugin("chat=libchat.so").unwrap_err().contains("begin with a slash"));
+        assert!(plugin("/chat=").unwrap_err().contains("a file is needed"));
+        assert!(plugin("").is_err());
+    }
+}

@@ -1,0 +1,35 @@
+//! How the process ends when it could not do what it was told: exit codes as in sysexits, and a sentence.
+
+/// The command line is wrong.
+pub const USAGE: u8 = 64;
+/// A plugin cannot be run.
+pub const PLUGIN_REFUSED: u8 = 65;
+/// There is no such plugin, or it cannot be read.
+pub const PLUGIN_NOT_FOUND: u8 = 66;
+/// An address cannot be listened on, or a server is not there.
+pub const UNAVAILABLE: u8 = 69;
+/// A fault of wshost's, or of the system's.
+pub const INTERNAL: u8 = 70;
+/// A configuration cannot be used.
+pub const BAD_CONFIGURATION: u8 = 78;
+
+/// Why what was asked for was not done.
+#[derive(Debug)]
+pub struct Refused {
+    /// The exit code.
+    pub code: u8,
+    /// What to tell the operator: what is wrong, and what to do about it.
+    pub why: String,
+}
+
+impl Refused {
+    /// With an exit code and a sentence.
+    pub fn new(code: u8, why: impl Into<String>) -> Self {
+        Refused { code, why: why.into() }
+    }
+
+    /// Not the operator's fault.
+    pub(crate) fn internal(error: anyhow::Error) -> Self {
+        Refused::new(INTERNAL, format!("{error:#}"))
+    }
+}

@@ -2,8 +2,9 @@
 //!
 //! One `current_thread` runtime, one task per connection, TCP_NODELAY, a `tokio::sync::broadcast` channel for all: the
 //! ordinary way. A message is shared, not copied, until tungstenite puts it into each client's frames. A client's task
-//! feeds everything that waits for it, and only then flushes. A client that falls further behind than the channel holds
-//! is dropped, so that one that doesn't read costs a bounded amount of memory.
+//! feeds everything that waits for it, and only then flushes; with `--flush-each` it sends one message after the other,
+//! as the examples of tokio-tungstenite do. A client that falls further behind than the channel holds is dropped, so
+//! that one that doesn't read costs a bounded amount of memory.
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -28,6 +29,10 @@ struct Cli {
     /// The address to listen on; port 0 picks a free one. One line on stdout names it.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+
+    /// Write each message by itself, even where more of them wait for a client.
+    #[arg(long)]
+    flush_each: bool,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -40,7 +45,7 @@ async fn main() -> Result<()> {
         let (stream, peer) = listener.accept().await.context("accepting")?;
         let everyone = everyone.clone();
         tokio::spawn(async move {
-            match serve(stream, everyone).await {
+            match serve(stream, everyone, cli.flush_each).await {
                 // Where a client just goes, that isn't worth a word.
                 Ok(()) | Err(Error::ConnectionClosed | Error::Io(_) | Error::Protocol(_)) => {}
                 Err(error) => eprintln!("{peer}: {error}"),
@@ -49,7 +54,7 @@ async fn main() -> Result<()> {
     }
 }
 
-async fn serve(stream: TcpStream, everyone: Sender<Message>) -> tungstenite::Result<()> {
+async fn serve(stream: TcpStream, everyone: Sender<Message>, flush_each: bool) -> tungstenite::Result<()> {
     stream.set_nodelay(true)?;
     let config = WebSocketConfig::default().read_buffer_size(READ_SIZE);
     // Before the handshake is answered: from then on the client is one of all.
@@ -60,7 +65,7 @@ async fn serve(stream: TcpStream, everyone: Sender<Message>) -> tungstenite::Res
             message = inbox.recv() => {
                 let Ok(message) = message else { return Ok(()) };
                 socket.feed(message).await?;
-                loop {
+                while !flush_each {
                     match inbox.try_recv() {
                         Ok(message) => socket.feed(message).await?,
                         Err(TryRecvError::Empty) => break,

@@ -96,7 +96,17 @@ fn whatever_way_messages_take_the_client_can_read_them() {
                 assert_eq!(bob.hear().message, expected);
             }
         }
-        assert_eq!(bob.ask("echo and back").message, b"and back");
+    }
+    // A broadcast, compressed without what was before it, between messages that refer back beyond it.
+    let (own, to_all) = (text(), "to all, ".repeat(100));
+    for _ in 0..3 {
+        assert_eq!(ann.ask(&format!("echo {own}")).message, own.as_bytes());
+        bob.send(1, format!("all {to_all}").as_bytes());
+        for client in [&mut ann, &mut bob] {
+            let heard = client.hear();
+            assert!(heard.compressed && heard.message == to_all.as_bytes());
+        }
+        assert_eq!(bob.hear().message, b"2");
     }
 }
 

@@ -13,7 +13,8 @@ const LARGEST: ByteSize = ByteSize::gib(1);
 #[derive(Clone, Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct BenchArgs {
-    /// The server's address: ws://HOST[:PORT][/PATH]; tcp://HOST:PORT is a server that echoes bytes, without WebSocket
+    /// The server's address: ws://HOST, ws://HOST:PORT or with a path behind it; tcp://HOST:PORT is a server that echoes
+    /// bytes, without WebSocket
     #[arg(value_name = "URL")]
     pub target: Target,
 

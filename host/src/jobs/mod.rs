@@ -3,18 +3,17 @@
 //! Knows closures, not frames. Jobs of one [`Lane`] run one at a time and in order; lanes are served in turn, one job
 //! each, so that a lane with many jobs cannot starve the others.
 
-use rustix::process::{getpriority_process, setpriority_process};
-use std::collections::VecDeque;
-use std::fmt;
-use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::task::Waker;
-use std::thread::{self, JoinHandle};
-use std::time::Instant;
+mod lane;
+mod worker;
 
-/// Jobs of one lane that may wait before its owner is to submit no more.
-pub(crate) const LANE_LIMIT: usize = 64;
+pub(crate) use lane::Lane;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Instant;
+use worker::Worker;
 
 /// Work, with all that it needs. It must not panic: who submits it contains what can.
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
@@ -25,8 +24,7 @@ pub(crate) struct Pool {
     ready: Arc<Ready>,
     /// There are no workers: whoever submits works.
     inline: bool,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Says nothing; hangs up when the last worker has ended.
+    /// Says nothing; hangs up when the last worker has ended, or there was none.
     ended: Mutex<mpsc::Receiver<()>>,
 }
 
@@ -45,45 +43,26 @@ struct ReadyState {
     stopping: bool,
 }
 
-/// An order of jobs: one connection's.
-#[derive(Default)]
-pub(crate) struct Lane {
-    queue: Mutex<LaneQueue>,
-    /// Jobs that wait or run.
-    pending: AtomicUsize,
-    /// Whether the owner waits for room.
-    waits: AtomicBool,
-    owner: Mutex<Option<Waker>>,
-}
-
-#[derive(Default)]
-struct LaneQueue {
-    work: VecDeque<Work>,
-    /// Whether the lane is among the ready ones, or a worker works on it.
-    scheduled: bool,
-}
-
 impl Pool {
-    /// Starts this many workers; with none, whoever submits runs the job itself, at once. Where all cores are busy, they
-    /// give way to the event loops, by this much in terms of nice(1).
+    /// Starts this many workers; with none, whoever submits runs the job itself, at once. Workers with long jobs give way
+    /// to the event loops, by this much in terms of nice(1).
     ///
     /// # Errors
     ///
     /// What the system says when it has no thread left.
     pub(crate) fn new(workers: usize, niceness: u8) -> io::Result<Pool> {
         let ready = Arc::<Ready>::default();
-        let (running, ended) = mpsc::channel::<()>();
-        let start = |number: usize| {
-            let (ready, running) = (Arc::clone(&ready), running.clone());
-            let body = move || {
-                give_way(niceness);
-                ready.serve();
-                drop(running);
-            };
-            thread::Builder::new().name(format!("wshost-worker-{number}")).spawn(body)
+        let (foreman, asking) = mpsc::channel();
+        let worker = |number| Worker { number, niceness, ready: Arc::clone(&ready), foreman: foreman.clone() };
+        let threads = (0..workers).map(|number| worker(number).start()).collect::<io::Result<Vec<_>>>()?;
+        drop(foreman);
+        let (leading, ended) = mpsc::channel::<()>();
+        let lead = move || {
+            worker::lead(threads, &asking);
+            drop(leading);
         };
-        let threads = (0..workers).map(start).collect::<io::Result<_>>()?;
-        Ok(Pool { ready, inline: workers == 0, threads: Mutex::new(threads), ended: Mutex::new(ended) })
+        thread::Builder::new().name("wshost-foreman".into()).spawn(lead)?;
+        Ok(Pool { ready, inline: workers == 0, ended: Mutex::new(ended) })
     }
 
     /// Queues work behind what its lane has. Once the pool has drained, the work is dropped.
@@ -91,11 +70,7 @@ impl Pool {
         if self.inline {
             return work();
         }
-        lane.pending.fetch_add(1, Ordering::AcqRel);
-        let mut queue = lock(&lane.queue);
-        queue.work.push_back(work);
-        if !std::mem::replace(&mut queue.scheduled, true) {
-            drop(queue);
+        if lane.add(work) {
             self.ready.push(Arc::clone(lane));
         }
     }
@@ -112,26 +87,18 @@ impl Pool {
         if matches!(lock(&self.ended).recv_timeout(left), Err(mpsc::RecvTimeoutError::Timeout)) {
             return false;
         }
-        for worker in lock(&self.threads).drain(..) {
-            if worker.join().is_err() {
-                tracing::error!("a worker ended by a fault of wshost, please report it");
-            }
-        }
         // Submitted while the last worker ended.
         lock(&self.ready.state).lanes.clear();
         true
     }
 }
 
-/// Makes the calling thread nicer than the process is. On Linux, niceness is a thread's own.
-fn give_way(niceness: u8) {
-    let result = getpriority_process(None).and_then(|now| setpriority_process(None, now + i32::from(niceness)));
-    if let Err(error) = result {
-        tracing::warn!("workers compete with event loops: cannot make them nicer: {error}");
-    }
-}
-
 impl Ready {
+    /// Puts the lane that was worked on behind the others, if it has more. The worker that comes next takes it.
+    fn put_back(&self, worked_on: Option<Arc<Lane>>) {
+        lock(&self.state).lanes.extend(worked_on);
+    }
+
     fn push(&self, lane: Arc<Lane>) {
         let mut state = lock(&self.state);
         state.lanes.push_back(lane);
@@ -140,18 +107,6 @@ impl Ready {
         drop(state);
         if somebody_waits {
             self.changed.notify_one();
-        }
-    }
-
-    /// The life of a worker.
-    fn serve(&self) {
-        let mut worked_on = None;
-        while let Some(lane) = self.next(worked_on) {
-            if let Some(work) = lane.take() {
-                work();
-                lane.finished_one();
-            }
-            worked_on = lane.stays_scheduled().then_some(lane);
         }
     }
 
@@ -174,45 +129,6 @@ impl Ready {
     }
 }
 
-impl Lane {
-    /// Whether the owner is to submit no more for now; it is woken when there is room again.
-    pub(crate) fn is_full(&self, owner: &Waker) -> bool {
-        if self.pending.load(Ordering::Acquire) < LANE_LIMIT {
-            return false;
-        }
-        *lock(&self.owner) = Some(owner.clone());
-        self.waits.store(true, Ordering::SeqCst);
-        // What finished between the two looks has not seen that somebody waits.
-        self.pending.load(Ordering::SeqCst) >= LANE_LIMIT
-    }
-
-    fn take(&self) -> Option<Work> {
-        lock(&self.queue).work.pop_front()
-    }
-
-    fn finished_one(&self) {
-        let left = self.pending.fetch_sub(1, Ordering::SeqCst) - 1;
-        if left <= LANE_LIMIT / 2
-            && self.waits.swap(false, Ordering::SeqCst)
-            && let Some(owner) = lock(&self.owner).take()
-        {
-            owner.wake();
-        }
-    }
-
-    fn stays_scheduled(&self) -> bool {
-        let mut queue = lock(&self.queue);
-        queue.scheduled = !queue.work.is_empty();
-        queue.scheduled
-    }
-}
-
-impl fmt::Debug for Lane {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lane({} pending)", self.pending.load(Ordering::Relaxed))
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -220,6 +136,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lane::LANE_LIMIT;
+    use std::task::Waker;
     use std::time::Duration;
 
     fn soon() -> Instant {

@@ -1,0 +1,200 @@
+//! The threads of the pool.
+//!
+//! A worker that is busy for long competes with the event loops for the cores, and where there are more threads than
+//! cores, that makes every client wait. So a worker that had a long job makes itself nicer. One with short jobs does not:
+//! what it sends is better gathered before a loop begins to write it, and a loop would interrupt a nicer thread at the
+//! first message.
+
+use crate::jobs::Ready;
+use rustix::process::{getpriority_process, setpriority_process};
+use rustix::time::{ClockId, clock_gettime};
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// A job that takes more of a core than this is a long one: a time slice of the system's, about.
+const LONG: Duration = Duration::from_millis(3);
+/// After so many short jobs in a row a worker is taken for one with short jobs.
+const SHORT_IN_A_ROW: u32 = 16;
+
+/// A worker, on its way to its thread or in it.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) number: usize,
+    /// How much nicer it makes itself when it gives way.
+    pub(super) niceness: u8,
+    pub(super) ready: Arc<Ready>,
+    /// To whom a worker goes that needs another thread. Hangs up when the last worker has ended.
+    pub(super) foreman: mpsc::Sender<Worker>,
+}
+
+/// What jobs have taken, as far as it matters for giving way.
+#[derive(Debug)]
+struct Pace {
+    niceness: u8,
+    gives_way: bool,
+    short_in_a_row: u32,
+    /// The thread's processor time at the end of the last job.
+    so_far: Duration,
+}
+
+/// Why a worker stopped.
+#[derive(Debug, PartialEq, Eq)]
+enum Stopped {
+    /// There is nothing left to do, ever.
+    Ended,
+    /// It is nicer than its jobs need. A thread may not make itself less nice, but may leave its place to another.
+    TooNice,
+}
+
+/// Gives workers another thread when they ask for it, and waits for the threads at the end. A thread inherits the
+/// niceness of the one that starts it, so that no worker can start its successor.
+pub(super) fn lead(mut threads: Vec<JoinHandle<()>>, asking: &mpsc::Receiver<Worker>) {
+    for worker in asking {
+        threads.retain(|thread| !thread.is_finished());
+        match worker.start() {
+            Ok(thread) => threads.push(thread),
+            Err(error) => tracing::error!("a worker is lost: there is no thread for it: {error}"),
+        }
+    }
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a worker ended by a fault of wshost, please report it");
+        }
+    }
+}
+
+impl Worker {
+    /// Starts its thread.
+    pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new().name(format!("wshost-worker-{}", self.number)).spawn(move || self.run())
+    }
+
+    fn run(self) {
+        let foreman = self.foreman.clone();
+        if self.serve(&mut Pace::new(self.niceness)) == Stopped::TooNice {
+            // The foreman stays for as long as there are workers.
+            let _ = foreman.send(self);
+        }
+    }
+
+    fn serve(&self, pace: &mut Pace) -> Stopped {
+        let mut worked_on = None;
+        while let Some(lane) = self.ready.next(worked_on.take()) {
+            if let Some(work) = lane.take() {
+                work();
+                lane.finished_one();
+                pace.job_done();
+            }
+            worked_on = lane.stays_scheduled().then_some(lane);
+            if pace.is_too_nice() {
+                self.ready.put_back(worked_on);
+                return Stopped::TooNice;
+            }
+        }
+        Stopped::Ended
+    }
+}
+
+impl Pace {
+    fn new(niceness: u8) -> Pace {
+        Pace { niceness, gives_way: false, short_in_a_row: 0, so_far: Duration::ZERO }
+    }
+
+    fn job_done(&mut self) {
+        if self.niceness == 0 {
+            return;
+        }
+        let now = processor_time();
+        let taken = now.saturating_sub(std::mem::replace(&mut self.so_far, now));
+        if taken < LONG {
+            self.short_in_a_row = self.short_in_a_row.saturating_add(1);
+            return;
+        }
+        self.short_in_a_row = 0;
+        if !std::mem::replace(&mut self.gives_way, true) {
+            give_way(self.niceness);
+        }
+    }
+
+    fn is_too_nice(&self) -> bool {
+        self.gives_way && self.short_in_a_row >= SHORT_IN_A_ROW
+    }
+}
+
+/// What the calling thread has had of a core.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// Makes the calling thread nicer than the process is. On Linux, niceness is a thread's own.
+fn give_way(niceness: u8) {
+    let result = getpriority_process(None).and_then(|now| setpriority_process(None, now + i32::from(niceness)));
+    if let Err(error) = result {
+        tracing::warn!("a worker competes with the event loops: it cannot be made nicer: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::{Lane, Pool};
+    use std::time::Instant;
+
+    /// Uses a core until more than a long job's time is gone.
+    fn work_long() {
+        let until = processor_time() + LONG + Duration::from_millis(1);
+        while processor_time() < until {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn niceness() -> i32 {
+        getpriority_process(None).unwrap()
+    }
+
+    #[test]
+    fn a_worker_is_nice_after_long_jobs_and_no_longer_after_short_ones() {
+        let usual = niceness();
+        let pool = Pool::new(1, 7).unwrap();
+        let (told, heard) = mpsc::channel();
+        let run = |job: Box<dyn Fn() + Send>| {
+            let told = told.clone();
+            let work = move || {
+                let before = niceness();
+                job();
+                told.send(before).unwrap();
+            };
+            pool.submit(&Arc::<Lane>::default(), Box::new(work));
+            heard.recv().unwrap()
+        };
+        assert_eq!(run(Box::new(work_long)), usual);
+        for _ in 0..SHORT_IN_A_ROW {
+            assert_eq!(run(Box::new(|| ())), usual + 7, "gives way");
+        }
+        assert_eq!(run(Box::new(|| ())), usual, "another thread has taken over");
+        assert!(pool.drain(Instant::now() + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn jobs_stay_in_order_when_a_thread_takes_over() {
+        let pool = Pool::new(2, 1).unwrap();
+        let lane = Arc::<Lane>::default();
+        let (told, heard) = mpsc::channel();
+        for number in 0..400 {
+            let told = told.clone();
+            let work = move || {
+                if number % 100 == 0 {
+                    work_long();
+                }
+                told.send(number).unwrap();
+            };
+            pool.submit(&lane, Box::new(work));
+        }
+        drop(told);
+        assert!(pool.drain(Instant::now() + Duration::from_secs(60)));
+        assert_eq!(heard.iter().collect::<Vec<_>>(), (0..400).collect::<Vec<_>>());
+    }
+}

@@ -220,3 +220,6 @@ fn now_ms() -> u64 {
 }
 
 export_engine!(Chat);
+
+#[cfg(test)]
+mod tests;

@@ -98,8 +98,16 @@ struct Fragmented {
 
 impl Batch {
     /// For a connection on which messages are compressed like this.
-    pub(crate) fn new(compression: Option<Compression>) -> Batch {
-        Batch { deflater: compression.map(|how| Box::new(Deflater::new(how))), ..Batch::default() }
+    pub(crate) fn new(compression: Compression) -> Batch {
+        Batch { deflater: Some(Box::new(Deflater::new(compression))), ..Batch::default() }
+    }
+
+    /// Whether it is as a new one for a connection without compression.
+    pub(crate) fn is_blank(&self) -> bool {
+        let Batch { write, deflater, events, paused, close_written, failed, blocked, steps, pong, fragmented } = self;
+        let nothing_waits = write.is_empty() && events.is_empty() && steps.is_empty();
+        let nothing_kept = deflater.is_none() && pong.is_none() && fragmented.is_none();
+        nothing_waits && nothing_kept && !(*paused || *close_written || *failed || *blocked)
     }
 
     /// Bytes that wait for the socket.

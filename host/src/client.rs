@@ -10,7 +10,7 @@ use crate::outbox::Outbox;
 use crate::protocol::deflate::{Agreed, Compression};
 use crate::protocol::{Opcode, close};
 use plugin_api::Sent;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -35,17 +35,18 @@ pub enum Closing {
 /// A connected client.
 #[derive(Debug)]
 pub struct Client {
-    number: u64,
     peer: Box<str>,
     resource: Box<str>,
-    subprotocol: Box<str>,
+    // Two boxes, since most have none.
+    #[allow(clippy::box_collection, reason = "half the size where there is none")]
+    subprotocol: Option<Box<String>>,
     deflate: Option<Agreed>,
     /// Milliseconds from the process's epoch to the last byte that came.
     last_active: AtomicU64,
     /// Milliseconds from the epoch to the last ping for keepalive, plus 1; 0 if there was none.
     pinged: AtomicU64,
     /// Of the engine: which of them serves it.
-    generation: AtomicU64,
+    generation: AtomicU32,
     audience: Arc<Audience>,
     outbox: Outbox,
 }
@@ -66,14 +67,13 @@ impl Client {
         let compress_from = deflate.and(audience.compression).map(|how| how.threshold);
         let wakes = Arc::clone(&audience.wakes);
         let client = Client {
-            number,
             peer: peer.into(),
             resource: resource.into(),
-            subprotocol: subprotocol.into(),
+            subprotocol: Some(subprotocol).filter(|name| !name.is_empty()).map(|name| Box::new(name.to_owned())),
             deflate,
             last_active: AtomicU64::new(0),
             pinged: AtomicU64::new(0),
-            generation: AtomicU64::new(0),
+            generation: AtomicU32::new(0),
             outbox: Outbox::new(number, event_loop, wakes, audience.backlog.limit, compress_from),
             audience,
         };
@@ -83,12 +83,12 @@ impl Client {
 
     /// The two halves of the id: one drawn at random for this run of the host, one that counts.
     pub fn id(&self) -> (u64, u64) {
-        (run(), self.number)
+        (run(), self.number())
     }
 
     /// The counting half of the id; never 0, unique within this run of the host.
     pub fn number(&self) -> u64 {
-        self.number
+        self.outbox.number()
     }
 
     /// The peer's address as text.
@@ -103,7 +103,7 @@ impl Client {
 
     /// The subprotocol agreed on, or empty.
     pub fn subprotocol(&self) -> &str {
-        &self.subprotocol
+        self.subprotocol.as_ref().map_or("", |name| name.as_str())
     }
 
     /// What was agreed on about compression.
@@ -122,11 +122,11 @@ impl Client {
     }
 
     /// Which generation of the engine serves it.
-    pub(crate) fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u32 {
         self.generation.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_generation(&self, generation: u64) {
+    pub(crate) fn set_generation(&self, generation: u32) {
         self.generation.store(generation, Ordering::Relaxed);
     }
 

@@ -14,9 +14,9 @@ use crate::protocol::{Fault, Limits, Received, Receiver, close};
 use crate::swap::Step;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
@@ -37,62 +37,23 @@ const READS_PER_TURN: usize = 16;
 
 /// What all connections of one event loop share.
 #[derive(Debug)]
-pub struct Shared {
+pub(crate) struct Shared {
     /// One read at a time goes on in a loop, and leaves nothing behind: one buffer does for all.
     pub read_buffer: RefCell<Box<[u8]>>,
     /// What is answered in one turn is mostly written in it, too: memory for that, which a connection keeps only as long
     /// as something waits for its socket.
     pub write_memory: RefCell<Vec<u8>>,
+    /// A batch that nobody uses: a connection has one only while it does something, or something is left of it.
+    pub blank_batch: RefCell<Option<Box<Batch>>>,
     /// Wakes connections at their deadlines.
     pub deadlines: RefCell<Deadlines>,
     /// How long writes may wait for reads.
     pub prefer_read: Option<Duration>,
 }
 
-/// Runs a connection until it is over.
-///
-/// `leftover` are bytes that came behind the handshake's request.
-pub async fn run<S>(stream: S, leftover: &[u8], client: Arc<Client>, session: Session, limits: Limits, shared: &Shared)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut connection = Connection {
-        stream,
-        instance: Arc::clone(session.instance()),
-        session: Some(session),
-        swap: Swap::None,
-        lane: None,
-        receiver: match client.deflate() {
-            None => Receiver::new(limits),
-            Some(agreed) => Receiver::with_deflate(limits, agreed),
-        },
-        batch: Some(Box::new(Batch::new(client.compression()))),
-        stage: Stage::Open,
-        close_received: false,
-        input_ended: false,
-        code: close::ABNORMAL,
-        close_deadline: None,
-        next_idle_check: None,
-        above_half: false,
-        write_turn: Turn::default(),
-        armed: None,
-        waker: None,
-        client,
-    };
-    let mut leftover = Some(leftover);
-    poll_fn(|cx| {
-        connection.borrow_memory(shared);
-        if let Some(leftover) = leftover.take() {
-            connection.open(leftover, cx);
-        }
-        let turn = connection.poll(cx, shared);
-        connection.return_memory(shared);
-        turn
-    })
-    .await;
-}
-
-struct Connection<S> {
+/// One connection, as a future that ends when it is over. It is all that a connection's task holds while nothing
+/// happens; written as a type, and not as an async function, which would keep its arguments beside its variables.
+pub(crate) struct Connection<S> {
     stream: S,
     client: Arc<Client>,
     instance: Arc<Instance>,
@@ -102,7 +63,7 @@ struct Connection<S> {
     /// The order of its jobs, once it has had one.
     lane: Option<Arc<Lane>>,
     receiver: Receiver,
-    /// Away while callbacks run: see [`with_batch`].
+    /// Away while callbacks run, see [`with_batch`]; and between turns, if it is blank.
     batch: Option<Box<Batch>>,
     stage: Stage,
     /// The peer has sent a close frame.
@@ -119,6 +80,10 @@ struct Connection<S> {
     /// The wheel wakes us then.
     armed: Option<Instant>,
     waker: Option<Waker>,
+    shared: Rc<Shared>,
+    /// What came behind the handshake's request, until the first turn.
+    leftover: Option<Box<[u8]>>,
+    opened: bool,
 }
 
 /// Where the connection is in a swap of its engine.
@@ -146,36 +111,100 @@ enum Stage {
     Over,
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let connection = self.get_mut();
+        let shared = Rc::clone(&connection.shared);
+        connection.borrow_memory(&shared);
+        if !std::mem::replace(&mut connection.opened, true) {
+            let leftover = connection.leftover.take().unwrap_or_default();
+            connection.open(leftover, cx);
+        }
+        let turn = connection.turn(cx, &shared);
+        connection.return_memory(&shared);
+        if turn.is_ready() {
+            tracing::debug!(
+                peer = connection.client.peer(),
+                event_loop = connection.client.event_loop(),
+                "connection closed"
+            );
+        }
+        turn
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// A connection whose handshake is over. `leftover` are bytes that came behind its request.
+    pub(crate) fn new(
+        stream: S,
+        leftover: &[u8],
+        client: Arc<Client>,
+        session: Session,
+        limits: Limits,
+        shared: Rc<Shared>,
+    ) -> Self {
+        Connection {
+            stream,
+            instance: Arc::clone(session.instance()),
+            session: Some(session),
+            swap: Swap::None,
+            lane: None,
+            receiver: match client.deflate() {
+                None => Receiver::new(limits),
+                Some(agreed) => Receiver::with_deflate(limits, agreed),
+            },
+            batch: client.compression().map(|how| Box::new(Batch::new(how))),
+            stage: Stage::Open,
+            close_received: false,
+            input_ended: false,
+            code: close::ABNORMAL,
+            close_deadline: None,
+            next_idle_check: None,
+            above_half: false,
+            write_turn: Turn::default(),
+            armed: None,
+            waker: None,
+            shared,
+            leftover: Some(leftover.into()),
+            opened: false,
+            client,
+        }
+    }
+
     /// Tells the engine, then hands over what came with the handshake.
-    fn open(&mut self, leftover: &[u8], cx: &mut Context<'_>) {
+    fn open(&mut self, mut leftover: Box<[u8]>, cx: &mut Context<'_>) {
         self.with_batch(|connection| {
             connection.callback(|instance, client, session| instance.on_open(client, session));
         });
         self.plan_idle_check();
         if !leftover.is_empty()
-            && let Err(error) = self.answer(&mut leftover.to_vec(), Instant::now(), cx)
+            && let Err(error) = self.answer(&mut leftover, Instant::now(), cx)
         {
             self.broken(&error);
         }
     }
 
     fn borrow_memory(&mut self, shared: &Shared) {
-        if let Some(batch) = &mut self.batch
-            && batch.write.held() == 0
-        {
+        let batch = self.batch.get_or_insert_with(|| shared.blank_batch.take().unwrap_or_default());
+        if batch.write.held() == 0 {
             batch.write.lend(shared.write_memory.take());
         }
     }
 
     fn return_memory(&mut self, shared: &Shared) {
-        if let Some(memory) = self.batch.as_mut().and_then(|batch| batch.write.take_memory()) {
+        let Some(batch) = &mut self.batch else { return };
+        if let Some(memory) = batch.write.take_memory() {
             shared.write_memory.replace(memory);
+        }
+        if batch.is_blank() {
+            shared.blank_batch.replace(self.batch.take());
         }
     }
 
     /// One turn: execute what others ask, write, read, until there is nothing to do.
-    fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
+    fn turn(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
         self.note_waker(cx);
         let mut reads = 0;
         loop {

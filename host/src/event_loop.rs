@@ -1,9 +1,9 @@
 //! Event loops: one thread with one single-threaded runtime each, and one task per connection.
 
 use crate::accept::{Accepted, accept};
-use crate::connection::{self, Shared};
+use crate::connection::Shared;
+use crate::connection_task::{Presence, start};
 use crate::deadlines::{Deadlines, TICK};
-use crate::handshake;
 use crate::listener::Listener;
 use crate::prefer_read;
 use crate::server::Server;
@@ -11,14 +11,12 @@ use crate::watch::Watch;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinSet;
 
 /// Threads of a loop that may read files of `--static` while it goes on; none is started before a file is asked for.
 const FILE_READERS: usize = 4;
@@ -86,6 +84,7 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
     let shared = Rc::new(Shared {
         read_buffer: RefCell::new(vec![0; server.settings.read_size].into()),
         write_memory: RefCell::default(),
+        blank_batch: RefCell::default(),
         deadlines: RefCell::new(Deadlines::new(Instant::now())),
         prefer_read: server.settings.prefer_read,
     });
@@ -93,35 +92,23 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
     let wakes = Arc::clone(&server.facilities.wakes);
     let waker = tokio::task::spawn_local(async move { wakes.serve(index).await });
     let mut accepting = Vec::new();
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            command = commands.recv() => match command {
-                Some(Command::Serve { stream, peer }) => {
-                    let load = LoadGuard(Arc::clone(&load));
-                    let (server, shared) = (Arc::clone(&server), Rc::clone(&shared));
-                    match attach(stream) {
-                        Ok(Attached::Tcp(stream)) => {
-                            connections.spawn_local(serve_one(index, stream, peer, server, shared, load));
-                        }
-                        Ok(Attached::Unix(stream)) => {
-                            connections.spawn_local(serve_one(index, stream, peer, server, shared, load));
-                        }
-                        Err(error) => tracing::warn!(peer, "connection lost before it was served: {error}"),
-                    }
+    let presence = Presence::new(load);
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Serve { stream, peer } => {
+                let present = presence.one_more();
+                match attach(stream) {
+                    Ok(Attached::Tcp(stream)) => start(index, stream, peer, &server, &shared, present),
+                    Ok(Attached::Unix(stream)) => start(index, stream, peer, &server, &shared, present),
+                    Err(error) => tracing::warn!(peer, "connection lost before it was served: {error}"),
                 }
-                Some(Command::Accept { listener, loops }) => {
-                    accepting.push(tokio::task::spawn_local(accept(listener, loops)));
-                }
-                Some(Command::Drain) | None => break,
-            },
-            Some(ended) = connections.join_next() => report(ended),
+            }
+            Command::Accept { listener, loops } => accepting.push(tokio::task::spawn_local(accept(listener, loops))),
+            Command::Drain => break,
         }
     }
     accepting.iter().for_each(tokio::task::JoinHandle::abort);
-    while let Some(ended) = connections.join_next().await {
-        report(ended);
-    }
+    presence.all_gone().await;
     ticker.abort();
     waker.abort();
 }
@@ -139,29 +126,6 @@ fn attach(stream: Accepted) -> io::Result<Attached> {
     })
 }
 
-/// One connection, from its socket to its end.
-async fn serve_one(
-    index: usize,
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    peer: String,
-    server: Arc<Server>,
-    shared: Rc<Shared>,
-    _load: LoadGuard,
-) {
-    // In a box of its own: it takes more memory than all that comes behind it, which a task would keep to its end.
-    let Some(opened) = Box::pin(handshake::run(stream, &peer, &server, index)).await else { return };
-    tracing::debug!(peer, event_loop = index, resource = opened.client.resource(), "connection opened");
-    let client = Arc::clone(&opened.client);
-    client.audience().enter(&client);
-    drop(opened.pass);
-    if *server.draining.borrow() {
-        server.say_goodbye(&client);
-    }
-    let limits = server.settings.limits();
-    connection::run(opened.stream, &opened.leftover, opened.client, opened.session, limits, &shared).await;
-    tracing::debug!(peer, event_loop = index, "connection closed");
-}
-
 /// Moves the deadlines on.
 async fn tick(shared: Rc<Shared>) {
     let mut interval = tokio::time::interval(TICK);
@@ -169,22 +133,5 @@ async fn tick(shared: Rc<Shared>) {
     loop {
         interval.tick().await;
         shared.deadlines.borrow_mut().advance(Instant::now());
-    }
-}
-
-/// A connection's task only panics by a fault of wshost's own; the others go on.
-fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!("a connection ended by a fault of wshost, please report it: {error}");
-    }
-}
-
-/// Counts one connection of the loop, as long as it lives.
-#[derive(Debug)]
-struct LoadGuard(Arc<AtomicUsize>);
-
-impl Drop for LoadGuard {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

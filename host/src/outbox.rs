@@ -20,12 +20,12 @@ use std::task::Waker;
 /// Shared by the connection and every handle of the client.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    /// The client's.
+    /// The client's number; never 0, unique within this run of the host.
     number: u64,
-    event_loop: usize,
+    event_loop: u32,
     wakes: Arc<Wakes>,
     /// A message is refused while more bytes than this wait.
-    limit: usize,
+    limit: u32,
     /// Messages of so many bytes are for the connection to compress; the largest number where that was not agreed on.
     compress_from: u32,
     queue: Mutex<Queue>,
@@ -70,9 +70,9 @@ impl Outbox {
         let compress_from = compress_from.and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(u32::MAX);
         Outbox {
             number,
-            event_loop,
+            event_loop: u32::try_from(event_loop).unwrap_or(u32::MAX),
             wakes,
-            limit,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
             compress_from,
             queue: Mutex::default(),
             queued: AtomicBool::default(),
@@ -83,6 +83,11 @@ impl Outbox {
         }
     }
 
+    /// The client's number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Sends one message.
     #[inline]
     pub fn send(&self, opcode: Opcode, payload: &[u8]) -> Sent {
@@ -90,7 +95,7 @@ impl Outbox {
             return Sent::Gone;
         }
         let in_batch = self.in_batch(|batch| {
-            let room = batch.backlog() <= self.limit;
+            let room = batch.backlog() <= self.limit();
             if room {
                 batch.message(opcode, payload);
             }
@@ -110,7 +115,7 @@ impl Outbox {
         }
         let mut order = Some(order);
         let in_batch = self.in_batch(|batch| {
-            let room = batch.backlog() <= self.limit;
+            let room = batch.backlog() <= self.limit();
             if room && let Some(order) = order.take() {
                 batch.data(order);
             }
@@ -120,7 +125,7 @@ impl Outbox {
             (Some(false), _) => self.refuse(),
             (None, Some(order)) => match self.queue_data(order) {
                 Ok(waker) => {
-                    waker.into_iter().for_each(|waker| self.wakes.wake(self.event_loop, waker));
+                    waker.into_iter().for_each(|waker| self.wakes.wake(self.event_loop(), waker));
                     Sent::Sent
                 }
                 Err(refused) => refused,
@@ -153,7 +158,7 @@ impl Outbox {
             return Sent::Gone;
         }
         // Pongs do not pile up, see `Batch::control`; pings of an engine without measure would.
-        if opcode == Opcode::Ping && self.buffered() > self.limit {
+        if opcode == Opcode::Ping && self.buffered() > self.limit() {
             return self.refuse();
         }
         match self.in_batch(|batch| batch.control(opcode, payload)) {
@@ -223,12 +228,12 @@ impl Outbox {
 
     /// Where the connection lives.
     pub fn event_loop(&self) -> usize {
-        self.event_loop
+        self.event_loop as usize
     }
 
     /// Bytes above which messages are refused.
     pub fn limit(&self) -> usize {
-        self.limit
+        self.limit as usize
     }
 
     /// Whether a message was refused since this was last asked.
@@ -355,7 +360,7 @@ impl Outbox {
     }
 
     fn has_room(&self) -> bool {
-        self.unwritten.load(Ordering::Relaxed) + self.queued_bytes.load(Ordering::Relaxed) <= self.limit
+        self.unwritten.load(Ordering::Relaxed) + self.queued_bytes.load(Ordering::Relaxed) <= self.limit()
     }
 
     #[cold]
@@ -370,7 +375,7 @@ impl Outbox {
         let waker = self.to_wake(&queue);
         drop(queue);
         if let Some(waker) = waker {
-            self.wakes.wake(self.event_loop, waker);
+            self.wakes.wake(self.event_loop(), waker);
         }
     }
 

@@ -140,7 +140,7 @@ impl Instance {
     }
 
     /// Which generation of its engine it is, counted over all engines of the host.
-    pub fn generation(&self) -> u64 {
+    pub fn generation(&self) -> u32 {
         self.services.generation
     }
 

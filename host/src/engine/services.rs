@@ -10,7 +10,7 @@ use crate::timers::{Timers, Work};
 use crate::wakes::Wakes;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// What all engines of a host share.
@@ -55,7 +55,7 @@ pub(super) struct Services {
     pub audience: Arc<Audience>,
     pub facilities: Facilities,
     /// Which generation of its engine it is, counted over all engines of the host.
-    pub generation: u64,
+    pub generation: u32,
     /// Calls that ended in a panic.
     pub panics: AtomicU32,
     timers: Timers,
@@ -77,7 +77,7 @@ impl Services {
     }
 
     fn for_audience(engine: &str, version: &str, facilities: &Facilities, audience: Arc<Audience>) -> Arc<Self> {
-        static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+        static GENERATIONS: AtomicU32 = AtomicU32::new(1);
         let (runtime, pool) = (facilities.runtime.clone(), Arc::clone(&facilities.pool));
         Arc::new(Services {
             engine: engine.to_owned(),

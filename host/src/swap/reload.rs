@@ -17,7 +17,7 @@ pub struct Reloaded {
     /// The version of the new generation.
     pub version: String,
     /// Its number.
-    pub generation: u64,
+    pub generation: u32,
     /// How it took over.
     pub way: Way,
 }

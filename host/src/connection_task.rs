@@ -1,0 +1,114 @@
+//! A connection's task on its event loop: the handshake, then the connection. And the loop's count of them.
+
+use crate::connection::{Connection, Shared};
+use crate::handshake;
+use crate::server::Server;
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+
+/// The connections of one loop.
+#[derive(Debug)]
+pub(crate) struct Presence(Rc<Count>);
+
+#[derive(Debug)]
+struct Count {
+    here: Cell<usize>,
+    /// Those dealt to the loop, which others look at.
+    load: Arc<AtomicUsize>,
+    changed: Notify,
+}
+
+/// One connection, counted as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Present(Rc<Count>);
+
+struct ConnectionTask<S> {
+    life: Life<S>,
+    _present: Present,
+}
+
+/// How far a connection is. The handshake is in a box of its own: it takes more memory than all that comes behind it.
+enum Life<S> {
+    Opening(Pin<Box<dyn Future<Output = Option<Connection<S>>>>>),
+    Open(Connection<S>),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for ConnectionTask<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.life {
+                Life::Opening(handshake) => match ready!(handshake.as_mut().poll(cx)) {
+                    Some(connection) => self.life = Life::Open(connection),
+                    None => return Poll::Ready(()),
+                },
+                Life::Open(connection) => return Pin::new(connection).poll(cx),
+            }
+        }
+    }
+}
+
+/// Starts a connection on the loop `index`, the calling thread's.
+pub(crate) fn start<S>(
+    index: usize,
+    stream: S,
+    peer: String,
+    server: &Arc<Server>,
+    shared: &Rc<Shared>,
+    present: Present,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let (server, shared) = (Arc::clone(server), Rc::clone(shared));
+    let opening = async move {
+        let opened = handshake::run(stream, &peer, &server, index).await?;
+        tracing::debug!(peer, event_loop = index, resource = opened.client.resource(), "connection opened");
+        let client = Arc::clone(&opened.client);
+        client.audience().enter(&client);
+        drop(opened.pass);
+        if *server.draining.borrow() {
+            server.say_goodbye(&client);
+        }
+        let limits = server.settings.limits();
+        Some(Connection::new(opened.stream, &opened.leftover, opened.client, opened.session, limits, shared))
+    };
+    tokio::task::spawn_local(ConnectionTask { life: Life::Opening(Box::pin(opening)), _present: present });
+}
+
+impl Presence {
+    /// Nobody yet.
+    pub(crate) fn new(load: Arc<AtomicUsize>) -> Self {
+        Presence(Rc::new(Count { here: Cell::new(0), load, changed: Notify::new() }))
+    }
+
+    /// Counts a connection that was dealt to the loop.
+    pub(crate) fn one_more(&self) -> Present {
+        self.0.here.update(|here| here + 1);
+        Present(Rc::clone(&self.0))
+    }
+
+    /// Waits until none is left.
+    pub(crate) async fn all_gone(&self) {
+        while self.0.here.get() > 0 {
+            self.0.changed.notified().await;
+        }
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a connection ended by a fault of wshost, please report it");
+        }
+        self.0.load.fetch_sub(1, Ordering::Relaxed);
+        self.0.here.update(|here| here - 1);
+        self.0.changed.notify_one();
+    }
+}

@@ -8,6 +8,7 @@
 mod client_table;
 mod handover;
 mod host_table;
+mod image;
 mod instance;
 mod library;
 mod metric_table;

@@ -5,8 +5,7 @@
 use crate::abi::{
     AcceptView, AnswerHandle, AuthenticateReturned, ClientHandle, CloseView, ConfigView, ENGINE_ID, EngineModule,
     EngineModuleRef, EngineObject, EngineTable, EventObject, Failure, HANDOVER_ID, HandoverTable, HeaderView,
-    HostHandle, Interface, MANIFEST_ID, Manifest, NewReturned, ROOT_REVISION, RejectView, RequestView, Returned,
-    SessionObject,
+    HostHandle, Interface, MANIFEST_ID, NewReturned, ROOT_REVISION, RejectView, RequestView, Returned, SessionObject,
 };
 use crate::client::take_event;
 use crate::contain::{contain, failed, install_hook};
@@ -18,11 +17,13 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 pub use crate::export_handover::{handover, unit_handover};
+pub use crate::export_manifest::{INTERFACES, INTERFACES_WITH_HANDOVER, file_manifest, file_manifest_length, manifest};
 pub use abi_stable::library::{LibHeader, RootModuleResult};
 
 /// Exports an [`Engine`] from a `cdylib`. Once per crate, at its root.
 ///
-/// Name, version and description come from the crate's `Cargo.toml`. `export_engine!(Chat, handover)` is for engines that
+/// Name, version and description come from the crate's `Cargo.toml`; with the version of this crate they also stand as
+/// text in the library's section `.wshost.manifest`, so that a host knows whom it refuses. `export_engine!(Chat, handover)` is for engines that
 /// implement [`Handover`](crate::handover::Handover).
 ///
 /// ```
@@ -43,17 +44,22 @@ pub use abi_stable::library::{LibHeader, RootModuleResult};
 #[macro_export]
 macro_rules! export_engine {
     ($engine:ty) => {
-        $crate::export_engine!(@ $engine, $crate::export::unit_handover::<$engine>());
+        $crate::export_engine!(@ $engine, $crate::export::unit_handover::<$engine>(), $crate::export::INTERFACES);
     };
     ($engine:ty, handover) => {
-        $crate::export_engine!(@ $engine, ::core::option::Option::Some($crate::export::handover::<$engine>()));
+        $crate::export_engine!(
+            @ $engine,
+            ::core::option::Option::Some($crate::export::handover::<$engine>()),
+            $crate::export::INTERFACES_WITH_HANDOVER
+        );
     };
-    (@ $engine:ty, $handover:expr) => {
+    (@ $engine:ty, $handover:expr, $interfaces:expr) => {
         const _: () = {
             impl $crate::export::Described for $engine {
                 const NAME: &'static str = env!("CARGO_PKG_NAME");
                 const VERSION: &'static str = env!("CARGO_PKG_VERSION");
                 const DESCRIPTION: &'static str = env!("CARGO_PKG_DESCRIPTION");
+                const INTERFACES: &'static [&'static str] = $interfaces;
 
                 fn handover() -> ::core::option::Option<&'static $crate::abi::HandoverTable> {
                     $handover
@@ -68,6 +74,14 @@ macro_rules! export_engine {
             #[allow(unsafe_code)]
             #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             pub static ROOT_MODULE: $crate::export::LibHeader = $crate::export::header(root_module);
+
+            const LENGTH: usize = $crate::export::file_manifest_length::<$engine>();
+
+            // abi::MANIFEST_SECTION. As an exported symbol it survives a linker that drops what nobody refers to.
+            #[allow(unsafe_code)]
+            #[unsafe(export_name = "wshost_manifest")]
+            #[unsafe(link_section = ".wshost.manifest")]
+            pub static MANIFEST: [u8; LENGTH] = $crate::export::file_manifest::<$engine, LENGTH>();
         };
     };
 }
@@ -80,6 +94,8 @@ pub trait Described: Engine {
     const VERSION: &'static str;
     /// `CARGO_PKG_DESCRIPTION`.
     const DESCRIPTION: &'static str;
+    /// The ids of the tables that it has in any case.
+    const INTERFACES: &'static [&'static str];
 
     /// The functions of its handover, if it has one.
     fn handover() -> Option<&'static HandoverTable>;
@@ -102,25 +118,13 @@ pub fn root_module<E: Described>() -> RootModuleResult {
 extern "C" fn interface<E: Described>(id: RStr<'_>) -> ROption<Interface> {
     match id.as_str() {
         ENGINE_ID => ROption::RSome(Interface::new(Tables::<E>::ENGINE)),
-        MANIFEST_ID => ROption::RSome(Interface::new(Tables::<E>::MANIFEST)),
+        MANIFEST_ID => ROption::RSome(Interface::new(manifest::<E>())),
         HANDOVER_ID => E::handover().map(Interface::new).into(),
         _ => ROption::RNone,
     }
 }
 
 pub(crate) struct Tables<E>(PhantomData<E>);
-
-impl<E: Described> Tables<E> {
-    const MANIFEST: &'static Manifest = &Manifest {
-        name: RStr::from_str(E::NAME),
-        version: RStr::from_str(E::VERSION),
-        description: RStr::from_str(E::DESCRIPTION),
-        plugin_api: RStr::from_str(env!("CARGO_PKG_VERSION")),
-        rustc: RStr::from_str(env!("PLUGIN_API_RUSTC")),
-        target: RStr::from_str(env!("PLUGIN_API_TARGET")),
-        panic_unwinds: cfg!(panic = "unwind"),
-    };
-}
 
 impl<E: Engine> Tables<E> {
     pub(crate) const ENGINE: &'static EngineTable = &EngineTable {

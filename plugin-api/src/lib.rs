@@ -120,6 +120,7 @@ mod engine;
 #[doc(hidden)]
 pub mod export;
 mod export_handover;
+mod export_manifest;
 mod fragments;
 mod group;
 pub mod handover;

@@ -91,6 +91,10 @@ fn an_engine_of_another_revision_is_refused() {
         assert_eq!(code, 65, "{stderr}");
         assert!(stdout.is_empty(), "{stdout}");
         assert!(stderr.contains("another revision of plugin-api") && stderr.contains(said), "{stderr}");
+        assert!(
+            stderr.contains("engine echo 1.0.0") && stderr.contains("this wshost has plugin-api 1.0.0"),
+            "{stderr}"
+        );
     }
 }
 

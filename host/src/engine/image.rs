@@ -1,35 +1,89 @@
-//! A plugin's file, before anything of it runs: whether it is a library that this machine can open, and the private copy
-//! that is opened in its place.
+//! A plugin's file, before anything of it runs: whether it is a library that this machine can open, what it says of
+//! itself, and the private copy that is opened in its place.
 
 use super::library::LoadError;
-use object::read::elf::{FileHeader, ProgramHeader};
+use super::revision;
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 use object::{Endianness, elf};
+use plugin_api::abi::{FileManifest, MANIFEST_SECTION};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
-/// Makes a private copy of the file, under a name that no load has had.
-pub(super) fn stage(path: &Path) -> Result<(TempDir, PathBuf), LoadError> {
-    static GENERATION: AtomicU64 = AtomicU64::new(1);
-    let unreadable = |action| move |error| LoadError::Unreadable { action, path: path.to_owned(), error };
-    let content = fs::read(path).map_err(unreadable("read"))?;
-    check_elf(&content).map_err(|what| LoadError::NotALibrary { path: path.to_owned(), what })?;
-
-    let mut hasher = DefaultHasher::new();
-    content.hash(&mut hasher);
-    let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-    let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-    let folder = tempfile::Builder::new().prefix("wshost-").tempdir().map_err(unreadable("make a private copy of"))?;
-    let copy = folder.path().join(format!("{generation}-{:016x}-{file_name}", hasher.finish()));
-    fs::write(&copy, content).map_err(unreadable("make a private copy of"))?;
-    Ok((folder, copy))
+/// The content of a plugin's file, read once: what is checked is what is opened.
+#[derive(Debug)]
+pub struct Image {
+    path: PathBuf,
+    content: Vec<u8>,
+    manifest: Option<FileManifest>,
 }
 
-/// Refuses what the system's loader would crash on or describe badly: it maps what the headers promise, so that a
-/// truncated file ends the process.
-fn check_elf(content: &[u8]) -> Result<(), String> {
+impl Image {
+    /// Reads the file and what it says of itself. None of its code runs.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is no library for this machine.
+    pub fn read(path: &Path) -> Result<Image, LoadError> {
+        let content = fs::read(path).map_err(unreadable(path, "read"))?;
+        let manifest = manifest_in(&content).map_err(|what| LoadError::NotALibrary { path: path.to_owned(), what })?;
+        Ok(Image { path: path.to_owned(), content, manifest })
+    }
+
+    /// The file that was read.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> usize {
+        self.content.len()
+    }
+
+    /// What the engine says of itself in the file. `None` where it says nothing: it is no engine, it is older than this
+    /// manifest, or somebody has stripped off its sections.
+    pub fn manifest(&self) -> Option<&FileManifest> {
+        self.manifest.as_ref()
+    }
+
+    /// Whether the engine says of itself that it was built for another revision of the boundary than this host's.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::OtherRevision`], with its name and both revisions.
+    pub fn check_revision(&self) -> Result<(), LoadError> {
+        let Some(manifest) = &self.manifest else { return Ok(()) };
+        match revision::difference(manifest) {
+            None => Ok(()),
+            Some(why) => Err(LoadError::other_revision(&self.path, Some(manifest), why)),
+        }
+    }
+
+    /// Makes a private copy of the file, under a name that no load has had.
+    pub(super) fn stage(&self) -> Result<(TempDir, PathBuf), LoadError> {
+        static GENERATION: AtomicU64 = AtomicU64::new(1);
+        let mut hasher = DefaultHasher::new();
+        self.content.hash(&mut hasher);
+        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+        let file_name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let uncopied = || unreadable(&self.path, "make a private copy of");
+        let folder = tempfile::Builder::new().prefix("wshost-").tempdir().map_err(uncopied())?;
+        let copy = folder.path().join(format!("{generation}-{:016x}-{file_name}", hasher.finish()));
+        fs::write(&copy, &self.content).map_err(uncopied())?;
+        Ok((folder, copy))
+    }
+}
+
+fn unreadable(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> LoadError {
+    move |error| LoadError::Unreadable { action, path: path.to_owned(), error }
+}
+
+/// The manifest in a library, if it has one. Refuses what the system's loader would crash on or describe badly: it maps
+/// what the headers promise, so that a truncated file ends the process.
+fn manifest_in(content: &[u8]) -> Result<Option<FileManifest>, String> {
     type Header = elf::FileHeader64<Endianness>;
     if content.is_empty() {
         return Err("empty".into());
@@ -55,7 +109,10 @@ fn check_elf(content: &[u8]) -> Result<(), String> {
         }
     }
     header.section_headers(endian, content).map_err(truncated)?;
-    Ok(())
+    // Without readable names of sections the loader is as content as with them.
+    let sections = header.sections(endian, content).ok();
+    let section = sections.as_ref().and_then(|sections| sections.section_by_name(endian, MANIFEST_SECTION.as_bytes()));
+    Ok(section.and_then(|(_, section)| FileManifest::parse(section.data(endian, content).ok()?)))
 }
 
 fn own_machine() -> u16 {
@@ -78,7 +135,7 @@ mod tests {
     fn refuses_a_truncated_library_at_any_length() {
         let program = fs::read(std::env::current_exe().unwrap()).unwrap();
         for part in 1..8 {
-            assert!(check_elf(&program[..program.len() * part / 8]).is_err(), "{part}/8 of the file passed");
+            assert!(manifest_in(&program[..program.len() * part / 8]).is_err(), "{part}/8 of the file passed");
         }
     }
 }

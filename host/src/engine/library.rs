@@ -1,14 +1,15 @@
-//! From a file to a checked plugin: find, stage, open, check.
+//! From a file to a checked plugin: find, read, stage, open, check.
 //!
 //! Facts behind each step, tried on Linux: the loader recognises a file by path and inode, so that a changed file under
 //! the same path gives the old code again; and a mapped file that is overwritten crashes the process. So every load
 //! opens a private copy under a name of its own. A library that was opened is never closed, since thread-locals,
 //! vtables and type layouts of it can live anywhere.
 
-use super::image::stage;
+use super::image::Image;
+use super::revision::{not_offered, other_version};
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-use plugin_api::abi::{EngineModuleRef, EngineTable, HandoverTable, Manifest, ROOT_REVISION, Table};
+use plugin_api::abi::{EngineModuleRef, EngineTable, FileManifest, HandoverTable, Manifest, ROOT_REVISION, Table};
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
@@ -66,13 +67,16 @@ pub enum LoadError {
     },
     /// An engine for another revision of the boundary.
     #[error(
-        "{} was built for another revision of plugin-api: {why}; this wshost has plugin-api {}: build both from one version",
+        "{}{} was built for another revision of plugin-api: {why}; this wshost has plugin-api {}: build both from one version",
         path.display(),
+        named(engine),
         plugin_api::VERSION
     )]
     OtherRevision {
         /// The file.
         path: PathBuf,
+        /// The engine's name and version, where the file has them.
+        engine: Option<String>,
         /// The first difference.
         why: String,
     },
@@ -82,6 +86,18 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl LoadError {
+    /// With the name in this manifest.
+    pub(super) fn other_revision(path: &Path, manifest: Option<&FileManifest>, why: String) -> Self {
+        let engine = manifest.map(|manifest| format!("{} {}", manifest.name, manifest.version));
+        LoadError::OtherRevision { path: path.to_owned(), engine, why }
+    }
+}
+
+fn named(engine: &Option<String>) -> String {
+    engine.as_ref().map(|engine| format!(" (engine {engine})")).unwrap_or_default()
 }
 
 fn list(paths: &[PathBuf]) -> String {
@@ -120,16 +136,26 @@ pub fn find(name: &Path) -> Result<PathBuf, LoadError> {
 }
 
 impl Plugin {
-    /// Opens a copy of the library at `path` and checks that it is an engine of this host's revision.
+    /// Reads the library at `path`, opens a copy of it and checks that it is an engine of this host's revision.
     ///
     /// # Errors
     ///
-    /// Why it is refused; nothing of the engine's own code has run then, except what the library runs when it is opened.
+    /// As of [`Image::read`] and [`Plugin::open`].
     pub fn load(path: &Path) -> Result<Plugin, LoadError> {
-        let (staged, copy) = stage(path)?;
-        let tables = open(path, &copy)?;
-        let Tables { manifest, engine, handover } = tables;
-        Ok(Plugin { path: path.to_owned(), manifest, engine, handover, _staged: staged })
+        Self::open(&Image::read(path)?)
+    }
+
+    /// Opens a copy of the library and checks that it is an engine of this host's revision.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused. Nothing of the engine's own code has run then, except what the library runs when it is opened;
+    /// one whose manifest names another revision is not even opened.
+    pub fn open(image: &Image) -> Result<Plugin, LoadError> {
+        image.check_revision()?;
+        let (staged, copy) = image.stage()?;
+        let Tables { manifest, engine, handover } = open(image, &copy)?;
+        Ok(Plugin { path: image.path().to_owned(), manifest, engine, handover, _staged: staged })
     }
 
     /// The file that it was loaded from.
@@ -155,6 +181,22 @@ impl Plugin {
     /// The version of plugin-api and the compiler that it was built with.
     pub fn built_with(&self) -> (&'static str, &'static str) {
         (self.manifest.plugin_api.as_str(), self.manifest.rustc.as_str())
+    }
+
+    /// All that it says of itself, and the ids of all tables that it offers and this host knows.
+    pub fn manifest(&self) -> FileManifest {
+        let handover = self.handover.map(|_| HandoverTable::ID);
+        let offered = [Some(EngineTable::ID), Some(Manifest::ID), handover];
+        FileManifest {
+            name: self.name().to_owned(),
+            version: self.version().to_owned(),
+            description: self.description().to_owned(),
+            plugin_api: self.manifest.plugin_api.as_str().to_owned(),
+            interfaces: offered.into_iter().flatten().map(str::to_owned).collect(),
+            rustc: self.manifest.rustc.as_str().to_owned(),
+            target: self.manifest.target.as_str().to_owned(),
+            panic_unwinds: self.panic_unwinds(),
+        }
     }
 
     /// Whether its panics unwind, so that they can be contained.
@@ -184,7 +226,8 @@ struct Tables {
     handover: Option<&'static HandoverTable>,
 }
 
-fn open(path: &Path, copy: &Path) -> Result<Tables, LoadError> {
+fn open(image: &Image, copy: &Path) -> Result<Tables, LoadError> {
+    let path = image.path();
     // SAFETY: opening runs the library's initialisers; that this is the engine's code to run is the operator's decision.
     let library = unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }
         .map_err(|error| LoadError::Refused { path: path.to_owned(), error: error.to_string() })?;
@@ -194,7 +237,7 @@ fn open(path: &Path, copy: &Path) -> Result<Tables, LoadError> {
     // SAFETY: a symbol of this name is only made by abi_stable, as this type.
     let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) }
         .map_err(|_| LoadError::NotAnEngine { path: path.to_owned() })?;
-    let other = |why: String| LoadError::OtherRevision { path: path.to_owned(), why };
+    let other = |why: String| LoadError::other_revision(path, image.manifest(), why);
     let header = header.upgrade().map_err(|error| other(first_difference(&error)))?;
     if !first_seen(std::ptr::from_ref(header).addr()) {
         return Err(LoadError::SeenBefore { path: path.to_owned() });
@@ -203,9 +246,8 @@ fn open(path: &Path, copy: &Path) -> Result<Tables, LoadError> {
     if module.revision() != ROOT_REVISION {
         return Err(other(format!("its root module has revision {}, not {ROOT_REVISION}", module.revision())));
     }
-    let needed = |id| format!("it does not offer {id}");
-    let manifest = table::<Manifest>(module).and_then(|table| table.ok_or_else(|| needed(Manifest::ID)));
-    let engine = table::<EngineTable>(module).and_then(|table| table.ok_or_else(|| needed(EngineTable::ID)));
+    let manifest = table::<Manifest>(module).and_then(|table| table.ok_or_else(|| not_offered(Manifest::ID)));
+    let engine = table::<EngineTable>(module).and_then(|table| table.ok_or_else(|| not_offered(EngineTable::ID)));
     let handover = table::<HandoverTable>(module);
     Ok(Tables {
         manifest: manifest.map_err(other)?,
@@ -230,7 +272,7 @@ fn first_seen(address: usize) -> bool {
 fn first_difference(error: &LibraryError) -> String {
     match error {
         LibraryError::IncompatibleVersionNumber { expected_version, actual_version, .. } => {
-            format!("it has plugin-api {actual_version}, and {expected_version} is expected")
+            other_version(actual_version, expected_version)
         }
         LibraryError::AbiInstability(_) => "the layout of its root module differs".into(),
         LibraryError::InvalidAbiHeader(_) => "it was built with another version of abi_stable".into(),

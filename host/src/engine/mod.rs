@@ -13,9 +13,11 @@ mod instance;
 mod library;
 mod metric_table;
 mod object;
+mod revision;
 mod services;
 
 pub use handover::{Handover, Schema};
+pub use image::Image;
 pub use instance::{Answer, CallbackResult, Config, Instance, NotMade, Session, Template};
 pub use library::{LoadError, Plugin, find};
 pub use object::{EngineFailure, Event, Job};

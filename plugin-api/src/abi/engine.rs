@@ -4,7 +4,8 @@ use super::{ClientHandle, CloseView, EventObject, Failure, HostHandle, Returned}
 use abi_stable::StableAbi;
 use abi_stable::std_types::{RSlice, RStr};
 
-/// Who an engine is and how it was built: plain data, readable without running any of the engine's code.
+/// Who an engine is and how it was built: plain data. [`FileManifest`](super::FileManifest) is the same in the file, to be
+/// read before the library is opened.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct Manifest {

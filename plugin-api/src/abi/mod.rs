@@ -17,6 +17,7 @@
 
 mod client;
 mod engine;
+pub(crate) mod file_manifest;
 mod handover;
 mod host;
 mod object;
@@ -26,6 +27,7 @@ pub use engine::{
     AcceptView, AnswerHandle, AuthenticateReturned, ConfigView, EngineObject, EngineTable, HeaderView, Manifest,
     NewReturned, RejectView, RequestView, SessionObject,
 };
+pub use file_manifest::{FileManifest, SECTION as MANIFEST_SECTION};
 pub use handover::{Exported, HandoverTable, Imported, SchemaView};
 pub use host::{AudienceView, ClientVisitor, HostHandle, HostTable, LabelView, MetricHandle, MetricView};
 pub use object::{EventObject, Failure, JobObject, Returned, TimerObject};

@@ -1,0 +1,66 @@
+//! The engine's manifest in its two forms: the table, and the text for the library's file.
+
+use crate::abi::file_manifest::{self, Field};
+use crate::abi::{ENGINE_ID, HANDOVER_ID, MANIFEST_ID, Manifest};
+use crate::export::Described;
+use abi_stable::std_types::RStr;
+use std::marker::PhantomData;
+
+/// What every engine offers.
+pub const INTERFACES: &[&str] = &[ENGINE_ID, MANIFEST_ID];
+/// What an engine with a handover of its own offers.
+pub const INTERFACES_WITH_HANDOVER: &[&str] = &[ENGINE_ID, MANIFEST_ID, HANDOVER_ID];
+
+/// The table.
+pub fn manifest<E: Described>() -> &'static Manifest {
+    Forms::<E>::TABLE
+}
+
+/// The text, of `file_manifest_length` bytes.
+pub const fn file_manifest<E: Described, const LENGTH: usize>() -> [u8; LENGTH] {
+    file_manifest::text(Forms::<E>::FIELDS)
+}
+
+/// Bytes of an engine's `file_manifest`.
+pub const fn file_manifest_length<E: Described>() -> usize {
+    file_manifest::length(Forms::<E>::FIELDS)
+}
+
+const PLUGIN_API: &str = env!("CARGO_PKG_VERSION");
+const RUSTC: &str = env!("PLUGIN_API_RUSTC");
+const TARGET: &str = env!("PLUGIN_API_TARGET");
+const PANIC_UNWINDS: bool = cfg!(panic = "unwind");
+
+struct Forms<E>(PhantomData<E>);
+
+impl<E: Described> Forms<E> {
+    const TABLE: &'static Manifest = &Manifest {
+        name: RStr::from_str(E::NAME),
+        version: RStr::from_str(E::VERSION),
+        description: RStr::from_str(E::DESCRIPTION),
+        plugin_api: RStr::from_str(PLUGIN_API),
+        rustc: RStr::from_str(RUSTC),
+        target: RStr::from_str(TARGET),
+        panic_unwinds: PANIC_UNWINDS,
+    };
+
+    const FIELDS: &'static [Field<'static>] = &[
+        ("name", &[E::NAME]),
+        ("version", &[E::VERSION]),
+        ("description", &[E::DESCRIPTION]),
+        ("plugin_api", &[PLUGIN_API]),
+        ("interfaces", E::INTERFACES),
+        ("rustc", &[RUSTC]),
+        ("target", &[TARGET]),
+        ("panic", &[if PANIC_UNWINDS { "unwind" } else { "abort" }]),
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_text_is_in_the_section_where_hosts_look_for_it() {
+        let link_section = format!("link_section = \"{}\"", crate::abi::MANIFEST_SECTION);
+        assert!(include_str!("export.rs").contains(&link_section), "export_engine! must have {link_section}");
+    }
+}

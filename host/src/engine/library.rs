@@ -11,6 +11,7 @@ use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WI
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::abi::{EngineModuleRef, EngineTable, FileManifest, HandoverTable, Manifest, ROOT_REVISION, Table};
 use std::collections::HashSet;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -230,7 +231,7 @@ fn open(image: &Image, copy: &Path) -> Result<Tables, LoadError> {
     let path = image.path();
     // SAFETY: opening runs the library's initialisers; that this is the engine's code to run is the operator's decision.
     let library = unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }
-        .map_err(|error| LoadError::Refused { path: path.to_owned(), error: error.to_string() })?;
+        .map_err(|error| LoadError::Refused { path: path.to_owned(), error: reason(&error, copy) })?;
     // Never closed, also when it is refused below.
     let library = ManuallyDrop::new(library);
 
@@ -254,6 +255,12 @@ fn open(image: &Image, copy: &Path) -> Result<Tables, LoadError> {
         engine: engine.map_err(other)?,
         handover: handover.map_err(other)?,
     })
+}
+
+/// What the loader says, which names the copy, that nobody knows.
+fn reason(error: &libloading::Error, copy: &Path) -> String {
+    let said = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    said.trim_start_matches(&*copy.to_string_lossy()).trim_start_matches(": ").to_owned()
 }
 
 /// A table that the module may offer.

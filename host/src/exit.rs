@@ -1,5 +1,7 @@
 //! How the process ends when it could not do what it was told: exit codes as in sysexits, and a sentence.
 
+use crate::engine::LoadError;
+
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
 /// A plugin cannot be run.
@@ -31,5 +33,15 @@ impl Refused {
     /// Not the operator's fault.
     pub(crate) fn internal(error: anyhow::Error) -> Self {
         Refused::new(INTERNAL, format!("{error:#}"))
+    }
+}
+
+impl From<LoadError> for Refused {
+    fn from(error: LoadError) -> Self {
+        let code = match error {
+            LoadError::NotFound { .. } | LoadError::Unreadable { .. } => PLUGIN_NOT_FOUND,
+            _ => PLUGIN_REFUSED,
+        };
+        Refused::new(code, error.to_string())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::{PluginArg, ServeArgs};
 use crate::config::Settings;
-use crate::engine::{Config, Facilities, Instance, LoadError, Plugin, find};
+use crate::engine::{Config, Facilities, Instance, Plugin, find};
 use crate::exit::{self, Refused};
 use crate::http::Folder;
 use crate::listener::{Address, Listener};
@@ -104,16 +104,9 @@ fn static_folder(args: &ServeArgs) -> Result<Option<Folder>, Refused> {
 
 /// Loads every plugin and makes its engine, before anything else starts.
 fn load(args: &ServeArgs, facilities: &Facilities, runtime: &Handle) -> Result<Vec<Mount>, Refused> {
-    let refused = |error: LoadError| {
-        let code = match error {
-            LoadError::NotFound { .. } | LoadError::Unreadable { .. } => exit::PLUGIN_NOT_FOUND,
-            _ => exit::PLUGIN_REFUSED,
-        };
-        Refused::new(code, error.to_string())
-    };
     let load_one = |argument: &PluginArg| {
-        let file = find(&argument.file).map_err(refused)?;
-        let plugin = Plugin::load(&file).map_err(refused)?;
+        let file = find(&argument.file)?;
+        let plugin = Plugin::load(&file)?;
         let (name, version) = (plugin.name(), plugin.version());
         if !plugin.panic_unwinds() {
             tracing::warn!(engine = name, version, "built with panic = \"abort\": a panic in it will end wshost");

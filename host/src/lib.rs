@@ -2,6 +2,7 @@
 
 pub mod audience;
 pub mod bench;
+pub mod check;
 pub mod cli;
 pub mod client;
 pub mod config;

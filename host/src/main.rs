@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 use wshost::bench::bench;
+use wshost::check::check;
 use wshost::cli::{Cli, Command, LogFormat};
 use wshost::descriptors;
 use wshost::exit::{Refused, USAGE};
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     descriptors::raise_limit();
     let done = match &cli.command {
         Some(Command::Bench(args)) => bench(args).map_err(|fault| Refused::new(fault.exit_code(), fault.to_string())),
+        Some(Command::Check(args)) => check(args),
         None => {
             start_log(cli.serve.log_format);
             serve(&cli.serve)

@@ -14,6 +14,7 @@ use crate::watch::Watchdog;
 use arc_swap::ArcSwap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -176,6 +177,16 @@ impl Running {
     /// The server, to ask things of it while it runs.
     pub fn server(&self) -> &Arc<Server> {
         &self.server
+    }
+
+    /// Connections that are not over; those of clients that have gone count until `on_closed` has returned.
+    pub(crate) fn connections(&self) -> usize {
+        self.loops.iter().map(|event_loop| event_loop.load.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Whether any event loop is in a callback right now.
+    pub(crate) fn is_in_callback(&self) -> bool {
+        self.loops.iter().any(|event_loop| event_loop.watch.is_in_callback())
     }
 
     /// Stops accepting, closes every client with 1001, ends the timers, and waits until all clients have gone and all

@@ -68,6 +68,11 @@ impl Watch {
     pub(crate) fn keep(self: Arc<Self>) {
         WATCH.with(|watch| watch.set(self).unwrap_or_default());
     }
+
+    /// Whether the loop is in a callback.
+    pub(crate) fn is_in_callback(&self) -> bool {
+        self.call.load(Ordering::Acquire) & 0xFF != 0
+    }
 }
 
 /// Makes a call into an engine for a client.

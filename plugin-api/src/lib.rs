@@ -102,6 +102,9 @@
 //! With the feature `testing`, the module `plugin_api::testing` is a host without sockets: an engine's own `cargo test`
 //! connects clients, sends, runs jobs, lets time pass, and sees what comes back.
 //!
+//! `wshost check libmine.so` does the same with the built library: it opens it in a process of its own, makes the
+//! engine, visits it with a client, has it hand over to itself, drops it, and names the step that fails.
+//!
 //! # What is not shared with the host
 //!
 //! An engine has its own copy of the standard library: allocator, thread-locals and global loggers are its own. The

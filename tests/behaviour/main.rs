@@ -6,6 +6,7 @@ mod bad_plugin;
 mod bench;
 mod blocking;
 mod chat;
+mod check;
 mod clients;
 mod close;
 mod common;

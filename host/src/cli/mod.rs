@@ -8,6 +8,7 @@ pub use values::{LogFormat, PluginArg, PolicyArg};
 pub(crate) use values::{duration, duration_or_zero, size};
 
 use crate::bench::BenchArgs;
+use crate::check::CheckArgs;
 use clap::{Parser, Subcommand};
 
 /// A WebSocket server that runs engines: applications loaded from dynamic libraries.
@@ -32,6 +33,12 @@ pub enum Command {
     /// Keeps a server busy from one thread, checks every reply (opcode, length, content, order), and ends with a table of
     /// what came back and how soon. The server may be wshost or any other; it must answer as the mode says.
     Bench(BenchArgs),
+
+    /// Checks an engine's library: opens it in a process of its own and leads the engine through its whole life.
+    ///
+    /// Tells who the engine is and how it was built, then how each step went, and what to do where one failed. For the one
+    /// who writes an engine, and for the one who is about to serve it.
+    Check(CheckArgs),
 }
 
 const AFTER_HELP: &str = "\
@@ -41,6 +48,7 @@ Examples:
   wshost --plugin ./libmine.so --listen 0.0.0.0:80             for everyone, on port 80
   wshost --plugin /chat=libchat.so --static plugins/chat/page  a chat, and its page on http://127.0.0.1:9001/
   wshost bench ws://127.0.0.1:9001/                            how fast it answers; bench --help has more
+  wshost check ./libmine.so                                    whether it can be served; check --help has more
 
 The log goes to stderr; WSHOST_LOG=debug shows more of it. When the server is ready, one line goes to stdout.
 Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot listen; 78 bad

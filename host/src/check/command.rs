@@ -1,0 +1,191 @@
+//! The checking process: reads the file, has a child do what runs its code, and says what came of it.
+
+use super::args::CheckArgs;
+use super::findings::{Finding, LogLine, Outcome, Step};
+use super::life;
+use super::report::{Examined, Report};
+use super::subject::{Next, Subject};
+use crate::engine::{Image, LoadError, find};
+use crate::exit::{PLUGIN_REFUSED, Refused};
+use anyhow::Context;
+use bytesize::ByteSize;
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use signal_hook::low_level::signal_name;
+use std::io::{self, Write};
+use std::mem::take;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+/// Lines of the log that are kept of a step: the first, which have the cause.
+const LOG_LINES: usize = 20;
+
+/// Does what the command line says. The report goes to stdout, also where a step failed.
+///
+/// # Errors
+///
+/// There is no such file, or a step failed.
+pub fn check(args: &CheckArgs) -> Result<(), Refused> {
+    if args.in_child {
+        return life::lead(args);
+    }
+    let file = find(&args.file)?;
+    let began = Instant::now();
+    let image = Image::read(&file);
+    if let Err(error @ (LoadError::NotFound { .. } | LoadError::Unreadable { .. })) = image {
+        return Err(error.into());
+    }
+    let mut report = Report::new(file);
+    let looked_at = look_at(image, &mut report);
+    let fit = looked_at.0 != Outcome::Failed;
+    report.add(examined(Step::File, looked_at, began.elapsed(), Vec::new()));
+    if fit {
+        let subject = Subject::start(args, &report.file).context("cannot start a process to check it in");
+        follow(subject.map_err(Refused::internal)?, args, &mut report)?;
+    }
+    if report.usable {
+        let config = args.engine_config.as_ref().map(|config| format!(" --engine-config {}", config.display()));
+        let config = config.unwrap_or_default();
+        report.advice = Some(format!("serve it with wshost --plugin {}{config}", report.file.display()));
+    }
+    print(&report, args.json).context("cannot write the report").map_err(Refused::internal)?;
+    match report.failed() {
+        None => Ok(()),
+        Some(Examined { name, text, .. }) => {
+            let advice = report.advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
+            let why = format!("{} cannot be served: {name} failed: {text}{advice}", report.engine());
+            Err(Refused::new(PLUGIN_REFUSED, why))
+        }
+    }
+}
+
+/// The step `file`: what can be told without running any of its code.
+fn look_at(image: Result<Image, LoadError>, report: &mut Report) -> (Outcome, String) {
+    let image = match image {
+        Ok(image) => image,
+        Err(error) => return (Outcome::Failed, error.to_string()),
+    };
+    report.manifest = image.manifest().cloned();
+    if let Err(error) = image.check_revision() {
+        return (Outcome::Failed, error.to_string());
+    }
+    let size = ByteSize::b(image.size() as u64);
+    match image.manifest() {
+        None => {
+            (Outcome::Note, format!("{size}, without a manifest: it has to be opened to know whether it is an engine"))
+        }
+        Some(manifest) if !manifest.panic_unwinds => (
+            Outcome::Note,
+            format!("{size}, built with panic = \"abort\": a panic in it ends wshost and everyone's connection"),
+        ),
+        Some(_) => (Outcome::Ok, format!("{size}, for this machine and this revision")),
+    }
+}
+
+/// Takes down what the child tells, to its end.
+fn follow(mut subject: Subject, args: &CheckArgs, report: &mut Report) -> Result<(), Refused> {
+    let progress = ProgressBar::new_spinner();
+    // It draws only where stderr is a terminal.
+    progress.set_draw_target(if args.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
+    progress.enable_steady_tick(Duration::from_millis(100));
+    // What comes before the first step, and between two, is the one's that is about to begin.
+    let (mut step, mut began, mut log) = (Step::Open, Instant::now(), Vec::new());
+    let (outcome, text, advice) = loop {
+        match subject.next(began + args.timeout) {
+            Next::Finding(Finding::Began(next)) => {
+                (step, began) = (next, Instant::now());
+                progress.set_message(step.name());
+            }
+            Next::Finding(Finding::Logged(line)) if log.len() < LOG_LINES => log.push(line),
+            Next::Finding(Finding::Logged(_)) => {}
+            Next::Finding(Finding::Manifest(manifest)) => report.manifest = Some(manifest),
+            Next::Finding(Finding::Ended { outcome: Outcome::Failed, text, .. }) => {
+                break (Outcome::Failed, text, mend(step, &log));
+            }
+            Next::Finding(Finding::Ended { outcome, text, seconds }) => {
+                report.add(Examined { name: step, outcome, text, seconds, log: take(&mut log) });
+                (step, began) = (following(step), Instant::now());
+            }
+            Next::End => {
+                let status = subject.wait().context("cannot wait for its process").map_err(Refused::internal)?;
+                if step == Step::Exit && status.success() {
+                    break (Outcome::Ok, "the process ended".into(), None);
+                }
+                let (text, advice) = ended(status, report);
+                break (Outcome::Failed, text, Some(advice));
+            }
+            Next::Late => {
+                let text = format!("not done after {:?}: it hangs, or needs a longer --timeout", args.timeout);
+                let advice = "find out what it waits for; callbacks must not block, long work belongs into a job";
+                break (Outcome::Failed, text, Some(advice.into()));
+            }
+        }
+    };
+    report.advice = advice;
+    report.add(examined(step, (outcome, text), began.elapsed(), log));
+    progress.finish_and_clear();
+    report.output = subject.end();
+    Ok(())
+}
+
+/// The step that comes behind this one.
+fn following(step: Step) -> Step {
+    Step::ALL.into_iter().skip_while(|other| *other != step).nth(1).unwrap_or(Step::Exit)
+}
+
+fn examined(name: Step, (outcome, text): (Outcome, String), took: Duration, log: Vec<LogLine>) -> Examined {
+    Examined { name, outcome, text, seconds: took.as_secs_f64(), log }
+}
+
+/// A process that ended where it should not have, and what to do about it.
+fn ended(status: ExitStatus, report: &Report) -> (String, String) {
+    let Some(signal) = status.signal() else {
+        let code = status.code().unwrap_or_default();
+        let how = format!("the process ended itself, with exit code {code}");
+        return (how, "an engine must return an error where it cannot go on: exit() ends everyone's connection".into());
+    };
+    let name = signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned);
+    let how = format!("the process was killed by {name}");
+    let panics_abort = report.manifest.as_ref().is_some_and(|manifest| !manifest.panic_unwinds);
+    let advice = match name.as_str() {
+        "SIGABRT" if panics_abort => "it is built with panic = \"abort\", so this may be a panic: build it with unwind",
+        "SIGABRT" => "something called abort(): a panic in a drop during a panic, a stack overflow, or C code",
+        "SIGKILL" => "somebody or the system killed it, perhaps for want of memory",
+        _ => "look at its unsafe code and at the C libraries that it uses; a debugger shows the place",
+    };
+    (how, advice.to_owned())
+}
+
+/// What to do about a step that failed without ending the process, where that is not said yet.
+fn mend(step: Step, log: &[LogLine]) -> Option<String> {
+    if log.iter().any(|line| line.level == "ERROR") {
+        return Some("mend what the log names".into());
+    }
+    let advice = match step {
+        Step::New => "give it the configuration that it wants with --engine-config, or mend its new",
+        Step::Handover => "mend its Handover: a reload would be refused, and the old version would stay",
+        Step::Connect | Step::Text | Step::Binary | Step::Close => "mend the callback",
+        Step::File | Step::Open | Step::Interfaces | Step::Shutdown | Step::Exit => return None,
+    };
+    Some(advice.to_owned())
+}
+
+fn print(report: &Report, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, report)?;
+        return writeln!(out);
+    }
+    write!(out, "{report}")?;
+    if report.usable {
+        let notes = report.steps.iter().filter(|step| step.outcome == Outcome::Note).count();
+        let notes = match notes {
+            0 => String::new(),
+            1 => ", with a note above".to_owned(),
+            notes => format!(", with {notes} notes above"),
+        };
+        let advice = report.advice.as_deref().unwrap_or_default();
+        writeln!(out, "\n{} can be served{notes}; {advice}", report.engine())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The child's side of the pipe: tells what begins, how it ended, and what was logged meanwhile.
+//!
+//! The host logs an error where an engine fails in a way that the others do not notice, such as a panic. So a step in
+//! which it did has failed, whatever the step itself saw.
+
+use super::findings::{Finding, LogLine, Outcome, Step};
+use std::fmt::{self, Debug, Display};
+use std::fs::File;
+use std::io::{self, Write};
+use std::mem::take;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// What the log of engines themselves is filed under; all else is the host's.
+const ENGINE: &str = "engine";
+
+/// Tells the parent.
+#[derive(Clone, Debug)]
+pub(super) struct Journal(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    /// Open for as long as the process lives: its end is seen there.
+    parent: File,
+    /// Whether the host has logged an error since the step began.
+    failed: bool,
+    /// Whether anybody has logged anything.
+    noted: bool,
+}
+
+/// A failure has been told, and all is over.
+#[derive(Debug)]
+pub(super) struct Stop;
+
+/// A step that has begun.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Underway<'a> {
+    journal: &'a Journal,
+    began: Instant,
+}
+
+impl Journal {
+    /// Takes over the pipe, which the parent has put in the place of stdin, and the log.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(super) fn start() -> io::Result<Journal> {
+        let parent = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        // The engine gets a stdin that is one.
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        let journal = Journal(Arc::new(Mutex::new(State { parent, failed: false, noted: false })));
+        tracing_subscriber::registry().with(LevelFilter::WARN).with(journal.clone()).init();
+        Ok(journal)
+    }
+
+    /// A step begins.
+    pub(super) fn begin(&self, step: Step) -> Underway<'_> {
+        let mut state = self.state();
+        (state.failed, state.noted) = (false, false);
+        state.tell(&Finding::Began(step));
+        Underway { journal: self, began: Instant::now() }
+    }
+
+    /// Tells something beside the steps.
+    pub(super) fn tell(&self, finding: &Finding) {
+        self.state().tell(finding);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn tell(&mut self, finding: &Finding) {
+        let Ok(mut line) = serde_json::to_vec(finding) else { return };
+        line.push(b'\n');
+        // A parent that does not listen any more is about to end us.
+        let _ = self.parent.write_all(&line);
+    }
+}
+
+impl Underway<'_> {
+    /// It went well, unless the log knows better.
+    pub(super) fn ok(self, text: impl Display) -> Result<(), Stop> {
+        self.end(Outcome::Ok, &text)
+    }
+
+    /// It went well, and somebody should read this.
+    pub(super) fn note(self, text: impl Display) -> Result<(), Stop> {
+        self.end(Outcome::Note, &text)
+    }
+
+    /// It failed.
+    pub(super) fn failed(self, text: impl Display) -> Stop {
+        let _ = self.end(Outcome::Failed, &text);
+        Stop
+    }
+
+    fn end(self, outcome: Outcome, text: &dyn Display) -> Result<(), Stop> {
+        let mut state = self.journal.state();
+        let (failed, noted) = (take(&mut state.failed), take(&mut state.noted));
+        let (outcome, text) = match outcome {
+            Outcome::Ok | Outcome::Note if failed => (Outcome::Failed, format!("{text}, but something failed in it")),
+            Outcome::Ok if noted => (Outcome::Note, text.to_string()),
+            other => (other, text.to_string()),
+        };
+        state.tell(&Finding::Ended { outcome, text, seconds: self.began.elapsed().as_secs_f64() });
+        if outcome == Outcome::Failed { Err(Stop) } else { Ok(()) }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Journal {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let (level, target) = (*event.metadata().level(), event.metadata().target());
+        let mut message = Message::default();
+        event.record(&mut message);
+        let text = if target == ENGINE { format!("the engine logs: {}", message.0) } else { message.0 };
+        let mut state = self.state();
+        state.noted = true;
+        state.failed |= level == Level::ERROR && target != ENGINE;
+        state.tell(&Finding::Logged(LogLine { level: level.to_string(), text }));
+    }
+}
+
+/// An event's message; its fields say what this report says anyway.
+#[derive(Default)]
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            let _ = fmt::write(&mut self.0, format_args!("{value:?}"));
+        }
+    }
+}

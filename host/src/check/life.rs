@@ -1,0 +1,289 @@
+//! In the child: an engine's life, step by step. It is served as any wshost serves it, to a client of our own.
+
+use super::args::CheckArgs;
+use super::findings::{Finding, Step};
+use super::guest::{Guest, Heard, PATIENCE, Then, Welcome};
+use super::journal::{Journal, Stop, Underway};
+use crate::audience::{Backlog, BacklogPolicy};
+use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
+use crate::engine::{Config, Facilities, Instance, Plugin};
+use crate::exit::Refused;
+use crate::http::HttpLimits;
+use crate::listener::{Address, Listener};
+use crate::mount::Mount;
+use crate::server::{Running, Server};
+use crate::swap::{ReloadLimits, Way};
+use anyhow::Context;
+use rustix::process::{Signal, set_parent_process_death_signal};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tokio::task::spawn_blocking;
+use tokio_tungstenite::tungstenite::Message;
+
+/// What the client sends, as text and as binary data.
+const GREETING: &str = "wshost check";
+
+/// How often to look whether the host is done with a connection that its client has seen the end of.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// Does the steps from `open` on, in the child.
+///
+/// # Errors
+///
+/// The child cannot be what it is meant to be. What the engine does is told, and no error.
+pub(super) fn lead(args: &CheckArgs) -> Result<(), Refused> {
+    // Nobody waits for a check whose parent is gone.
+    let journal = set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(Into::into)
+        .and_then(|()| Journal::start())
+        .context("cannot talk to the process that checks")
+        .map_err(Refused::internal)?;
+    if live(args, &journal).is_ok() {
+        journal.tell(&Finding::Began(Step::Exit));
+    }
+    Ok(())
+}
+
+fn live(args: &CheckArgs, journal: &Journal) -> Result<(), Stop> {
+    let plugin = open(args, journal)?;
+    let settings = settings(args.timeout);
+    let (runtime, mount, facilities) = make(args, journal, plugin, &settings)?;
+
+    let step = journal.begin(Step::Connect);
+    let started = Listener::bind(&Address::Tcp(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))).and_then(|listener| {
+        let url = listener.url();
+        Ok((url, Server::start(settings, facilities, vec![mount], vec![listener])?))
+    });
+    let (url, running) = match started {
+        Ok(started) => started,
+        Err(error) => return Err(step.failed(format_args!("cannot listen on 127.0.0.1: {error}"))),
+    };
+    runtime.block_on(visits(step, journal, &running, &url))?;
+
+    let step = journal.begin(Step::Shutdown);
+    match running.drain(args.timeout / 2) {
+        0 => step.ok("the engine is dropped"),
+        left => Err(step.failed(format_args!("{left} connections did not end"))),
+    }
+}
+
+/// As few threads as there can be, and otherwise as a server is unless told otherwise.
+fn settings(timeout: Duration) -> Settings {
+    Settings {
+        loops: 1,
+        workers: 1,
+        worker_nice: 0,
+        read_size: READ_SIZE,
+        prefer_read: None,
+        max_message: MAX_MESSAGE,
+        message_timeout: Duration::from_secs(60),
+        backlog: Backlog { limit: MAX_BACKLOG, policy: BacklogPolicy::Close },
+        compression: None,
+        ping_after: None,
+        close_after_no_pong: None,
+        // Early enough for its reason to be heard.
+        reload: ReloadLimits { deadline: timeout / 2, max_generations: 2 },
+        static_folder: None,
+        http: HttpLimits::default(),
+    }
+}
+
+fn open(args: &CheckArgs, journal: &Journal) -> Result<Plugin, Stop> {
+    let step = journal.begin(Step::Open);
+    let plugin = match Plugin::load(&args.file) {
+        Ok(plugin) => plugin,
+        Err(error) => return Err(step.failed(error)),
+    };
+    step.ok("its tables are laid out as this wshost's")?;
+    let step = journal.begin(Step::Interfaces);
+    let manifest = plugin.manifest();
+    let interfaces = manifest.interfaces.join(", ");
+    journal.tell(&Finding::Manifest(manifest));
+    step.ok(interfaces)?;
+    Ok(plugin)
+}
+
+fn make(
+    args: &CheckArgs,
+    journal: &Journal,
+    plugin: Plugin,
+    settings: &Settings,
+) -> Result<(Runtime, Mount, Facilities), Stop> {
+    let step = journal.begin(Step::New);
+    let config = args.engine_config.as_deref();
+    let read = match config.map(Config::read).transpose() {
+        Ok(read) => read.unwrap_or_default(),
+        Err(error) => {
+            let file = config.unwrap_or(&args.file).display();
+            return Err(step.failed(format_args!("cannot read the engine configuration {file}: {error}")));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let started = runtime.and_then(|runtime| {
+        let facilities = Facilities::start(settings, runtime.handle().clone())?;
+        Ok((runtime, facilities))
+    });
+    let (runtime, facilities) = match started {
+        Ok(started) => started,
+        Err(error) => return Err(step.failed(format_args!("cannot start the workers: {error}"))),
+    };
+    let instance = match Instance::new(plugin, &read, &facilities) {
+        Ok(instance) => instance,
+        Err(not_made) => return Err(step.failed(not_made.failure)),
+    };
+    match config {
+        Some(file) => step.ok(format_args!("made with {}", file.display()))?,
+        None => step.ok("made without a configuration")?,
+    }
+    let config = args.engine_config.clone();
+    let mount = Mount::new(None, instance, args.file.clone(), config, runtime.handle().clone());
+    Ok((runtime, mount, facilities))
+}
+
+/// All that goes on over connections, from the step that has begun.
+async fn visits(step: Underway<'_>, journal: &Journal, running: &Running, url: &str) -> Result<(), Stop> {
+    let guest = match Guest::connect(url).await {
+        Ok(Welcome::In(guest)) => guest,
+        Ok(Welcome::Rejected(status)) => {
+            left_alone(running).await;
+            step.note(format_args!(
+                "its authenticate rejects a client that shows no credentials, with {status}: callbacks of clients are \
+                 not tried"
+            ))?;
+            return hand_over(journal, running, None).await;
+        }
+        Err(error) => return Err(step.failed(error)),
+    };
+    let mut guest = converse(step, running, guest, None).await?;
+    for (name, message) in
+        [(Step::Text, Message::text(GREETING)), (Step::Binary, Message::binary(GREETING.as_bytes().to_vec()))]
+    {
+        let step = journal.begin(name);
+        let (present, step) = welcome_back(step, guest.take(), url).await?;
+        guest = converse(step, running, present, Some(message)).await?;
+    }
+    let step = journal.begin(Step::Close);
+    let (present, step) = welcome_back(step, guest, url).await?;
+    let code = present.leave().await;
+    left_alone(running).await;
+    match code {
+        Some(code) => step.ok(format_args!("closed with {code}"))?,
+        None => step.note("its on_close did not close the client, whose connection was dropped after 5 s")?,
+    }
+    let guest = match Guest::connect(url).await {
+        Ok(Welcome::In(guest)) => Some(guest),
+        Ok(Welcome::Rejected(_)) | Err(_) => None,
+    };
+    hand_over(journal, running, guest).await
+}
+
+/// The client, connected again if the engine has shown it out.
+async fn welcome_back<'a>(
+    step: Underway<'a>,
+    guest: Option<Box<Guest>>,
+    url: &str,
+) -> Result<(Box<Guest>, Underway<'a>), Stop> {
+    if let Some(guest) = guest {
+        return Ok((guest, step));
+    }
+    match Guest::connect(url).await {
+        Ok(Welcome::In(guest)) => Ok((guest, step)),
+        Ok(Welcome::Rejected(status)) => {
+            Err(step.failed(format_args!("rejected with {status} when it came for the second time")))
+        }
+        Err(error) => Err(step.failed(error)),
+    }
+}
+
+/// Sends a message, if there is one, and ends the step when the engine is through with it, jobs included. Returns the
+/// client, if it is still there.
+async fn converse(
+    step: Underway<'_>,
+    running: &Running,
+    mut guest: Box<Guest>,
+    message: Option<Message>,
+) -> Result<Option<Box<Guest>>, Stop> {
+    let busy = || running.is_in_callback();
+    let said = message.is_some();
+    let mut heard = guest.say(message, busy).await;
+    let idle = jobs_end(running).await;
+    if heard.then == Then::GoesOn {
+        // What the jobs sent.
+        let Heard { messages, then } = guest.say(None, busy).await;
+        heard = Heard { messages: heard.messages + messages, then };
+    }
+    let answer = match (heard.messages, said) {
+        (0, true) => "no message came back".to_owned(),
+        (0, false) => "the client is connected".to_owned(),
+        (1, true) => "a message came back".to_owned(),
+        (1, false) => "the client is connected and got a message".to_owned(),
+        (messages, true) => format!("{messages} messages came back"),
+        (messages, false) => format!("the client is connected and got {messages} messages"),
+    };
+    match heard.then {
+        Then::Ended { code: 1011, .. } => {
+            guest.leave().await;
+            left_alone(running).await;
+            return Err(step.failed(format_args!("{answer}; the connection was closed with 1011, as after a panic")));
+        }
+        Then::Ended { code, reason } => {
+            guest.leave().await;
+            left_alone(running).await;
+            let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            step.note(format_args!("{answer}; the engine ended the connection, with {code}{reason}"))?;
+            return Ok(None);
+        }
+        Then::NoPong => step.note(format_args!("{answer}; its on_ping sends no pong, so who pings it gives it up"))?,
+        Then::GoesOn if idle => step.ok(answer)?,
+        Then::GoesOn => step.note(format_args!("{answer}; jobs of it still run after {PATIENCE:?}"))?,
+    }
+    Ok(Some(guest))
+}
+
+/// Has the library loaded again, with a client there, if there can be one.
+async fn hand_over(journal: &Journal, running: &Running, guest: Option<Box<Guest>>) -> Result<(), Stop> {
+    let step = journal.begin(Step::Handover);
+    let server = Arc::clone(running.server());
+    let reloaded = match spawn_blocking(move || server.reload(None)).await {
+        Ok(Ok(reloaded)) => reloaded,
+        Ok(Err(refused)) => return Err(step.failed(refused)),
+        Err(error) => return Err(step.failed(format_args!("a fault of wshost, please report it: {error}"))),
+    };
+    let mut then = Then::GoesOn;
+    if let Some(mut guest) = guest {
+        then = guest.say(Some(Message::text(GREETING)), || running.is_in_callback()).await.then;
+        jobs_end(running).await;
+        guest.leave().await;
+        left_alone(running).await;
+    }
+    if let Then::Ended { code: 1011, .. } = then {
+        return Err(step.failed("once it had taken over, a connection was closed with 1011, as after a panic"));
+    }
+    match reloaded.way {
+        Way::Gentle { .. } => {
+            step.note("it has none: when it is loaded again, who is connected stays with the old one")
+        }
+        Way::Handover { sessions: 0, .. } => step.ok("its state passed over"),
+        Way::Handover { pause, .. } => {
+            step.ok(format_args!("its state and a client passed over; the client was held up for {pause:.1?}"))
+        }
+    }
+}
+
+/// Waits until no job runs, for a while. Returns whether none does.
+async fn jobs_end(running: &Running) -> bool {
+    let server = Arc::clone(running.server());
+    let until = Instant::now() + PATIENCE;
+    spawn_blocking(move || server.mounts.iter().all(|mount| mount.current().audience().activity.wait_until_idle(until)))
+        .await
+        .unwrap_or(false)
+}
+
+/// Waits until all connections are over, `on_closed` included, which comes behind what the client sees.
+async fn left_alone(running: &Running) {
+    while running.connections() > 0 {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,29 @@
+//! `wshost check`: leads an engine through its whole life and tells how each step went.
+//!
+//! What runs an engine's code runs in a child process, this same program, which tells through a pipe what it begins and
+//! how that ended. So a crash, a hang or an `exit()` of the engine is a finding like others, and has the name of a step.
+//! It knows of a plugin what any wshost knows, through `engine`, and serves it as any wshost does, with `server`.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `args`, `command` | the command line, and the story of the checking process |
+//! | `findings` | the steps, and what the two processes say to each other about them |
+//! | `subject` | the child, as its parent sees it: started, listened to, ended |
+//! | `life`, `guest` | in the child: an engine from being opened to its end, and the client that visits it |
+//! | `journal` | in the child: tells what happens, the log included |
+//! | `report`, `table` | what was found, for machines and for people |
+
+mod args;
+mod command;
+mod findings;
+mod guest;
+mod journal;
+mod life;
+mod report;
+mod subject;
+mod table;
+
+pub use args::CheckArgs;
+pub use command::check;
+pub use findings::{LogLine, Outcome, Step};
+pub use report::{Examined, Report};

@@ -212,7 +212,7 @@ impl Client {
 
     /// Gives up a message of which parts were sent.
     pub fn abandon_message(&self) {
-        if self.close_now(close::INTERNAL, "a message was not finished") == Sent::Sent {
+        if self.close(close::INTERNAL, "a message was not finished") == Sent::Sent {
             tracing::warn!(peer = self.peer(), "closed: the engine dropped a message in fragments before its last");
         }
     }

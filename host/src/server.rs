@@ -107,7 +107,8 @@ impl Server {
             Ok(reloaded) => {
                 self.site.store(Arc::new(site_of(&self.mounts, &self.settings)));
                 let Reloaded { engine, version, generation, way } = &reloaded;
-                tracing::info!(%file, engine, version, generation, "reloaded: {way}");
+                let pause_ms = way.pause().map(|pause| pause.as_secs_f64() * 1000.0);
+                tracing::info!(%file, engine, version, generation, pause_ms, "reloaded: {way}");
                 Ok(reloaded)
             }
             Err(refused) => {

@@ -39,6 +39,16 @@ pub enum Way {
     },
 }
 
+impl Way {
+    /// For how long nothing was read from the connections; `None` where they were left alone.
+    pub fn pause(&self) -> Option<Duration> {
+        match self {
+            Way::Handover { pause, .. } => Some(*pause),
+            Way::Gentle { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

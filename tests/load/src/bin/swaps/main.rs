@@ -153,7 +153,8 @@ impl Run {
         let other = self.artefacts.engines[1 - self.running].clone();
         let garbage = self.host.file("garbage.so", b"not an engine")?;
         self.refused("not an engine", &garbage, "", "is not a dynamic library")?;
-        let foreign = replaced(&fs::read(&other)?, b"wshost.engine/1", b"wshost.engine/9");
+        // As if a table of another revision had a field of another name.
+        let foreign = replaced(&fs::read(&other)?, b"panic_unwinds;", b"panic_unwound;");
         let foreign = self.host.file("foreign.so", &foreign)?;
         self.refused("wrong revision", &foreign, "", "built for another revision")?;
         self.refused("panic in new", &other, "fails = 'new'", "told to panic in new")?;

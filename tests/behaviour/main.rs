@@ -33,4 +33,6 @@ mod several_engines;
 mod shutdown;
 mod static_files;
 mod swap;
+mod swap_load;
+mod swap_refused;
 mod timers;

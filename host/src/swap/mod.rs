@@ -75,13 +75,13 @@ fn hand_over(mount: &Mount, from: &Handover, to: &Handover, deadline: Duration) 
             to.instance().release_timers();
             old.end_timers();
             let sessions = seats.end(true);
-            resume_others(&clients);
+            resume_others(&clients, sessions);
             drop(closed_gate);
             Ok(HandedOver { sessions, pause: began.elapsed() })
         }
         Err(refused) => {
-            seats.end(false);
-            resume_others(&clients);
+            let sessions = seats.end(false);
+            resume_others(&clients, sessions);
             old.release_timers();
             drop(closed_gate);
             Err(refused)
@@ -103,8 +103,12 @@ fn tell(seats: &Arc<Seats>, clients: &[Arc<Client>], step: fn(Ticket) -> Step) {
     }
 }
 
-/// Those that had no session to hand in are frozen all the same, or will be when they get to it.
-fn resume_others(clients: &[Arc<Client>]) {
+/// Those that had no session to hand in are frozen all the same, or will be when they get to it. Which they are only they
+/// know, so that all are told, unless all have been `resumed`.
+fn resume_others(clients: &[Arc<Client>], resumed: usize) {
+    if resumed == clients.len() {
+        return;
+    }
     for client in clients {
         let _: Sent = client.outbox().enqueue(Order::Swap(Step::Resume(None)));
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A running wshost.
 pub(crate) struct Host {
@@ -119,6 +119,20 @@ impl Host {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the process runs").count()
+    }
+
+    /// Waits until it has so many descriptors open: the last files of a generation go after its last connection has passed.
+    pub(crate) fn wait_for_descriptors(&self, count: usize) {
+        let until = Instant::now() + DEADLINE;
+        while self.descriptors() != count {
+            assert!(Instant::now() < until, "{} descriptors instead of {count}", self.descriptors());
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Whether it still runs.

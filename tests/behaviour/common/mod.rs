@@ -3,12 +3,16 @@
 mod artefacts;
 mod client;
 mod deflating;
+mod deployed;
 mod host;
+mod traffic;
 
 pub(crate) use artefacts::{Artefacts, artefacts, build, workspace};
 pub(crate) use client::{Client, Raw, ask, closed_with, connect, frame, hear, say, try_connect};
 pub(crate) use deflating::Deflating;
+pub(crate) use deployed::Deployed;
 pub(crate) use host::Host;
+pub(crate) use traffic::Traffic;
 
 use std::time::Duration;
 

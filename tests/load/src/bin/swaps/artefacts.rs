@@ -17,7 +17,15 @@ impl Artefacts {
     pub(crate) fn build(wshost: Option<&Path>) -> Result<Artefacts> {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--release", "--message-format=json-render-diagnostics", "-p", "ledger", "-p", "ledger-2"]);
+        cargo.args([
+            "build",
+            "--release",
+            "--message-format=json-render-diagnostics",
+            "-p",
+            "ledger",
+            "-p",
+            "ledger-2",
+        ]);
         if wshost.is_none() {
             cargo.args(["-p", "wshost"]);
         }

@@ -60,7 +60,13 @@ pub(crate) struct Heard {
 
 impl Client {
     /// Connects to a seat in a room for `seats`.
-    pub(crate) fn connect(address: SocketAddr, room: usize, seat: usize, seats: usize, chat_every: u32) -> Result<Client> {
+    pub(crate) fn connect(
+        address: SocketAddr,
+        room: usize,
+        seat: usize,
+        seats: usize,
+        chat_every: u32,
+    ) -> Result<Client> {
         let mut stream = std::net::TcpStream::connect(address).context("cannot connect")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(HANDSHAKE_DEADLINE))?;

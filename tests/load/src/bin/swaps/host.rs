@@ -83,8 +83,9 @@ impl Host {
 }
 
 impl Drop for Host {
+    /// In an orderly way, so that it leaves no copies of plugins behind; it takes its time where clients are connected.
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let _ = self.child.wait();
     }
 }

@@ -76,7 +76,8 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<bool> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).context("cannot raise the limit on open files")?;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .context("cannot raise the limit on open files")?;
     let artefacts = Artefacts::build(cli.wshost.as_deref())?;
     let (news, events) = channel();
     let timeout = ["--reload-timeout".to_owned(), format!("{}ms", RELOAD_TIMEOUT.as_millis())];
@@ -84,12 +85,8 @@ fn run(cli: &Cli) -> Result<bool> {
     let generations = ["--max-generations".to_owned(), (cli.swaps + 20).to_string()];
     let options = [&timeout[..], &generations, &cli.options].concat();
     let host = Host::start(&artefacts.wshost, &artefacts.engines[0], &options, news.clone())?;
-    let plan = Plan {
-        connections: cli.connections,
-        rate: cli.rate,
-        room: usize::from(cli.room),
-        chat_every: cli.chat_every,
-    };
+    let plan =
+        Plan { connections: cli.connections, rate: cli.rate, room: usize::from(cli.room), chat_every: cli.chat_every };
     let traffic = Traffic::connect(host.address.parse()?, plan).context("connecting the clients")?;
     let (commands, told) = channel();
     thread::spawn(move || traffic.run(&told, &news));

@@ -1,10 +1,10 @@
 //! An engine under a path: its present generation, and the gate through which its connections open.
 
-use crate::engine::Instance;
+use crate::engine::{Fingerprint, Instance};
 use arc_swap::ArcSwap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
@@ -20,6 +20,8 @@ pub struct Mount {
     gate: Arc<RwLock<()>>,
     runtime: Handle,
     swapping: Mutex<()>,
+    /// A state of the file that was found to be of no use.
+    refused: Mutex<Option<Fingerprint>>,
     /// Libraries loaded for it so far; none is ever unloaded.
     loaded: AtomicUsize,
 }
@@ -45,6 +47,7 @@ impl Mount {
             gate: Arc::default(),
             runtime,
             swapping: Mutex::new(()),
+            refused: Mutex::new(None),
             loaded: AtomicUsize::new(1),
         }
     }
@@ -80,6 +83,17 @@ impl Mount {
 
     pub(crate) fn note_loaded(&self) {
         self.loaded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the plugin's file in this state runs, or was refused: there is no use in loading it.
+    pub(crate) fn knows(&self, state: &Fingerprint) -> bool {
+        let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref() == Some(state) || self.current.load().plugin().fingerprint() == state
+    }
+
+    /// The plugin's file is not to be loaded in this state, unless the operator asks for it.
+    pub(crate) fn note_refused(&self, state: Fingerprint) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
     }
 
     /// Waits for the right to open a connection.

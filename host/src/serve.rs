@@ -7,6 +7,7 @@ use crate::exit::{self, Refused};
 use crate::http::Folder;
 use crate::listener::{Address, Listener};
 use crate::mount::Mount;
+use crate::plugin_watch::PluginWatch;
 use crate::server::{Running, Server};
 use crate::signals::{Signals, Told};
 use anyhow::Context;
@@ -56,6 +57,8 @@ pub fn serve(args: &ServeArgs) -> Result<(), Refused> {
     let running = Server::start(settings, facilities, mounts, listeners)
         .context("cannot start the event loops")
         .map_err(Refused::internal)?;
+    let watch = args.watch.then(|| PluginWatch::start(Arc::clone(running.server()))).transpose();
+    let _watching = watch.context("cannot watch the plugins' files").map_err(Refused::internal)?;
 
     tracing::info!(addresses, "listening");
     println!("listening on {addresses} ({engines})");

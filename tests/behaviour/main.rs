@@ -36,3 +36,5 @@ mod swap;
 mod swap_load;
 mod swap_refused;
 mod timers;
+mod watch;
+mod watch_cargo;

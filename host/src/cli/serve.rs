@@ -133,6 +133,13 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DURATION", default_value = "5s", env = "WSHOST_RELOAD_TIMEOUT", value_parser = duration)]
     pub reload_timeout: Duration,
 
+    /// Reload an engine by itself when its plugin's file has changed, and has then been the same for 300 ms.
+    ///
+    /// The file may be replaced, written in place, or reached through symbolic links. One that is refused is not tried
+    /// again until it changes.
+    #[arg(long, env = "WSHOST_WATCH", value_parser = BoolishValueParser::new())]
+    pub watch: bool,
+
     /// How often an engine's library may be loaded; each costs memory until wshost ends.
     #[arg(long, value_name = "N", default_value_t = 32, env = "WSHOST_MAX_GENERATIONS",
         value_parser = clap::value_parser!(u16).range(1..))]

@@ -1,14 +1,15 @@
 //! A plugin's file, before anything of it runs: whether it is a library that this machine can open, what it says of
 //! itself, and the private copy that is opened in its place.
 
+use super::fingerprint::Fingerprint;
 use super::library::LoadError;
 use super::revision;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 use object::{Endianness, elf};
 use plugin_api::abi::{FileManifest, MANIFEST_SECTION};
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Image {
     path: PathBuf,
+    fingerprint: Fingerprint,
     content: Vec<u8>,
     manifest: Option<FileManifest>,
 }
@@ -28,14 +30,24 @@ impl Image {
     ///
     /// It cannot be read, or is no library for this machine.
     pub fn read(path: &Path) -> Result<Image, LoadError> {
-        let content = fs::read(path).map_err(unreadable(path, "read"))?;
+        let read = || unreadable(path, "read");
+        let mut file = File::open(path).map_err(read())?;
+        // First: who writes to the file while it is read gives it another.
+        let fingerprint = Fingerprint::of_metadata(&file.metadata().map_err(read())?);
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).map_err(read())?;
         let manifest = manifest_in(&content).map_err(|what| LoadError::NotALibrary { path: path.to_owned(), what })?;
-        Ok(Image { path: path.to_owned(), content, manifest })
+        Ok(Image { path: path.to_owned(), fingerprint, content, manifest })
     }
 
     /// The file that was read.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Which state of the file it is.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// Bytes of the file.

@@ -5,6 +5,7 @@
 //! opens a private copy under a name of its own. A library that was opened is never closed, since thread-locals,
 //! vtables and type layouts of it can live anywhere.
 
+use super::fingerprint::Fingerprint;
 use super::image::Image;
 use super::revision::{not_offered, other_version};
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
@@ -108,6 +109,8 @@ fn list(paths: &[PathBuf]) -> String {
 /// An engine's library, opened and checked. Its code stays mapped until the process ends.
 pub struct Plugin {
     path: PathBuf,
+    /// How the file was before it was read.
+    fingerprint: Fingerprint,
     manifest: &'static Manifest,
     engine: &'static EngineTable,
     handover: Option<&'static HandoverTable>,
@@ -156,12 +159,17 @@ impl Plugin {
         image.check_revision()?;
         let (staged, copy) = image.stage()?;
         let Tables { manifest, engine, handover } = open(image, &copy)?;
-        Ok(Plugin { path: image.path().to_owned(), manifest, engine, handover, _staged: staged })
+        Ok(Plugin { path: image.path().to_owned(), fingerprint: image.fingerprint(), manifest, engine, handover, _staged: staged })
     }
 
     /// The file that it was loaded from.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How that file was when it was loaded.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
     }
 
     /// The engine's name.

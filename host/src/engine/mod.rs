@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 mod client_table;
+mod fingerprint;
 mod handover;
 mod host_table;
 mod image;
@@ -16,6 +17,7 @@ mod object;
 mod revision;
 mod services;
 
+pub use fingerprint::Fingerprint;
 pub use handover::{Handover, Schema};
 pub use image::Image;
 pub use instance::{Answer, CallbackResult, Config, Instance, NotMade, Session, Template};

@@ -1,0 +1,141 @@
+//! `--watch`: an engine is loaded again when its plugin's file changes.
+//!
+//! The system tells of changes in the folders that matter, and besides that the files are looked at every now and then:
+//! there are file systems of which nothing is told, and folders that come into being later. What a change means is not
+//! taken from what is told: whatever it was, the file itself is looked at, and the one that runs or was refused is left
+//! alone. So it does not matter whether a file is replaced, written in place, or reached through symbolic links.
+
+use crate::engine::{Fingerprint, Image, find};
+use crate::mount::Mount;
+use crate::server::Server;
+use crate::settling::{Settling, Verdict};
+use crate::swap::Refused;
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Between two looks at a file that has changed.
+const SOON: Duration = Duration::from_millis(100);
+/// Between two looks while nothing is told.
+const EVERY_NOW_AND_THEN: Duration = Duration::from_secs(2);
+
+/// Watches, on a thread of its own, until it is dropped.
+#[derive(Debug)]
+pub struct PluginWatch {
+    over: Arc<AtomicBool>,
+    look: SyncSender<()>,
+}
+
+impl PluginWatch {
+    /// Watches the plugins' files of all engines.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, for example that there are too many watches already.
+    pub fn start(server: Arc<Server>) -> io::Result<PluginWatch> {
+        // One that is not taken yet says all that another could.
+        let (look, looks) = sync_channel(1);
+        let tell = look.clone();
+        let watcher = notify::recommended_watcher(move |told: notify::Result<Event>| {
+            // Looking at files causes these, too.
+            if !matches!(told, Ok(Event { kind: EventKind::Access(_), .. })) {
+                let _ = tell.try_send(());
+            }
+        });
+        let folders = Folders { watcher: watcher.map_err(io::Error::other)?, watched: BTreeMap::new() };
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&over);
+        thread::Builder::new().name("wshost-watch".into()).spawn(move || watch(&server, folders, &looks, &is_over))?;
+        Ok(PluginWatch { over, look })
+    }
+}
+
+impl Drop for PluginWatch {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        // Where it cannot be told, it has been already. It is not waited for: it may be at work on a reload.
+        let _ = self.look.try_send(());
+    }
+}
+
+fn watch(server: &Server, mut folders: Folders, looks: &Receiver<()>, is_over: &AtomicBool) {
+    let mut files: Vec<_> = server.mounts.iter().map(|mount| (mount, Settling::default())).collect();
+    while !is_over.load(Ordering::Relaxed) {
+        // Before the files are looked at: a change that comes behind the look is told then.
+        folders.follow(server.mounts.iter().filter_map(|mount| find(mount.plugin_file()).ok()));
+        let mut wait = EVERY_NOW_AND_THEN;
+        for (mount, settling) in &mut files {
+            if look(server, mount, settling) {
+                wait = SOON;
+            }
+        }
+        let _ = looks.recv_timeout(wait);
+    }
+}
+
+/// Looks at a plugin's file, and loads it where it has changed. Returns whether to look again soon.
+fn look(server: &Server, mount: &Mount, settling: &mut Settling) -> bool {
+    let Ok(file) = find(mount.plugin_file()) else {
+        settling.forget();
+        return false;
+    };
+    let news = Fingerprint::of(&file).filter(|fingerprint| !mount.knows(fingerprint));
+    match settling.look(news, Instant::now(), || Image::read(&file).is_ok()) {
+        Verdict::Leave => false,
+        Verdict::LookAgain => true,
+        Verdict::Load(fingerprint) => {
+            tracing::info!(file = %file.display(), "the plugin's file has changed");
+            settling.forget();
+            match server.reload(mount.path()) {
+                // Later, then.
+                Ok(_) | Err(Refused::Busy) => {}
+                // What comes of it is in the log, once.
+                Err(_) => mount.note_refused(fingerprint),
+            }
+            true
+        }
+    }
+}
+
+/// The folders of which the system tells changes.
+struct Folders {
+    watcher: RecommendedWatcher,
+    /// With which folder it is, since another can take its place.
+    watched: BTreeMap<PathBuf, Fingerprint>,
+}
+
+impl Folders {
+    /// Has the system tell of changes to these files, and of no others.
+    fn follow(&mut self, files: impl Iterator<Item = PathBuf>) {
+        let wanted: BTreeSet<_> = files.flat_map(|file| folders_of(&file)).collect();
+        let watcher = &mut self.watcher;
+        self.watched.retain(|folder, is| {
+            let stays = wanted.contains(folder) && Fingerprint::of(folder).is_some_and(|now| now.is_same_file(is));
+            if !stays {
+                // It may be gone.
+                let _ = watcher.unwatch(folder);
+            }
+            stays
+        });
+        for folder in wanted {
+            let Some(is) = Fingerprint::of(&folder).filter(|_| !self.watched.contains_key(&folder)) else { continue };
+            match self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.watched.insert(folder, is)),
+                Err(error) => tracing::debug!(folder = %folder.display(), "not told of changes: {error}"),
+            }
+        }
+    }
+}
+
+/// That of the name, and behind symbolic links that of the file.
+fn folders_of(file: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let absolute = std::path::absolute(file).ok();
+    let behind_links = file.canonicalize().ok();
+    [absolute, behind_links].into_iter().flatten().filter_map(|file| file.parent().map(Path::to_owned))
+}

@@ -33,6 +33,7 @@ mod event_loop;
 mod handshake;
 mod jobs;
 mod outbox;
+mod panics;
 mod settling;
 mod timers;
 mod wakes;

@@ -76,6 +76,11 @@ impl Mount {
         self.current.store(instance);
     }
 
+    /// Runs what is to be done later on behalf of the engine.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// Libraries loaded for it so far.
     pub fn loaded(&self) -> usize {
         self.loaded.load(Ordering::Relaxed)
@@ -105,6 +110,11 @@ impl Mount {
     pub(crate) fn close_gate(&self, until: Instant) -> Option<OwnedRwLockWriteGuard<()>> {
         let closed = Arc::clone(&self.gate).write_owned();
         self.runtime.block_on(async { tokio::time::timeout_at(until.into(), closed).await.ok() })
+    }
+
+    /// Waits for the right to swap.
+    pub(crate) fn wait_to_swap(&self) -> MutexGuard<'_, ()> {
+        self.swapping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The right to swap. `None`: somebody else has it.

@@ -9,13 +9,13 @@ use crate::http::{Site, SiteEngine};
 use crate::listener::Listener;
 use crate::mount::Mount;
 use crate::protocol::close;
-use crate::swap::{self, Refused, Reloaded};
+use crate::swap::{self, Probation, Refused, Reloaded, Trial};
 use crate::watch::Watchdog;
 use arc_swap::ArcSwap;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -29,6 +29,8 @@ pub struct Server {
     pub(crate) mounts: Vec<Mount>,
     pub(crate) facilities: Facilities,
     pub(crate) draining: watch::Sender<bool>,
+    /// Itself, for threads that may outlive it.
+    this: Weak<Server>,
 }
 
 /// A server that runs.
@@ -55,7 +57,11 @@ impl Server {
         listeners: Vec<Listener>,
     ) -> io::Result<Running> {
         let site = ArcSwap::from_pointee(site_of(&mounts, &settings));
-        let server = Arc::new(Server { settings, site, mounts, facilities, draining: watch::Sender::new(false) });
+        let draining = watch::Sender::new(false);
+        let server = Arc::new_cyclic(|this| {
+            let this = Weak::clone(this);
+            Server { settings, site, mounts, facilities, draining, this }
+        });
 
         let (event_loops, handles): (Vec<_>, Vec<_>) = (0..server.settings.loops).map(EventLoop::new).unzip();
         let loops: Arc<[LoopHandle]> = handles.into();
@@ -104,8 +110,11 @@ impl Server {
         }
         let file = mount.plugin_file().display();
         match swap::reload(mount, &self.settings.reload) {
-            Ok(reloaded) => {
+            Ok((reloaded, trial)) => {
                 self.site.store(Arc::new(site_of(&self.mounts, &self.settings)));
+                if let Some(probation) = self.settings.reload.probation {
+                    self.try_out(mount, trial, probation);
+                }
                 let Reloaded { engine, version, generation, way } = &reloaded;
                 let pause_ms = way.pause().map(|pause| pause.as_secs_f64() * 1000.0);
                 tracing::info!(%file, engine, version, generation, pause_ms, "reloaded: {way}");
@@ -122,6 +131,38 @@ impl Server {
     pub fn reload_all(&self) {
         for mount in &self.mounts {
             let _ = self.reload(mount.path());
+        }
+    }
+
+    /// Watches over a generation on probation, on a thread of its own, and goes back where it panics too often.
+    fn try_out(&self, mount: &Mount, trial: Trial, probation: Probation) {
+        let (server, path) = (Weak::clone(&self.this), mount.path().map(str::to_owned));
+        let body = move || {
+            if let Some(panics) = trial.wait(&probation)
+                && let Some(server) = server.upgrade()
+                && let Ok(mount) = server.mount(path.as_deref())
+            {
+                server.go_back(mount, trial, panics);
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("wshost-probation".into()).spawn(body) {
+            tracing::error!("no thread to watch over the new engine's probation: {error}");
+        }
+    }
+
+    fn go_back(&self, mount: &Mount, trial: Trial, panics: u32) {
+        let file = mount.plugin_file().display();
+        if *self.draining.borrow() {
+            return;
+        }
+        tracing::error!(%file, panics, "the new engine has panicked on probation: going back to the one before");
+        match swap::go_back(mount, trial, &self.settings.reload) {
+            Ok(Some(Reloaded { engine, version, generation, way })) => {
+                self.site.store(Arc::new(site_of(&self.mounts, &self.settings)));
+                tracing::warn!(%file, engine, version, generation, "went back: {way}");
+            }
+            Ok(None) => tracing::info!(%file, "not going back: the engine has been replaced meanwhile"),
+            Err(refused) => tracing::error!(%file, "cannot go back, the new engine runs on: {refused}"),
         }
     }
 

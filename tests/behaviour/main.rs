@@ -26,6 +26,7 @@ mod listen;
 mod overwritten;
 mod panics;
 mod prefer_read;
+mod probation;
 mod protocol_errors;
 mod readme;
 mod revisions;

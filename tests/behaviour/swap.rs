@@ -78,3 +78,17 @@ async fn without_a_handover_old_connections_keep_the_old_engine_until_they_end()
     assert_eq!(ask(&mut new, "leave lobby").await, "left lobby");
     assert_eq!(ask(&mut old, "who lobby").await, "1 in lobby");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_handover_a_deadline_closes_old_connections_with_1012() {
+    let deployed = Deployed::new("groups");
+    let host = deployed.start(&["--reload-drain", "1s"]);
+    let mut old = connect(&host, "/").await;
+    assert_eq!(ask(&mut old, "join lobby").await, "joined lobby");
+    host.hang_up();
+    host.wait_for_log(1, &["reloaded: new connections go to it, 1 stay with", "generation=2"]);
+    let mut new = connect(&host, "/").await;
+    assert_eq!(ask(&mut old, "who lobby").await, "1 in lobby");
+    assert_eq!(closed_with(&mut old).await, 1012);
+    assert_eq!(ask(&mut new, "who lobby").await, "0 in lobby");
+}

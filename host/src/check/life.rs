@@ -84,7 +84,7 @@ fn settings(timeout: Duration) -> Settings {
         ping_after: None,
         close_after_no_pong: None,
         // Early enough for its reason to be heard.
-        reload: ReloadLimits { deadline: timeout / 2, max_generations: 2 },
+        reload: ReloadLimits { deadline: timeout / 2, max_generations: 2, drain: None, probation: None },
         static_folder: None,
         http: HttpLimits::default(),
     }

@@ -8,7 +8,7 @@ use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::http::HttpLimits;
 use crate::listener::Address;
 use crate::protocol::deflate::Compression;
-use crate::swap::ReloadLimits;
+use crate::swap::{Probation, ReloadLimits};
 use bytesize::ByteSize;
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -133,6 +133,23 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DURATION", default_value = "5s", env = "WSHOST_RELOAD_TIMEOUT", value_parser = duration)]
     pub reload_timeout: Duration,
 
+    /// How long connections stay with an old engine that offers no handover; then they are closed with 1012, so that they
+    /// connect again, to the new one [default: until they end]
+    #[arg(long, value_name = "DURATION", env = "WSHOST_RELOAD_DRAIN", value_parser = duration)]
+    pub reload_drain: Option<Duration>,
+
+    /// Try a reloaded engine for so long: where it panics meanwhile, go back to the one that ran before, with the
+    /// configuration that it had. --watch leaves the failed file alone until it changes.
+    ///
+    /// Everyone is handed over to it again. Where that does not go, connections stay with the engine that panics, and new
+    /// ones go to the one before; see --reload-drain.
+    #[arg(long, value_name = "DURATION", env = "WSHOST_PROBATION", value_parser = duration)]
+    pub probation: Option<Duration>,
+
+    /// How many panics to put up with during --probation; each costs one client its connection, at most.
+    #[arg(long, value_name = "N", default_value_t = 0, env = "WSHOST_PROBATION_PANICS", requires = "probation")]
+    pub probation_panics: u32,
+
     /// Reload an engine by itself when its plugin's file has changed, and has then been the same for 300 ms.
     ///
     /// The file may be replaced, written in place, or reached through symbolic links. One that is refused is not tried
@@ -182,7 +199,12 @@ impl ServeArgs {
             backlog: Backlog { limit: bytes(self.max_backlog), policy: self.backlog_policy.into() },
             ping_after: self.ping_after,
             close_after_no_pong: self.close_after_no_pong,
-            reload: ReloadLimits { deadline: self.reload_timeout, max_generations: usize::from(self.max_generations) },
+            reload: ReloadLimits {
+                deadline: self.reload_timeout,
+                max_generations: usize::from(self.max_generations),
+                drain: self.reload_drain,
+                probation: self.probation.map(|length| Probation { length, panics: self.probation_panics }),
+            },
             static_folder: None,
             http: HttpLimits { handshake_timeout: self.handshake_timeout, ..HttpLimits::default() },
         }

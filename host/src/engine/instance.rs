@@ -9,6 +9,7 @@ use crate::audience::Audience;
 use crate::client::Client;
 use crate::jobs::Pool;
 use crate::keepalive::{Idle, Keepalive};
+use crate::panics::Panics;
 use crate::watch::{Callback, watched};
 use abi_stable::std_types::RStr;
 use plugin_api::abi::{
@@ -17,7 +18,6 @@ use plugin_api::abi::{
 };
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -26,6 +26,8 @@ pub struct Instance {
     plugin: Arc<Plugin>,
     table: &'static EngineTable,
     engine: EngineObject,
+    /// What it was made with, to be made again.
+    config: Config,
     services: Arc<Services>,
 }
 
@@ -131,7 +133,7 @@ impl Instance {
             })?;
             made.engine
         };
-        Ok(Arc::new(Instance { plugin, table, engine, services }))
+        Ok(Arc::new(Instance { plugin, table, engine, config: config.clone(), services }))
     }
 
     /// The plugin that the engine came from.
@@ -146,7 +148,17 @@ impl Instance {
 
     /// Calls and jobs that have panicked so far.
     pub fn panics(&self) -> u32 {
-        self.services.panics.load(Ordering::Relaxed)
+        self.services.panics.count()
+    }
+
+    /// The count of them, to wait for more.
+    pub(crate) fn panic_count(&self) -> &Arc<Panics> {
+        &self.services.panics
+    }
+
+    /// The configuration that it was made with.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Whether it, and no other generation, made this event.
@@ -410,6 +422,7 @@ impl Drop for Session {
 impl Drop for Instance {
     fn drop(&mut self) {
         self.services.end_timers();
+        self.services.panics.end();
         // SAFETY: every session holds the instance, so none is left.
         let ended = unsafe { EngineFailure::take("drop of the engine", (self.table.shutdown)(self.engine)) };
         if let Err(failure) = ended {

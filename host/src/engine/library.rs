@@ -159,7 +159,14 @@ impl Plugin {
         image.check_revision()?;
         let (staged, copy) = image.stage()?;
         let Tables { manifest, engine, handover } = open(image, &copy)?;
-        Ok(Plugin { path: image.path().to_owned(), fingerprint: image.fingerprint(), manifest, engine, handover, _staged: staged })
+        Ok(Plugin {
+            path: image.path().to_owned(),
+            fingerprint: image.fingerprint(),
+            manifest,
+            engine,
+            handover,
+            _staged: staged,
+        })
     }
 
     /// The file that it was loaded from.

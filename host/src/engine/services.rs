@@ -5,6 +5,7 @@ use crate::audience::{Audience, Backlog};
 use crate::config::Settings;
 use crate::jobs::{Lane, Pool};
 use crate::metrics::Metrics;
+use crate::panics::Panics;
 use crate::protocol::deflate::Compression;
 use crate::timers::{Timers, Work};
 use crate::wakes::Wakes;
@@ -57,7 +58,7 @@ pub(super) struct Services {
     /// Which generation of its engine it is, counted over all engines of the host.
     pub generation: u32,
     /// Calls that ended in a panic.
-    pub panics: AtomicU32,
+    pub panics: Arc<Panics>,
     timers: Timers,
 }
 
@@ -84,7 +85,7 @@ impl Services {
             version: version.to_owned(),
             facilities: facilities.clone(),
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
-            panics: AtomicU32::new(0),
+            panics: Arc::default(),
             timers: Timers::new(runtime, pool, Arc::clone(&audience.activity)),
             audience,
         })
@@ -93,7 +94,7 @@ impl Services {
     /// Logs a failure of the engine.
     pub(super) fn report(&self, failure: &EngineFailure, peer: &str) {
         if !failure.location.is_empty() {
-            self.panics.fetch_add(1, Ordering::Relaxed);
+            self.panics.note();
         }
         let (engine, version) = (self.engine.as_str(), self.version.as_str());
         if peer.is_empty() {

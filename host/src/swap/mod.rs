@@ -12,9 +12,13 @@
 //! Nothing is read between freezing and resuming, so that no message is lost, repeated or reordered: what clients send
 //! meanwhile waits in their sockets. What is queued for them is written all the while.
 
+mod gentle;
+mod probation;
 mod reload;
 mod seats;
 
+pub use probation::Probation;
+pub(crate) use probation::{Trial, go_back};
 pub(crate) use reload::reload;
 pub use reload::{Refused, ReloadLimits, Reloaded, Way};
 pub(crate) use seats::Step;

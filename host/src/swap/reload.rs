@@ -1,7 +1,7 @@
 //! A reload: loads the plugin anew, and has the new generation take over in the best way there is.
 
-use super::hand_over;
-use crate::audience::Whom;
+use super::probation::{Probation, Trial};
+use super::{gentle, hand_over};
 use crate::engine::{Config, EngineFailure, Handover, Instance, LoadError, Plugin, Schema, find};
 use crate::mount::Mount;
 use std::fmt;
@@ -54,7 +54,7 @@ impl fmt::Display for Way {
         match self {
             Way::Handover { sessions, pause } => write!(f, "{sessions} connections handed over in {pause:.1?}"),
             Way::Gentle { left } => {
-                write!(f, "new connections go to it, {left} stay with the engine they have, which offers no handover")
+                write!(f, "new connections go to it, {left} stay with the engine they have, without a handover")
             }
         }
     }
@@ -124,18 +124,23 @@ pub enum Refused {
 
 /// Loads the mount's plugin file again and lets it take over.
 ///
+/// What is returned beside what came of it is for [`Probation`].
+///
 /// # Errors
 ///
 /// Why the old generation goes on.
-pub(crate) fn reload(mount: &Mount, limits: &ReloadLimits) -> Result<Reloaded, Refused> {
+pub(crate) fn reload(mount: &Mount, limits: &ReloadLimits) -> Result<(Reloaded, Trial), Refused> {
     let _alone = mount.swap_alone().ok_or(Refused::Busy)?;
     let loaded = mount.loaded();
     if loaded >= limits.max_generations {
         return Err(Refused::TooMany { loaded, most: limits.max_generations });
     }
-    let plugin = Plugin::load(&find(mount.plugin_file())?)?;
+    let plugin = Arc::new(Plugin::load(&find(mount.plugin_file())?)?);
     mount.note_loaded();
-    succeed(mount, Arc::new(plugin), limits)
+    let old = mount.current();
+    let successor = Successor { plugin, config: read_config(mount)?, always_gently: false };
+    let reloaded = succeed(mount, &successor, limits)?;
+    Ok((reloaded, Trial::new(&old, &mount.current())))
 }
 
 /// What reloads are held to.
@@ -145,19 +150,41 @@ pub struct ReloadLimits {
     pub deadline: Duration,
     /// Generations of one engine at most, each of which costs memory until the host ends.
     pub max_generations: usize,
+    /// After which connections that stay with an engine without handover are closed with 1012. `None`: never. Until then
+    /// each generation that has any runs on.
+    pub drain: Option<Duration>,
+    /// How new generations are tried, if they are.
+    pub probation: Option<Probation>,
 }
 
-/// Makes an engine of the plugin and lets it take over.
-fn succeed(mount: &Mount, plugin: Arc<Plugin>, limits: &ReloadLimits) -> Result<Reloaded, Refused> {
-    let config = read_config(mount)?;
+/// What a new generation is made of.
+pub(super) struct Successor {
+    pub plugin: Arc<Plugin>,
+    pub config: Config,
+    /// Leave the connections that there are alone, whatever the engines offer.
+    pub always_gently: bool,
+}
+
+/// Makes an engine of the plugin and lets it take over. The right to swap is the caller's.
+///
+/// # Errors
+///
+/// Why the old generation goes on.
+pub(super) fn succeed(mount: &Mount, successor: &Successor, limits: &ReloadLimits) -> Result<Reloaded, Refused> {
     let old = mount.current();
+    let plugin = &successor.plugin;
     let (engine, version) = (plugin.name().to_owned(), plugin.version().to_owned());
-    let new = old.successor(plugin, &config).map_err(|not_made| Refused::NotMade {
+    let new = old.successor(Arc::clone(plugin), &successor.config).map_err(|not_made| Refused::NotMade {
         engine: engine.clone(),
         version: version.clone(),
         failure: not_made.failure,
     })?;
-    let way = match take_over(mount, &old, &new, limits.deadline) {
+    let taken_over = if successor.always_gently {
+        Ok(gentle::take_over(mount, &new, limits.drain))
+    } else {
+        take_over(mount, &old, &new, limits)
+    };
+    let way = match taken_over {
         Ok(way) => way,
         Err(refused) => {
             new.end_timers();
@@ -167,18 +194,14 @@ fn succeed(mount: &Mount, plugin: Arc<Plugin>, limits: &ReloadLimits) -> Result<
     Ok(Reloaded { engine, version, generation: new.generation(), way })
 }
 
-fn take_over(mount: &Mount, old: &Arc<Instance>, new: &Arc<Instance>, deadline: Duration) -> Result<Way, Refused> {
+fn take_over(mount: &Mount, old: &Arc<Instance>, new: &Arc<Instance>, limits: &ReloadLimits) -> Result<Way, Refused> {
     let (Some(from), Some(to)) = (Handover::of(old), Handover::of(new)) else {
-        mount.set_current(Arc::clone(new));
-        new.release_timers();
-        let left = new.audience().clients(Whom::Everyone);
-        let left = left.iter().filter(|client| client.generation() != new.generation()).count();
-        return Ok(Way::Gentle { left });
+        return Ok(gentle::take_over(mount, new, limits.drain));
     };
     if !to.accepts(from.schema()) {
         return Err(Refused::Schema(from.schema()));
     }
-    let handed_over = hand_over(mount, &from, &to, deadline)?;
+    let handed_over = hand_over(mount, &from, &to, limits.deadline)?;
     Ok(Way::Handover { sessions: handed_over.sessions, pause: handed_over.pause })
 }
 

@@ -37,8 +37,6 @@ async fn an_engine_that_panics_on_probation_makes_way_for_the_one_before() {
     // With the configuration that it had, and with the session that went to the new engine and back.
     assert_eq!(ask(&mut stays, "b").await, "old 1 b");
     assert_eq!(ask(&mut connect(&host, "/").await, "c").await, "old 0 c");
-    // A panic in an engine that is on probation no more changes nothing; nor does the probation that is over.
-    assert!(!host.log().contains("generation=4"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

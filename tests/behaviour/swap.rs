@@ -90,5 +90,5 @@ async fn without_a_handover_a_deadline_closes_old_connections_with_1012() {
     let mut new = connect(&host, "/").await;
     assert_eq!(ask(&mut old, "who lobby").await, "1 in lobby");
     assert_eq!(closed_with(&mut old).await, 1012);
-    assert_eq!(ask(&mut new, "who lobby").await, "0 in lobby");
+    assert_eq!(ask(&mut new, "join lobby").await, "joined lobby");
 }

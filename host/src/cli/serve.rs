@@ -280,6 +280,20 @@ mod tests {
     }
 
     #[test]
+    fn reloads_are_tried_only_where_asked_for() {
+        let reload =
+            |arguments: &[&str]| parse(&[&["--plugin", "x"], arguments].concat()).map(|cli| cli.settings().reload);
+        let default = reload(&[]).unwrap();
+        assert_eq!((default.probation, default.drain), (None, None));
+        let length = Duration::from_secs(30);
+        let probation = |arguments: &[&str]| reload(&[&["--probation", "30s"], arguments].concat()).unwrap().probation;
+        assert_eq!(probation(&[]), Some(Probation { length, panics: 0 }));
+        assert_eq!(probation(&["--probation-panics", "3"]), Some(Probation { length, panics: 3 }));
+        assert!(reload(&["--probation-panics", "3"]).is_err(), "an option that would do nothing");
+        assert_eq!(reload(&["--reload-drain", "1m"]).unwrap().drain, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
     fn two_plugins_cannot_have_one_path() {
         let twice = parse(&["--plugin", "/a=x", "--plugin", "/a/=y"]).unwrap();
         assert_eq!(twice.path_claimed_twice(), Some("/a"));

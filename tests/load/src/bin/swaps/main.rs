@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -137,7 +137,7 @@ impl Run {
     }
 
     /// Tries a swap that has to be refused for this reason.
-    fn refused(&mut self, what: &str, file: &PathBuf, config: &str, reason: &str) -> Result<()> {
+    fn refused(&mut self, what: &str, file: &Path, config: &str, reason: &str) -> Result<()> {
         let (outcome, line) = self.reload(what, file, config, self.running)?;
         match outcome {
             Outcome::Refused { why } if why.contains(reason) => println!("{line}"),
@@ -170,7 +170,7 @@ impl Run {
 
     /// Puts a file in place, asks for the swap, and waits for its outcome, and until every message sent meanwhile has
     /// been answered. `answers`: which build goes on then.
-    fn reload(&mut self, what: &str, file: &PathBuf, config: &str, answers: usize) -> Result<(Outcome, Line)> {
+    fn reload(&mut self, what: &str, file: &Path, config: &str, answers: usize) -> Result<(Outcome, Line)> {
         self.host.deploy(file, config)?;
         self.next(None)?;
         let swapping = self.window;

@@ -32,6 +32,8 @@ const PAUSE_READING_ABOVE: usize = 1024 * 1024;
 /// So much of a batch is offered to the socket before more messages of the same read are answered. The backlog is what
 /// the socket does not take, not what one read is answered with.
 const WRITE_ABOVE: usize = 256 * 1024;
+/// What one read may bring, however small the backlog's limit.
+const LEAST_READ: usize = 512;
 /// Reads in one turn before other connections of the loop get theirs.
 const READS_PER_TURN: usize = 16;
 
@@ -440,7 +442,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn read(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<io::Result<usize>> {
         let mut buffer = shared.read_buffer.borrow_mut();
-        let mut read = ReadBuf::new(&mut buffer);
+        // What is read is answered before it is looked at whether there is room for more answers.
+        let most = buffer.len().min((self.client.outbox().limit() / 2).max(LEAST_READ));
+        let mut read = ReadBuf::new(&mut buffer[..most]);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
         let count = read.filled().len();
         if count > 0 && self.stage == Stage::Open {

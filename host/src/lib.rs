@@ -36,5 +36,6 @@ mod outbox;
 mod panics;
 mod settling;
 mod timers;
+mod unix_socket;
 mod wakes;
 mod watch;

@@ -2,13 +2,13 @@
 //!
 //! Knows addresses, not what comes in; `accept` does.
 
+use crate::unix_socket::{self, BoundPath};
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -64,15 +64,6 @@ pub(crate) enum ListeningSocket {
     Unix(UnixListener),
 }
 
-#[derive(Debug)]
-struct BoundPath(PathBuf);
-
-impl Drop for BoundPath {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 impl Listener {
     /// Binds and listens. A Unix socket's file that nobody listens to any more is replaced.
     ///
@@ -83,8 +74,8 @@ impl Listener {
         match address {
             Address::Tcp(address) => Ok(Listener { socket: ListeningSocket::Tcp(bind_tcp(*address)?), bound: None }),
             Address::Unix(path) => {
-                let socket = ListeningSocket::Unix(bind_unix(path)?);
-                Ok(Listener { socket, bound: Some(BoundPath(path.clone())) })
+                let (socket, bound) = unix_socket::bind(path, None, BACKLOG)?;
+                Ok(Listener { socket: ListeningSocket::Unix(socket), bound: Some(bound) })
             }
         }
     }
@@ -145,20 +136,6 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
-    if is_socket && matches!(UnixStream::connect(path), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
-    {
-        // Its owner ended without removing it.
-        std::fs::remove_file(path)?;
-    }
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&socket2::SockAddr::unix(path)?)?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,19 +151,13 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_socket_left_behind_is_replaced_and_one_in_use_is_not() {
+    fn a_unix_socket_has_its_path_as_address_and_takes_its_file_along() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        drop(UnixListener::bind(&path).unwrap());
-        assert!(path.exists());
         let address = Address::Unix(path.clone());
         let listener = Listener::bind(&address).unwrap();
-        assert_eq!(Listener::bind(&address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert_eq!(listener.url(), address.to_string());
         drop(listener);
         assert!(!path.exists());
-        std::fs::write(&path, "no socket").unwrap();
-        assert!(Listener::bind(&address).is_err());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "no socket");
     }
 }

@@ -1,0 +1,78 @@
+//! Unix sockets that listen, and their files, which a process can leave behind.
+//!
+//! Knows paths and modes, not what comes in.
+
+use rustix::fs::{Mode, fchmod};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+/// The file of a socket that was bound here: removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct BoundPath(PathBuf);
+
+impl Drop for BoundPath {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Binds and listens, without blocking. The file gets this mode, less the umask; `None`: what the umask leaves. The file
+/// of a socket that nobody listens to any more is replaced. The kernel keeps `backlog` connections between two accepts.
+///
+/// # Errors
+///
+/// What the system says, for example that the address is in use.
+pub(crate) fn bind(path: &Path, mode: Option<Mode>, backlog: i32) -> io::Result<(UnixListener, BoundPath)> {
+    if is_left_behind(path) {
+        std::fs::remove_file(path)?;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    if let Some(mode) = mode {
+        // Linux makes the file with the mode of the socket: there is no moment at which others could connect.
+        fchmod(&socket, mode)?;
+    }
+    socket.bind(&SockAddr::unix(path)?)?;
+    let bound = BoundPath(path.to_owned());
+    socket.listen(backlog)?;
+    Ok((socket.into(), bound))
+}
+
+/// Whether a socket's file has no owner: who listened there ended without removing it.
+pub(crate) fn is_left_behind(path: &Path) -> bool {
+    let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
+    is_socket && matches!(UnixStream::connect(path), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_left_behind_is_replaced_and_one_in_use_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        let bound = bind(&path, None, 1).unwrap();
+        assert_eq!(bind(&path, None, 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert!(path.exists(), "what is in use stays");
+        drop(bound);
+        assert!(!path.exists());
+        std::fs::write(&path, "no socket").unwrap();
+        assert!(bind(&path, None, 1).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "no socket");
+    }
+
+    #[test]
+    fn the_file_is_made_with_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _bound = bind(&path, Some(Mode::RUSR | Mode::WUSR), 1).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

@@ -12,6 +12,10 @@ pub const PLUGIN_NOT_FOUND: u8 = 66;
 pub const UNAVAILABLE: u8 = 69;
 /// A fault of wshost's, or of the system's.
 pub const INTERNAL: u8 = 70;
+/// Not now; asked again later, it may work.
+pub const TRY_AGAIN: u8 = 75;
+/// This user may not ask for it.
+pub const NOT_ALLOWED: u8 = 77;
 /// A configuration cannot be used.
 pub const BAD_CONFIGURATION: u8 = 78;
 

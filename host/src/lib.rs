@@ -6,6 +6,7 @@ pub mod check;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod control;
 pub mod deadlines;
 pub mod descriptors;
 pub mod engine;

@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 use wshost::bench::bench;
 use wshost::check::check;
 use wshost::cli::{Cli, Command, LogFormat};
+use wshost::control;
 use wshost::descriptors;
 use wshost::exit::{Refused, USAGE};
 use wshost::serve::serve;
@@ -26,13 +27,19 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Some(Command::Bench(args)) => bench(args).map_err(|fault| Refused::new(fault.exit_code(), fault.to_string())),
         Some(Command::Check(args)) => check(args),
+        Some(Command::Reload(args)) => return ended(control::reload(args)),
+        Some(Command::Status(args)) => return ended(control::status(args)),
         None => {
             start_log(cli.serve.log_format);
             serve(&cli.serve)
         }
     };
+    ended(done.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(done: Result<ExitCode, Refused>) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Refused { code, why }) => {
             // A caller that gave the log to a collector still sees why its command ended.
             eprintln!("wshost: {why}");

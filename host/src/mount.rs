@@ -1,9 +1,8 @@
 //! An engine under a path: its present generation, and the gate through which its connections open.
 
-use crate::engine::{Fingerprint, Instance};
+use crate::engine::{Fingerprint, Instance, Plugin};
 use arc_swap::ArcSwap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 use tokio::runtime::Handle;
@@ -13,7 +12,7 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 #[derive(Debug)]
 pub struct Mount {
     path: Option<String>,
-    plugin_file: PathBuf,
+    plugin_file: ArcSwap<PathBuf>,
     config_file: Option<PathBuf>,
     current: ArcSwap<Instance>,
     /// Held shared from the engine's word on a client until its connection is open; held alone by a swap.
@@ -23,7 +22,23 @@ pub struct Mount {
     /// A state of the file that was found to be of no use.
     refused: Mutex<Option<Fingerprint>>,
     /// Libraries loaded for it so far; none is ever unloaded.
-    loaded: AtomicUsize,
+    loaded: Mutex<Vec<LoadedLibrary>>,
+}
+
+/// A library that was loaded and stays mapped until the process ends.
+#[derive(Clone, Debug)]
+pub(crate) struct LoadedLibrary {
+    /// The private copy that is mapped.
+    pub copy: PathBuf,
+    /// The size of that file. It takes room for as long as it is mapped, also without a name.
+    pub bytes: u64,
+}
+
+impl LoadedLibrary {
+    fn of(plugin: &Plugin) -> LoadedLibrary {
+        let bytes = plugin.copy().metadata().map_or(0, |metadata| metadata.len());
+        LoadedLibrary { copy: plugin.copy().to_owned(), bytes }
+    }
 }
 
 /// The right to open a connection: while it is held, the present generation stays the present one.
@@ -39,16 +54,17 @@ impl Mount {
         config_file: Option<PathBuf>,
         runtime: Handle,
     ) -> Mount {
+        let loaded = Mutex::new(vec![LoadedLibrary::of(instance.plugin())]);
         Mount {
             path,
-            plugin_file,
+            plugin_file: ArcSwap::from_pointee(plugin_file),
             config_file,
             current: ArcSwap::new(instance),
             gate: Arc::default(),
             runtime,
             swapping: Mutex::new(()),
             refused: Mutex::new(None),
-            loaded: AtomicUsize::new(1),
+            loaded,
         }
     }
 
@@ -58,8 +74,13 @@ impl Mount {
     }
 
     /// The plugin's file, as the operator named it.
-    pub fn plugin_file(&self) -> &Path {
-        &self.plugin_file
+    pub fn plugin_file(&self) -> Arc<PathBuf> {
+        self.plugin_file.load_full()
+    }
+
+    /// From now on the engine is loaded from another file.
+    pub(crate) fn set_plugin_file(&self, file: &Path) {
+        self.plugin_file.store(Arc::new(file.to_owned()));
     }
 
     /// The configuration's file, if there is one.
@@ -81,13 +102,18 @@ impl Mount {
         &self.runtime
     }
 
-    /// Libraries loaded for it so far.
+    /// How many libraries were loaded for it so far.
     pub fn loaded(&self) -> usize {
-        self.loaded.load(Ordering::Relaxed)
+        self.loaded_libraries().len()
     }
 
-    pub(crate) fn note_loaded(&self) {
-        self.loaded.fetch_add(1, Ordering::Relaxed);
+    /// The libraries that were loaded for it, the present one and those of generations that did not come to run included.
+    pub(crate) fn loaded_libraries(&self) -> Vec<LoadedLibrary> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn note_loaded(&self, plugin: &Plugin) {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(LoadedLibrary::of(plugin));
     }
 
     /// Whether the plugin's file in this state runs, or was refused: there is no use in loading it.

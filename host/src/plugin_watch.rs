@@ -68,7 +68,7 @@ fn watch(server: &Server, mut folders: Folders, looks: &Receiver<()>, is_over: &
     let mut files: Vec<_> = server.mounts.iter().map(|mount| (mount, Settling::default())).collect();
     while !is_over.load(Ordering::Relaxed) {
         // Before the files are looked at: a change that comes behind the look is told then.
-        folders.follow(server.mounts.iter().filter_map(|mount| find(mount.plugin_file()).ok()));
+        folders.follow(server.mounts.iter().filter_map(|mount| find(&mount.plugin_file()).ok()));
         let mut wait = EVERY_NOW_AND_THEN;
         for (mount, settling) in &mut files {
             if look(server, mount, settling) {
@@ -81,7 +81,7 @@ fn watch(server: &Server, mut folders: Folders, looks: &Receiver<()>, is_over: &
 
 /// Looks at a plugin's file, and loads it where it has changed. Returns whether to look again soon.
 fn look(server: &Server, mount: &Mount, settling: &mut Settling) -> bool {
-    let Ok(file) = find(mount.plugin_file()) else {
+    let Ok(file) = find(&mount.plugin_file()) else {
         settling.forget();
         return false;
     };

@@ -2,6 +2,7 @@
 
 use crate::cli::{PluginArg, ServeArgs};
 use crate::config::Settings;
+use crate::control::{Control, ControlSocket};
 use crate::engine::{Config, Facilities, Instance, Plugin, find};
 use crate::exit::{self, Refused};
 use crate::http::Folder;
@@ -54,16 +55,25 @@ pub fn serve(args: &ServeArgs) -> Result<(), Refused> {
         let _inside = runtime.enter();
         Signals::listen().context("cannot listen to signals").map_err(Refused::internal)?
     };
+    let control = ControlSocket::open(args.control.as_ref())?;
     let running = Server::start(settings, facilities, mounts, listeners)
         .context("cannot start the event loops")
         .map_err(Refused::internal)?;
     let watch = args.watch.then(|| PluginWatch::start(Arc::clone(running.server()))).transpose();
     let _watching = watch.context("cannot watch the plugins' files").map_err(Refused::internal)?;
+    let control = {
+        let _inside = runtime.enter();
+        let serve = control.map(|control| control.serve(running.server())).transpose();
+        serve.context("cannot serve the control socket").map_err(Refused::internal)?
+    };
 
     tracing::info!(addresses, "listening");
     println!("listening on {addresses} ({engines})");
     let _ = std::io::stdout().flush();
-    runtime.block_on(until_told_to_end(running, signals)).map_err(Refused::internal)
+    let ended = runtime.block_on(until_told_to_end(running, signals, control)).map_err(Refused::internal);
+    // An engine may still hang in a reload: the end does not wait for it.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Whether each `--engine-config` has its engine.
@@ -149,7 +159,7 @@ fn describe(mounts: &[Mount]) -> String {
 }
 
 /// Serves until Ctrl-C or SIGTERM, then drains. A second signal ends the process at once.
-async fn until_told_to_end(running: Running, mut signals: Signals) -> anyhow::Result<()> {
+async fn until_told_to_end(running: Running, mut signals: Signals, control: Option<Control>) -> anyhow::Result<()> {
     let why = loop {
         match signals.next().await {
             Told::End(why) => break why,
@@ -174,6 +184,7 @@ async fn until_told_to_end(running: Running, mut signals: Signals) -> anyhow::Re
             told = signals.next() => match told {
                 Told::End(why) => {
                     tracing::warn!("{why} again: ending at once");
+                    drop(control);
                     std::process::exit(0);
                 }
                 Told::Reload => tracing::warn!("not reloading: the server is ending"),

@@ -13,6 +13,7 @@ use crate::swap::{self, Probation, Refused, Reloaded, Trial};
 use crate::watch::Watchdog;
 use arc_swap::ArcSwap;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::sync::{Arc, Weak};
@@ -98,20 +99,36 @@ impl Server {
     }
 
     /// Loads an engine's plugin again, and lets the new generation take over. `path` is the engine's, or `None` for the
-    /// only one or the one without a path. Takes as long as it takes: not for an event loop.
+    /// only one or the one without a path. Takes as long as it takes: not for an event loop. Reloads of different engines
+    /// may go on at the same time; of two of the same engine, the second is refused.
     ///
     /// # Errors
     ///
     /// Why the old generation goes on as if nothing had happened.
     pub fn reload(&self, path: Option<&str>) -> Result<Reloaded, Refused> {
+        self.load(path, None)
+    }
+
+    /// The same with another file, which is the engine's from then on, if it takes over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::reload`].
+    pub fn reload_from(&self, path: Option<&str>, file: &Path) -> Result<Reloaded, Refused> {
+        self.load(path, Some(file))
+    }
+
+    fn load(&self, path: Option<&str>, file: Option<&Path>) -> Result<Reloaded, Refused> {
         let mount = self.mount(path)?;
         if *self.draining.borrow() {
             return Err(Refused::Ending);
         }
-        let file = mount.plugin_file().display();
-        match swap::reload(mount, &self.settings.reload) {
+        let usual = mount.plugin_file();
+        let reloaded = swap::reload(mount, file, &self.settings.reload);
+        let file = file.unwrap_or(&usual).display();
+        match reloaded {
             Ok((reloaded, trial)) => {
-                self.site.store(Arc::new(site_of(&self.mounts, &self.settings)));
+                self.show_present_engines();
                 if let Some(probation) = self.settings.reload.probation {
                     self.try_out(mount, trial, probation);
                 }
@@ -151,19 +168,26 @@ impl Server {
     }
 
     fn go_back(&self, mount: &Mount, trial: Trial, panics: u32) {
-        let file = mount.plugin_file().display();
+        let file = mount.plugin_file();
+        let file = file.display();
         if *self.draining.borrow() {
             return;
         }
         tracing::error!(%file, panics, "the new engine has panicked on probation: going back to the one before");
         match swap::go_back(mount, trial, &self.settings.reload) {
             Ok(Some(Reloaded { engine, version, generation, way })) => {
-                self.site.store(Arc::new(site_of(&self.mounts, &self.settings)));
+                self.show_present_engines();
                 tracing::warn!(%file, engine, version, generation, "went back: {way}");
             }
             Ok(None) => tracing::info!(%file, "not going back: the engine has been replaced meanwhile"),
             Err(refused) => tracing::error!(%file, "cannot go back, the new engine runs on: {refused}"),
         }
+    }
+
+    /// Brings what the outside sees up to date.
+    fn show_present_engines(&self) {
+        // Made anew where a swap of another engine has come in between: it must not be undone.
+        self.site.rcu(|_| Arc::new(site_of(&self.mounts, &self.settings)));
     }
 
     fn mount(&self, path: Option<&str>) -> Result<&Mount, Refused> {

@@ -2,6 +2,7 @@
 
 use crate::bench::process::Memory;
 use crate::bench::report::{Clients, Latency, Opened, Report, Stalled};
+use crate::cli::grouped;
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Report {
@@ -98,31 +99,4 @@ impl Report {
 
 fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-/// A number with commas between its thousands.
-fn grouped(number: f64, decimals: usize) -> String {
-    let text = format!("{number:.decimals$}");
-    let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped + fraction
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(grouped(0.0, 0), "0");
-        assert_eq!(grouped(999.4, 0), "999");
-        assert_eq!(grouped(1000.0, 0), "1,000");
-        assert_eq!(grouped(1_234_567.89, 1), "1,234,567.9");
-    }
 }

@@ -1,14 +1,17 @@
 //! The command line: what an operator can say, and what is made of it.
 
+mod numbers;
 mod serve;
 mod values;
 
+pub(crate) use numbers::grouped;
 pub use serve::ServeArgs;
 pub use values::{LogFormat, PluginArg, PolicyArg};
 pub(crate) use values::{duration, duration_or_zero, size};
 
 use crate::bench::BenchArgs;
 use crate::check::CheckArgs;
+use crate::control::{ReloadArgs, StatusArgs};
 use clap::{Parser, Subcommand};
 
 /// A WebSocket server that runs engines: applications loaded from dynamic libraries.
@@ -39,6 +42,14 @@ pub enum Command {
     /// Tells who the engine is and how it was built, then how each step went, and what to do where one failed. For the one
     /// who writes an engine, and for the one who is about to serve it.
     Check(CheckArgs),
+    /// Has a running server load an engine's plugin again, while everyone stays connected.
+    ///
+    /// Prints what came of it: `accepted: ...`, or `refused: ...` on stderr, and then the engine runs on as it was. Waits for
+    /// as long as the reload takes; Ctrl-C ends the waiting, not the reload.
+    Reload(ReloadArgs),
+
+    /// Tells how a running server is: its engines, their generations and connections, and what retired ones cost.
+    Status(StatusArgs),
 }
 
 const AFTER_HELP: &str = "\
@@ -49,6 +60,8 @@ Examples:
   wshost --plugin /chat=libchat.so --static plugins/chat/page  a chat, and its page on http://127.0.0.1:9001/
   wshost bench ws://127.0.0.1:9001/                            how fast it answers; bench --help has more
   wshost check ./libmine.so                                    whether it can be served; check --help has more
+  wshost reload                                                the engine anew, from its file, while everyone stays
+  wshost status                                                engines, connections, generations
 
 The log goes to stderr; WSHOST_LOG=debug shows more of it. When the server is ready, one line goes to stdout.
 Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot listen; 78 bad

@@ -5,6 +5,7 @@ use crate::cli::values::{
     LogFormat, PluginArg, PolicyArg, bytes, duration, duration_or_zero, message_size, read_size, threshold,
 };
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
+use crate::control::ControlArg;
 use crate::http::HttpLimits;
 use crate::listener::Address;
 use crate::protocol::deflate::Compression;
@@ -172,6 +173,13 @@ pub struct ServeArgs {
     /// A folder below it shows its index.html. Hidden are names that begin with a dot, and links that lead out of DIR.
     #[arg(long = "static", value_name = "DIR", env = "WSHOST_STATIC")]
     pub static_folder: Option<PathBuf>,
+
+    /// The control socket, on which wshost reload and wshost status reach this process; none: there is none.
+    ///
+    /// A Unix socket of mode 0600; only the same user and root are answered [default: PID.sock in $XDG_RUNTIME_DIR/wshost,
+    /// /run/wshost or $TMPDIR/wshost-UID, the first that this user can make or has]
+    #[arg(long, value_name = "PATH", env = "WSHOST_CONTROL")]
+    pub control: Option<ControlArg>,
 
     /// How the log on stderr is written.
     #[arg(long, value_name = "FORMAT", default_value = "text", env = "WSHOST_LOG_FORMAT")]

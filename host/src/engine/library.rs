@@ -114,6 +114,7 @@ pub struct Plugin {
     manifest: &'static Manifest,
     engine: &'static EngineTable,
     handover: Option<&'static HandoverTable>,
+    copy: PathBuf,
     /// Holds the private copy: tools such as debuggers and profilers want the file of what is mapped.
     _staged: TempDir,
 }
@@ -165,6 +166,7 @@ impl Plugin {
             manifest,
             engine,
             handover,
+            copy,
             _staged: staged,
         })
     }
@@ -177,6 +179,11 @@ impl Plugin {
     /// How that file was when it was loaded.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
+    }
+
+    /// The private copy that is mapped. Its name stays the only one of its kind when the file has gone.
+    pub(crate) fn copy(&self) -> &Path {
+        &self.copy
     }
 
     /// The engine's name.

@@ -10,6 +10,7 @@ pub(crate) use lane::Lane;
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Instant;
@@ -33,6 +34,8 @@ pub(crate) struct Pool {
 struct Ready {
     state: Mutex<ReadyState>,
     changed: Condvar,
+    /// Jobs in all lanes that no worker has begun. Nothing depends on it but what is told to people.
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -70,9 +73,15 @@ impl Pool {
         if self.inline {
             return work();
         }
+        self.ready.waiting.fetch_add(1, Ordering::Relaxed);
         if lane.add(work) {
             self.ready.push(Arc::clone(lane));
         }
+    }
+
+    /// How many jobs wait for a worker.
+    pub(crate) fn waiting(&self) -> usize {
+        self.ready.waiting.load(Ordering::Relaxed)
     }
 
     /// Runs what is queued, then ends the workers. Returns whether that was done when `until` came; jobs that still run
@@ -176,8 +185,10 @@ mod tests {
         pool.submit(&flood, Box::new(move || held.recv().unwrap_or_default()));
         (0..100).for_each(|_| pool.submit(&flood, note("flood")));
         pool.submit(&polite, note("polite"));
+        assert!([101, 102].contains(&pool.waiting()), "{} wait; the first may have been begun", pool.waiting());
         drop(release);
         assert!(pool.drain(soon()));
+        assert_eq!(pool.waiting(), 0);
         let position = lock(&done).iter().position(|name| *name == "polite").unwrap();
         assert!(position <= 1, "the polite lane waited for {position} jobs of the other");
     }

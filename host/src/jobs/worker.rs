@@ -9,6 +9,7 @@ use crate::jobs::Ready;
 use rustix::process::{getpriority_process, setpriority_process};
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -83,6 +84,7 @@ impl Worker {
         let mut worked_on = None;
         while let Some(lane) = self.ready.next(worked_on.take()) {
             if let Some(work) = lane.take() {
+                self.ready.waiting.fetch_sub(1, Ordering::Relaxed);
                 work();
                 lane.finished_one();
                 pace.job_done();

@@ -5,7 +5,7 @@ use super::{gentle, hand_over};
 use crate::engine::{Config, EngineFailure, Handover, Instance, LoadError, Plugin, Schema, find};
 use crate::mount::Mount;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ pub enum Refused {
     #[error("wshost is ending")]
     Ending,
     /// One reload at a time.
-    #[error("another reload of this engine is under way; wait for it")]
+    #[error("a reload is under way; wait for its end")]
     Busy,
     /// Every generation costs memory for good, since its code stays mapped.
     #[error("{loaded} generations are loaded, and --max-generations is {most}: restart wshost when it suits")]
@@ -105,6 +105,8 @@ pub enum Refused {
         version: String,
         /// What `new` said.
         failure: EngineFailure,
+        /// Whether it said that its configuration does not fit.
+        configuration_at_fault: bool,
     },
     /// The new generation cannot read what the old one exports.
     #[error("the new engine does not accept the state of the old one, which is {0}")]
@@ -122,24 +124,28 @@ pub enum Refused {
     },
 }
 
-/// Loads the mount's plugin file again and lets it take over.
+/// Loads the mount's plugin file again, or `file` in its place, and lets it take over. A `file` that does so is the mount's
+/// from then on.
 ///
 /// What is returned beside what came of it is for [`Probation`].
 ///
 /// # Errors
 ///
 /// Why the old generation goes on.
-pub(crate) fn reload(mount: &Mount, limits: &ReloadLimits) -> Result<(Reloaded, Trial), Refused> {
+pub(crate) fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) -> Result<(Reloaded, Trial), Refused> {
     let _alone = mount.swap_alone().ok_or(Refused::Busy)?;
     let loaded = mount.loaded();
     if loaded >= limits.max_generations {
         return Err(Refused::TooMany { loaded, most: limits.max_generations });
     }
-    let plugin = Arc::new(Plugin::load(&find(mount.plugin_file())?)?);
-    mount.note_loaded();
+    let plugin = Arc::new(Plugin::load(&find(file.unwrap_or(&mount.plugin_file()))?)?);
+    mount.note_loaded(&plugin);
     let old = mount.current();
     let successor = Successor { plugin, config: read_config(mount)?, always_gently: false };
     let reloaded = succeed(mount, &successor, limits)?;
+    if let Some(file) = file {
+        mount.set_plugin_file(file);
+    }
     Ok((reloaded, Trial::new(&old, &mount.current())))
 }
 
@@ -178,6 +184,7 @@ pub(super) fn succeed(mount: &Mount, successor: &Successor, limits: &ReloadLimit
         engine: engine.clone(),
         version: version.clone(),
         failure: not_made.failure,
+        configuration_at_fault: not_made.configuration_at_fault,
     })?;
     let taken_over = if successor.always_gently {
         Ok(gentle::take_over(mount, &new, limits.drain))

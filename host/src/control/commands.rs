@@ -1,0 +1,121 @@
+//! The subcommands `reload` and `status`: ask, print, and say how it ended.
+
+use super::args::{AskArgs, ReloadArgs, StatusArgs};
+use super::ask::ask;
+use super::protocol::{Refusal, Reply, Request};
+use crate::engine::find;
+use crate::exit::{self, Refused};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Has a server load an engine's plugin again. What came of it goes to stdout (`accepted: ...`), or to stderr
+/// (`refused: ...`).
+///
+/// # Errors
+///
+/// Nobody could be asked, or not this.
+pub fn reload(args: &ReloadArgs) -> Result<ExitCode, Refused> {
+    let (path, plugin) = engine_and_file(args)?;
+    run(&args.ask, &Request::Reload { path, plugin })
+}
+
+/// Tells how a server is.
+///
+/// # Errors
+///
+/// Nobody could be asked.
+pub fn status(args: &StatusArgs) -> Result<ExitCode, Refused> {
+    run(&args.ask, &Request::Status {})
+}
+
+fn run(args: &AskArgs, request: &Request) -> Result<ExitCode, Refused> {
+    let (line, reply) = ask(args.control.as_ref(), request)?;
+    let told = if args.json {
+        line
+    } else {
+        match &reply {
+            Reply::Status(status) => status.to_string(),
+            Reply::Accepted(accepted) => format!("accepted: {accepted}"),
+            Reply::Refused(_) | Reply::Error(_) => String::new(),
+        }
+    };
+    if !told.is_empty() {
+        writeln!(io::stdout(), "{told}").map_err(|error| {
+            Refused::new(exit::INTERNAL, format!("it was done, but cannot be written to stdout: {error}"))
+        })?;
+    }
+    match reply {
+        Reply::Status(_) | Reply::Accepted(_) => Ok(ExitCode::SUCCESS),
+        Reply::Refused(Refusal { reason, exit_code }) => {
+            // The answer to what was asked, not a fault of this command: without its name before it.
+            eprintln!("refused: {reason}");
+            Ok(ExitCode::from(exit_code))
+        }
+        Reply::Error(why) => Err(Refused::new(exit::INTERNAL, format!("the server did not understand: {why}"))),
+    }
+}
+
+/// Which engine is to be reloaded, and from which file, where that is said. The file is made absolute, since the server
+/// may run in another folder.
+fn engine_and_file(args: &ReloadArgs) -> Result<(Option<String>, Option<PathBuf>), Refused> {
+    let (path, file) = match (&args.engine, &args.plugin) {
+        (Some(engine), None) if is_file(engine) => (None, Some(engine)),
+        (Some(file), Some(_)) if is_file(file) => {
+            let why = format!("{} is a file, and --plugin names another: give the engine's path", file.display());
+            return Err(Refused::new(exit::USAGE, why));
+        }
+        (path, file) => (path.as_ref(), file.as_ref()),
+    };
+    let path = path.map(|path| path.to_string_lossy());
+    let path = path.map(|path| if path == "/" { "/" } else { path.trim_end_matches('/') }.to_owned());
+    let absolute = |file: &PathBuf| {
+        let found = find(file)?;
+        std::path::absolute(&found).map_err(|error| {
+            Refused::new(exit::PLUGIN_NOT_FOUND, format!("cannot tell where {} is: {error}", found.display()))
+        })
+    };
+    Ok((path, file.map(absolute).transpose()?))
+}
+
+/// Whether it means a file rather than the path of an engine.
+fn is_file(argument: &Path) -> bool {
+    !argument.has_root() || argument.extension().is_some_and(|extension| extension == "so") || argument.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    fn parsed(arguments: &[&str]) -> Result<(Option<String>, Option<PathBuf>), Refused> {
+        let cli = Cli::try_parse_from([&["wshost", "reload"], arguments].concat()).unwrap();
+        let Some(Command::Reload(args)) = cli.command else { panic!("{cli:?}") };
+        engine_and_file(&args)
+    }
+
+    #[test]
+    fn an_engine_is_named_by_its_path_or_its_file() {
+        let program = std::env::current_exe().unwrap();
+        let file = program.to_str().unwrap();
+        assert_eq!(parsed(&[]).unwrap(), (None, None));
+        assert_eq!(parsed(&["/chat"]).unwrap(), (Some("/chat".into()), None));
+        assert_eq!(parsed(&["/chat/"]).unwrap(), (Some("/chat".into()), None));
+        assert_eq!(parsed(&["/"]).unwrap(), (Some("/".into()), None));
+        assert_eq!(parsed(&[file]).unwrap(), (None, Some(program.clone())));
+        assert_eq!(parsed(&["--plugin", file]).unwrap(), (None, Some(program.clone())));
+        assert_eq!(parsed(&["/chat", "--plugin", file]).unwrap(), (Some("/chat".into()), Some(program.clone())));
+        assert_eq!(parsed(&[file, "--plugin", file]).unwrap_err().code, exit::USAGE);
+        for missing in [&["/no/such.so"][..], &["no-such.so"], &["no-such"], &["--plugin", "/no/such"]] {
+            assert_eq!(parsed(missing).unwrap_err().code, exit::PLUGIN_NOT_FOUND, "{missing:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_absolute_when_it_is_asked_for() {
+        // Tests run in the folder of their package.
+        let (_, file) = parsed(&["Cargo.toml"]).unwrap();
+        assert_eq!(file.unwrap(), Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    }
+}

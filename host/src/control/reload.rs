@@ -1,0 +1,74 @@
+//! A reload that was asked for, and what the client is told of it.
+
+use super::protocol::{Accepted, Refusal, Reply, Way};
+use crate::exit;
+use crate::mount::Mount;
+use crate::server::Server;
+use crate::swap;
+use std::path::Path;
+
+/// Reloads an engine. Takes as long as that takes.
+pub(super) fn reload(server: &Server, path: Option<&str>, plugin: Option<&Path>) -> Reply {
+    let path = match (path, plugin) {
+        (None, Some(plugin)) => match engine_running_from(&server.mounts, plugin) {
+            Ok(mount) => mount.path(),
+            Err(reason) => return Reply::Refused(Refusal { reason, exit_code: exit::USAGE }),
+        },
+        _ => path,
+    };
+    let reloaded = match plugin {
+        Some(plugin) => server.reload_from(path, plugin),
+        None => server.reload(path),
+    };
+    match reloaded {
+        Ok(reloaded) => {
+            let way = match reloaded.way {
+                swap::Way::Handover { sessions, pause } => {
+                    Way::Handover { sessions, pause_ms: pause.as_secs_f64() * 1e3 }
+                }
+                swap::Way::Gentle { left } => Way::Gentle { staying: left },
+            };
+            let swap::Reloaded { engine, version, generation, .. } = reloaded;
+            Reply::Accepted(Accepted { engine, version, path: path.map(str::to_owned), generation, way })
+        }
+        Err(refused) => self::refused(refused),
+    }
+}
+
+/// What a client is told that asked in vain.
+pub(super) fn refused(refused: swap::Refused) -> Reply {
+    Reply::Refused(Refusal { reason: refused.to_string(), exit_code: exit_code(refused) })
+}
+
+fn exit_code(refused: swap::Refused) -> u8 {
+    use swap::Refused;
+    match refused {
+        Refused::NoSuchPath { .. } => exit::USAGE,
+        Refused::Busy | Refused::Late { .. } => exit::TRY_AGAIN,
+        Refused::Ending | Refused::TooMany { .. } => exit::UNAVAILABLE,
+        Refused::Load(error) => exit::Refused::from(error).code,
+        Refused::Config { .. } | Refused::NotMade { configuration_at_fault: true, .. } => exit::BAD_CONFIGURATION,
+        Refused::NotMade { .. } | Refused::Schema(_) | Refused::Failed(_) => exit::PLUGIN_REFUSED,
+    }
+}
+
+/// The engine that somebody means who names a file and no path: the only one, or the one that runs from this file.
+fn engine_running_from<'m>(mounts: &'m [Mount], file: &Path) -> Result<&'m Mount, String> {
+    if let [only] = mounts {
+        return Ok(only);
+    }
+    let same = |mount: &&Mount| is_same_file(mount.current().plugin().path(), file);
+    match mounts.iter().filter(same).collect::<Vec<_>>()[..] {
+        [mount] => Ok(mount),
+        ref others => {
+            let how_many = if others.is_empty() { "none" } else { "more than one" };
+            let paths = mounts.iter().map(|mount| mount.path().unwrap_or("every path")).collect::<Vec<_>>().join(", ");
+            let file = file.display();
+            Err(format!("of the engines under {paths}, {how_many} runs from {file}: name the path as well"))
+        }
+    }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}

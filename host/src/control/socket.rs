@@ -1,0 +1,184 @@
+//! The server's side: the socket, who is let in, and requests to replies.
+//!
+//! Runs on the runtime of the main thread. What takes time is left to threads that may block.
+
+use super::line::{self, NoLine};
+use super::peer::Peer;
+use super::place::{self, ControlArg};
+use super::protocol::{EXPECTED, Refusal, Reply, Request};
+use super::{reload, status};
+use crate::exit::{self, Refused};
+use crate::server::Server;
+use crate::unix_socket::{self, BoundPath};
+use rustix::fs::Mode;
+use std::io;
+use std::os::unix::net;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+/// Connections at a time.
+const MOST_CONNECTIONS: usize = 8;
+/// How long a client may take to send a request, from the connection's start or the reply before it, and to read a reply.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait when the process or the system is out of what a connection needs.
+const PAUSE_WHEN_EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// A control socket that nobody is answered on yet.
+#[derive(Debug)]
+pub(crate) struct ControlSocket {
+    listener: net::UnixListener,
+    bound: BoundPath,
+}
+
+/// A control socket at work. Its file is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Control {
+    accepting: JoinHandle<()>,
+    _bound: BoundPath,
+}
+
+/// What all connections share.
+#[derive(Clone, Debug)]
+struct Asked {
+    /// Not held: a client that stays connected must not keep the server from its end.
+    server: Weak<Server>,
+    since: Instant,
+}
+
+impl ControlSocket {
+    /// Opens the socket where the operator wants it. Without a word on that, a server that cannot have one does without,
+    /// and says so in the log.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be where the operator wants it.
+    pub(crate) fn open(wanted: Option<&ControlArg>) -> Result<Option<ControlSocket>, Refused> {
+        match wanted {
+            Some(ControlArg::Off) => Ok(None),
+            Some(ControlArg::At(path)) => ControlSocket::bind(path).map(Some).map_err(|error| {
+                let path = path.display();
+                let why = format!("cannot open the control socket {path}: {error}; choose another path with --control");
+                Refused::new(exit::UNAVAILABLE, why)
+            }),
+            None => match place::own_path().and_then(|path| ControlSocket::bind(&path)) {
+                Ok(socket) => Ok(Some(socket)),
+                Err(error) => {
+                    tracing::warn!("no control socket, since there is no place for it: {error}; --control names one");
+                    Ok(None)
+                }
+            },
+        }
+    }
+
+    fn bind(path: &Path) -> io::Result<ControlSocket> {
+        let backlog = i32::try_from(MOST_CONNECTIONS).unwrap_or(i32::MAX);
+        let (listener, bound) = unix_socket::bind(path, Some(Mode::RUSR | Mode::WUSR), backlog)?;
+        tracing::info!(path = %path.display(), "control socket");
+        Ok(ControlSocket { listener, bound })
+    }
+
+    /// Answers from now on. To be called in a runtime.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn serve(self, server: &Arc<Server>) -> io::Result<Control> {
+        let listener = UnixListener::from_std(self.listener)?;
+        let asked = Asked { server: Arc::downgrade(server), since: Instant::now() };
+        Ok(Control { accepting: tokio::spawn(accept(listener, asked)), _bound: self.bound })
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Accepts until it is aborted, and the connections with it.
+async fn accept(listener: UnixListener, asked: Asked) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, _)) if connections.len() >= MOST_CONNECTIONS => turn_away(&stream),
+            Ok((stream, _)) => {
+                let asked = asked.clone();
+                connections.spawn(async move {
+                    if let Err(error) = serve_one(stream, &asked).await {
+                        tracing::debug!("control connection lost: {error}");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::error!("cannot accept control connections: {error}; trying again in {PAUSE_WHEN_EXHAUSTED:?}");
+                tokio::time::sleep(PAUSE_WHEN_EXHAUSTED).await;
+            }
+        }
+    }
+}
+
+/// Says that there are too many. A new socket has room for that.
+fn turn_away(stream: &UnixStream) {
+    let reason = format!("{MOST_CONNECTIONS} control connections are open, which is the most; try again later");
+    let reply = Reply::Refused(Refusal { reason, exit_code: exit::TRY_AGAIN });
+    let _ = encoded(&reply).map(|line| stream.try_write(&line));
+}
+
+async fn serve_one(mut stream: UnixStream, asked: &Asked) -> io::Result<()> {
+    let peer = Peer::of(&stream)?;
+    let (reading, mut writing) = stream.split();
+    if !peer.may_ask() {
+        tracing::warn!(%peer, "control connection refused: only the user of this process and root may ask");
+        let reason = format!("user {} may not ask; only the user of this wshost and root may", peer.user);
+        return send(&mut writing, &Reply::Refused(Refusal { reason, exit_code: exit::NOT_ALLOWED })).await;
+    }
+    let mut reading = BufReader::new(reading);
+    loop {
+        let line = match line::next(&mut reading, PATIENCE).await {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(()),
+            Err(NoLine::Broken(error)) => return Err(error),
+            Err(fault) => return send(&mut writing, &Reply::Error(format!("{fault}; {EXPECTED}"))).await,
+        };
+        let reply = match serde_json::from_slice(&line) {
+            Ok(request) => answer(request, asked.clone(), peer).await,
+            Err(fault) => Reply::Error(format!("{fault}; {EXPECTED}")),
+        };
+        send(&mut writing, &reply).await?;
+    }
+}
+
+async fn answer(request: Request, asked: Asked, peer: Peer) -> Reply {
+    // Where the client hangs up meanwhile, this goes on to its end.
+    let work = move || {
+        let Some(server) = asked.server.upgrade() else { return reload::refused(crate::swap::Refused::Ending) };
+        match request {
+            Request::Status {} => Reply::Status(status::of(&server, asked.since)),
+            Request::Reload { path, plugin } => {
+                tracing::info!(%peer, path, plugin = ?plugin, "reload asked for over the control socket");
+                reload::reload(&server, path.as_deref(), plugin.as_deref())
+            }
+        }
+    };
+    let fault = |error| Reply::Error(format!("a fault of wshost's own, please report it: {error}"));
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(fault)
+}
+
+async fn send(writing: &mut (impl AsyncWrite + Unpin), reply: &Reply) -> io::Result<()> {
+    timeout(PATIENCE, writing.write_all(&encoded(reply)?)).await?
+}
+
+fn encoded(reply: &Reply) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    Ok(line)
+}

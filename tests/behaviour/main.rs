@@ -12,6 +12,8 @@ mod close;
 mod common;
 mod compression;
 mod compression_context;
+mod control;
+mod control_socket;
 mod echo;
 mod engine_config;
 mod engine_world;

@@ -4,15 +4,20 @@ use super::{DEADLINE, artefacts};
 use rustix::process::Signal;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const RUNTIME_FOLDER: &str = "XDG_RUNTIME_DIR";
 
 /// A running wshost.
 pub(crate) struct Host {
     child: Child,
+    /// Its XDG_RUNTIME_DIR: its control socket is the only one there.
+    runtime: TempDir,
     address: String,
     ready_line: String,
     log: Arc<(Mutex<String>, Condvar)>,
@@ -49,6 +54,10 @@ impl Host {
 
     /// Starts a command that becomes a wshost, and waits until it is ready.
     pub(crate) fn run(mut command: Command) -> Host {
+        let runtime = tempfile::tempdir().expect("a folder");
+        if !command.get_envs().any(|(name, _)| name == RUNTIME_FOLDER) {
+            command.env(RUNTIME_FOLDER, runtime.path());
+        }
         command.env("WSHOST_LOG", "debug");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wshost starts");
         let log = collect(child.stderr.take().expect("stderr is piped"));
@@ -60,16 +69,26 @@ impl Host {
             .and_then(|(_, rest)| rest.split_once('/'))
             .map(|(address, _)| address.to_owned())
             .unwrap_or_else(|| panic!("not ready: {ready_line:?}\n{}", log.0.lock().expect("not poisoned")));
-        Host { child, address, ready_line: ready_line.trim().to_owned(), log }
+        Host { child, runtime, address, ready_line: ready_line.trim().to_owned(), log }
     }
 
     /// Runs wshost, expecting that it refuses to start. Returns exit code, stdout and stderr.
     pub(crate) fn refuses(arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String, String) {
         let mut command = Command::new(artefacts().wshost());
         command.args(["--listen", "127.0.0.1:0"]).args(arguments).envs(environment.iter().copied());
-        let output = command.stdin(Stdio::null()).output().expect("wshost starts");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("wshost writes UTF-8");
-        (output.status.code().expect("an exit code"), text(output.stdout), text(output.stderr))
+        outcome(command)
+    }
+
+    /// Runs a subcommand such as `reload` beside it, which finds it by itself. Returns exit code, stdout and stderr.
+    pub(crate) fn control(&self, arguments: &[&str]) -> (i32, String, String) {
+        let mut command = Command::new(artefacts().wshost());
+        command.args(arguments).env(RUNTIME_FOLDER, self.runtime.path());
+        outcome(command)
+    }
+
+    /// Its control socket, unless it was started with another.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        self.runtime.path().join(format!("wshost/{}.sock", self.pid()))
     }
 
     /// `127.0.0.1:PORT`
@@ -169,6 +188,13 @@ impl Drop for Host {
             eprintln!("--- the log of wshost:\n{}", self.log.0.lock().map(|log| log.clone()).unwrap_or_default());
         }
     }
+}
+
+/// Runs a command to its end. Returns exit code, stdout and stderr.
+pub(crate) fn outcome(mut command: Command) -> (i32, String, String) {
+    let output = command.stdin(Stdio::null()).output().expect("it starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("wshost writes UTF-8");
+    (output.status.code().expect("an exit code"), text(output.stdout), text(output.stderr))
 }
 
 /// Collects a log as it is written.

@@ -161,6 +161,27 @@ async fn a_second_reload_of_an_engine_is_refused_and_one_of_another_is_not() {
 }
 
 #[test]
+fn an_engine_that_hangs_in_a_reload_does_not_keep_the_server_from_its_end() {
+    let deployed = Deployed::new("heir");
+    // Of an engine that never comes back, the private copy stays.
+    let temporary = tempfile::tempdir().expect("a folder");
+    let config = deployed.folder.path().join("engine.toml").display().to_string();
+    let environment = [("TMPDIR", temporary.path().to_str().expect("UTF-8"))];
+    let mut host = Host::with_environment(&deployed.file(), &["--engine-config", &config], &environment);
+    deployed.configure("new_waits_for = '/no/such/file'");
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| host.control(&["reload"]));
+        host.wait_for_log(1, &["new waits for a file"]);
+        host.terminate();
+        let (code, stdout, stderr) = asked.join().expect("no panic");
+        assert_eq!((code, stdout.as_str()), (69, ""), "{stderr}");
+        assert!(stderr.contains("before it answered"), "{stderr}");
+    });
+    assert_eq!(host.wait().code(), Some(0));
+    assert!(!host.control_socket().exists());
+}
+
+#[test]
 fn at_the_most_generations_a_reload_is_refused_with_the_advice_to_restart() {
     let host = Host::with("counter", &["--max-generations", "2"]);
     let left = || json(&host.control(&["status", "--json"]).1)["status"]["engines"][0]["generations_left"].as_u64();

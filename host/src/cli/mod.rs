@@ -42,6 +42,7 @@ pub enum Command {
     /// Tells who the engine is and how it was built, then how each step went, and what to do where one failed. For the one
     /// who writes an engine, and for the one who is about to serve it.
     Check(CheckArgs),
+
     /// Has a running server load an engine's plugin again, while everyone stays connected.
     ///
     /// Prints what came of it: `accepted: ...`, or `refused: ...` on stderr, and then the engine runs on as it was. Waits for

@@ -56,11 +56,11 @@ Examples:
   wshost reload target/release/libchat.so         the engine that runs from this file
   wshost reload --control /run/chat.sock --json   of the server with this control socket
 
-The new generation takes over while everyone stays connected; what goes wrong leaves the old one running. SIGHUP does the
-same for all engines, and says what came of it in the server's log only.
-Exit codes: 0 accepted; 64 wrong usage, no such engine; 65 plugin refused; 66 plugin not found; 69 no server, one that is
-ending, or one that may load no more generations; 75 a reload is under way, or the engine was busy for too long; 77 another
-user's server; 78 bad configuration.";
+The new generation takes over while everyone stays connected; what goes wrong leaves the old one
+running. SIGHUP does the same for all engines, and says what came of it in the server's log only.
+Exit codes: 0 accepted; 64 wrong usage, no such engine; 65 plugin refused; 66 plugin not found;
+69 no server, one that is ending, or one that may load no more generations; 75 a reload is under
+way, or the engine was busy for too long; 77 another user's server; 78 bad configuration.";
 
 const STATUS_HELP: &str = "\
 Examples:
@@ -68,6 +68,7 @@ Examples:
   wshost status --control /run/chat.sock    the server with this control socket
   wshost status --json | jq .engines        for programs
 
-Servers are looked for in $XDG_RUNTIME_DIR/wshost, /run/wshost and $TMPDIR/wshost-UID; the first folder in which one answers
-counts.
-Exit codes: 0 here it is; 64 wrong usage, several servers; 69 no server; 77 another user's server.";
+Servers are looked for in $XDG_RUNTIME_DIR/wshost, /run/wshost and $TMPDIR/wshost-UID; the first
+folder in which one answers counts.
+Exit codes: 0 here it is; 64 wrong usage, several servers; 69 no server; 75 too many are asking;
+77 another user's server.";

@@ -14,12 +14,22 @@ pub(super) enum Assembly {
 }
 
 impl Assembly {
-    /// For the message that a frame with this opcode begins.
-    pub(super) fn new(opcode: Opcode) -> Assembly {
+    /// For the message that a frame with this opcode begins, in the memory of `room`, which is empty.
+    pub(super) fn new(opcode: Opcode, room: Vec<u8>) -> Assembly {
         match opcode {
-            Opcode::Text => Assembly::Text(PartialText::default()),
-            _ => Assembly::Binary(Vec::new()),
+            Opcode::Text => Assembly::Text(PartialText::new(room)),
+            _ => Assembly::Binary(room),
         }
+    }
+
+    /// Its memory, for another one.
+    pub(super) fn into_room(self) -> Vec<u8> {
+        let mut room = match self {
+            Assembly::Text(text) => text.into_bytes(),
+            Assembly::Binary(bytes) => bytes,
+        };
+        room.clear();
+        room
     }
 
     /// Bytes so far.
@@ -109,7 +119,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_by_bytes_received() {
-        let mut message = Assembly::new(Opcode::Binary);
+        let mut message = Assembly::new(Opcode::Binary, Vec::new());
         let mut received = 0;
         for part in [1, 100, 3000, 16384, 16384, 16384] {
             message.append(&vec![0; part], 1 << 24).unwrap();

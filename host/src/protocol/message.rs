@@ -138,8 +138,8 @@ impl Receiver {
             // an endpoint that fails the connection "MUST NOT continue to attempt to process data".
             return Ok((input.len(), None));
         }
-        if self.progress.as_ref().is_some_and(|progress| progress.is_over()) {
-            self.progress = None;
+        if let Some(over) = self.progress.take_if(|progress| progress.is_over()) {
+            over.recycle();
             return self.receive(now, input);
         }
         self.advance(now, input)
@@ -147,7 +147,7 @@ impl Receiver {
 
     /// Begins with a frame that is not the whole of a message, not all here, or compressed.
     fn begin<'a>(&'a mut self, now: Instant, input: &'a mut [u8]) -> Result<(usize, Option<Received<'a>>), Fault> {
-        self.progress = Some(Box::new(Progress::new(now.checked_add(self.limits.assembly_timeout))));
+        self.progress = Some(Progress::begin(now.checked_add(self.limits.assembly_timeout)));
         self.advance(now, input)
     }
 

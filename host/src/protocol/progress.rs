@@ -3,6 +3,7 @@
 //! Owns what must outlive the read buffer: the start of a header, the place in a payload, the fragments so far, the
 //! start of a control frame. Knows no limits in time beyond the deadline that it keeps for its owner.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -19,6 +20,8 @@ pub(super) struct Progress {
     /// The last step finished all there was; what it left here is only kept for its event.
     over: bool,
     message: Option<Assembly>,
+    /// Memory for the message that begins here.
+    room: Vec<u8>,
     /// Present while `message` is compressed.
     inflating: Option<Inflating>,
     frame: Option<Payload>,
@@ -54,12 +57,42 @@ struct Payload {
     remaining: usize,
 }
 
+/// The most memory for a message, in bytes, that is kept for another.
+const KEPT_ROOM: usize = 1024 * 1024;
+
+thread_local! {
+    /// What the last message of this thread was put together in, for the next that does not come in one piece, whosever
+    /// it is: in the long run, none of them allocates.
+    static SPARE: Cell<Option<Box<Progress>>> = const { Cell::new(None) };
+}
+
 impl Progress {
-    pub(super) fn new(deadline: Option<Instant>) -> Progress {
+    /// Nothing yet; all must be here by `deadline`.
+    pub(super) fn begin(deadline: Option<Instant>) -> Box<Progress> {
+        match SPARE.take() {
+            Some(mut spare) => {
+                let room = std::mem::take(&mut spare.room);
+                *spare = Progress { room, ..Progress::new(deadline) };
+                spare
+            }
+            None => Box::new(Progress::new(deadline)),
+        }
+    }
+
+    /// Leaves the memory to the next.
+    pub(super) fn recycle(mut self: Box<Self>) {
+        self.room = self.message.take().map(Assembly::into_room).unwrap_or_default();
+        if self.room.capacity() <= KEPT_ROOM {
+            SPARE.set(Some(self));
+        }
+    }
+
+    fn new(deadline: Option<Instant>) -> Progress {
         Progress {
             deadline,
             over: false,
             message: None,
+            room: Vec::new(),
             inflating: None,
             frame: None,
             header: [0; MAX_HEADER],
@@ -81,7 +114,7 @@ impl Progress {
     /// Bytes of heap, those of `self` included.
     pub(super) fn held(&self) -> usize {
         let inflating = self.inflating.as_ref().map_or(0, Inflating::held);
-        size_of::<Progress>() + inflating + self.message.as_ref().map_or(0, Assembly::capacity)
+        size_of::<Progress>() + inflating + self.room.capacity() + self.message.as_ref().map_or(0, Assembly::capacity)
     }
 
     /// Takes in `input` up to the next event. Returns the bytes consumed. With `deflate`, messages may be compressed.
@@ -168,7 +201,7 @@ impl Progress {
     fn begin_frame(&mut self, header: Header, deflate: Option<&Incoming>) -> Result<Payload, Fault> {
         match header.opcode {
             Opcode::Text | Opcode::Binary => {
-                self.message = Some(Assembly::new(header.opcode));
+                self.message = Some(Assembly::new(header.opcode, std::mem::take(&mut self.room)));
                 self.inflating = deflate.filter(|_| header.compressed).map(Incoming::begin).transpose()?;
             }
             Opcode::Continuation => {}

@@ -22,6 +22,15 @@ pub(super) struct PartialText {
 }
 
 impl PartialText {
+    /// None yet, in the memory of `room`, which is empty.
+    pub(super) fn new(room: Vec<u8>) -> PartialText {
+        PartialText { text: String::from_utf8(room).unwrap_or_default(), ..PartialText::default() }
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.text.into_bytes()
+    }
+
     /// Bytes so far, those of an unfinished character included.
     pub(super) fn len(&self) -> usize {
         self.text.len() + self.split_len

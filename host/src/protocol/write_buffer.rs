@@ -7,8 +7,8 @@ use super::Opcode;
 use super::deflate::Deflater;
 use super::encode::{append, encode, encode_close, frame_length};
 
-/// The largest capacity, in bytes, that an empty buffer keeps.
-const KEPT_CAPACITY: usize = 1024 * 1024;
+/// The largest capacity, in bytes, that an empty buffer keeps: answers to a read of the largest messages, by default.
+const KEPT_CAPACITY: usize = 4 * 1024 * 1024;
 /// Unused capacity, in bytes, that a buffer with something in it keeps when its memory is asked for.
 const SPARE_CAPACITY: usize = 4096;
 

@@ -125,7 +125,7 @@ fn a_small_buffer_is_kept_and_a_large_one_given_back() {
     let mut buffer = with_data(&["hello"]);
     buffer.advance(buffer.len());
     assert!(buffer.held() > 0);
-    buffer.push(Opcode::Binary, true, &vec![0; 1025 * 1024]);
+    buffer.push(Opcode::Binary, true, &vec![0; 4097 * 1024]);
     buffer.advance(buffer.len());
     assert_eq!(buffer.held(), 0);
 }

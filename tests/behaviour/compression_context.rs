@@ -145,10 +145,10 @@ fn an_idle_connection_gives_its_compressor_back() {
     host.wait_for_log(CLIENTS, &["its compressor is given back"]);
     assert_eq!(echoed(&mut clients[0]), first, "a new one, which knows of nothing before");
 
-    // The allocator returns memory in its own time.
+    // The allocator returns memory in its own time, by whole blocks; what messages that come may refer to stays, 32 KiB each.
     let (held, until) = (busy - idle, Instant::now() + DEADLINE);
     assert!(held > CLIENTS * 250 * 1024, "{held}");
-    while host.resident() > idle + held / 4 {
+    while host.resident() > idle + held / 2 {
         assert!(Instant::now() < until, "of {held} bytes more, {} stay", host.resident() - idle);
         assert!(clients[1].ask("tick").message == b"tick");
     }

@@ -109,10 +109,12 @@ pub const fn header(root_module: extern "C" fn() -> RootModuleResult) -> LibHead
 
 /// Makes the root module of an engine.
 pub fn root_module<E: Described>() -> RootModuleResult {
-    fn module<E: Described>() -> EngineModuleRef {
-        EngineModule { revision: ROOT_REVISION, interface: interface::<E> }.leak_into_prefix()
-    }
-    __call_root_module_loader(module::<E>)
+    __call_root_module_loader(engine_module::<E>)
+}
+
+/// The root module as a host in the same program sees it.
+pub fn engine_module<E: Described>() -> EngineModuleRef {
+    EngineModule { revision: ROOT_REVISION, interface: interface::<E> }.leak_into_prefix()
 }
 
 extern "C" fn interface<E: Described>(id: RStr<'_>) -> ROption<Interface> {

@@ -35,10 +35,10 @@ const NEXT_RELEASE: [Change; 4] = [
     ),
     (
         "host/src/engine/library.rs",
-        "    let engine = table::<EngineTable>(module)",
-        "    match table::<plugin_api::abi::EngineTable2>(module) {\n        \
-         Ok(Some(next)) => tracing::info!(\"greeting {}\", next.greeting),\n        \
-         other => tracing::info!(\"an older engine: {}\", other.is_ok()),\n    }\n    let engine = table::<EngineTable>(module)",
+        "        Ok(Tables {\n",
+        "        match table::<plugin_api::abi::EngineTable2>(module) {\n            \
+         Ok(Some(next)) => tracing::info!(\"greeting {}\", next.greeting),\n            \
+         other => tracing::info!(\"an older engine: {}\", other.is_ok()),\n        }\n        Ok(Tables {\n",
     ),
 ];
 

@@ -116,7 +116,7 @@ pub struct Plugin {
     handover: Option<&'static HandoverTable>,
     copy: PathBuf,
     /// Holds the private copy: tools such as debuggers and profilers want the file of what is mapped.
-    _staged: TempDir,
+    _staged: Option<TempDir>,
 }
 
 /// Finds the file that an operator means: a bare name is looked for in the current folder, beside the executable, and
@@ -167,8 +167,24 @@ impl Plugin {
             engine,
             handover,
             copy,
-            _staged: staged,
+            _staged: Some(staged),
         })
+    }
+
+    /// An engine that is linked into this program, which counts as its file. For tests and measurements: there is no other
+    /// file to load it again from.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Unreadable`]: the system does not tell where the program is. [`LoadError::OtherRevision`]: the engine was
+    /// built with another plugin-api than this host.
+    pub fn linked(module: EngineModuleRef) -> Result<Plugin, LoadError> {
+        let unreadable = |error| LoadError::Unreadable { action: "find", path: "this program".into(), error };
+        let program = std::env::current_exe().map_err(unreadable)?;
+        let fingerprint = Fingerprint::of(&program).ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))?;
+        let tables = Tables::of(module).map_err(|why| LoadError::other_revision(&program, None, why))?;
+        let Tables { manifest, engine, handover } = tables;
+        Ok(Plugin { copy: program.clone(), path: program, fingerprint, manifest, engine, handover, _staged: None })
     }
 
     /// The file that it was loaded from.
@@ -266,17 +282,21 @@ fn open(image: &Image, copy: &Path) -> Result<Tables, LoadError> {
         return Err(LoadError::SeenBefore { path: path.to_owned() });
     }
     let module = header.init_root_module::<EngineModuleRef>().map_err(|error| other(first_difference(&error)))?;
-    if module.revision() != ROOT_REVISION {
-        return Err(other(format!("its root module has revision {}, not {ROOT_REVISION}", module.revision())));
+    Tables::of(module).map_err(other)
+}
+
+impl Tables {
+    /// Checks the module's revision, and the layout of each table.
+    fn of(module: EngineModuleRef) -> Result<Tables, String> {
+        if module.revision() != ROOT_REVISION {
+            return Err(format!("its root module has revision {}, not {ROOT_REVISION}", module.revision()));
+        }
+        Ok(Tables {
+            manifest: table::<Manifest>(module)?.ok_or_else(|| not_offered(Manifest::ID))?,
+            engine: table::<EngineTable>(module)?.ok_or_else(|| not_offered(EngineTable::ID))?,
+            handover: table::<HandoverTable>(module)?,
+        })
     }
-    let manifest = table::<Manifest>(module).and_then(|table| table.ok_or_else(|| not_offered(Manifest::ID)));
-    let engine = table::<EngineTable>(module).and_then(|table| table.ok_or_else(|| not_offered(EngineTable::ID)));
-    let handover = table::<HandoverTable>(module);
-    Ok(Tables {
-        manifest: manifest.map_err(other)?,
-        engine: engine.map_err(other)?,
-        handover: handover.map_err(other)?,
-    })
 }
 
 /// What the loader says, which names the copy, that nobody knows.

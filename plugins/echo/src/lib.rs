@@ -2,7 +2,8 @@
 
 use plugin_api::prelude::*;
 
-struct Echo;
+/// The engine; it has nothing to remember.
+pub struct Echo;
 
 impl Engine for Echo {
     type Session = ();

@@ -1,0 +1,275 @@
+//! One connection: from its first frame to `on_closed`.
+//!
+//! Moves bytes between its stream and the protocol, calls the engine per message, and ends in an orderly way. Written
+//! over the byte stream as a type parameter: it does not know TCP, TLS or HTTP. It lives and dies on one event loop.
+
+mod engine;
+mod input;
+mod output;
+mod swapping;
+mod timing;
+
+use crate::batch::Batch;
+use crate::client::Client;
+use crate::deadlines::Deadlines;
+use crate::engine::{Instance, Session};
+use crate::jobs::Lane;
+use crate::prefer_read::Turn;
+use crate::protocol::{Limits, Receiver, close};
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use swapping::Swap;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Reads in one turn before other connections of the loop get theirs.
+const READS_PER_TURN: usize = 16;
+
+/// What all connections of one event loop share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// One read at a time goes on in a loop, and leaves nothing behind: one buffer does for all.
+    pub read_buffer: RefCell<Box<[u8]>>,
+    /// What is answered in one turn is mostly written in it, too: memory for that, which a connection keeps only as long
+    /// as something waits for its socket.
+    pub write_memory: RefCell<Vec<u8>>,
+    /// A batch that nobody uses: a connection has one only while it does something, or something is left of it.
+    pub blank_batch: RefCell<Option<Box<Batch>>>,
+    /// Wakes connections at their deadlines.
+    pub deadlines: RefCell<Deadlines>,
+    /// How long writes may wait for reads.
+    pub prefer_read: Option<Duration>,
+}
+
+/// One connection, as a future that ends when it is over. It is all that a connection's task holds while nothing
+/// happens; written as a type, and not as an async function, which would keep its arguments beside its variables.
+pub(crate) struct Connection<S> {
+    stream: S,
+    client: Arc<Client>,
+    instance: Arc<Instance>,
+    /// Away when the engine has got it back, or while a swap has it.
+    session: Option<Session>,
+    swap: Swap,
+    /// The order of its jobs, once it has had one.
+    lane: Option<Arc<Lane>>,
+    receiver: Receiver,
+    /// Away while callbacks run, see [`with_batch`]; and between turns, if it is blank.
+    batch: Option<Box<Batch>>,
+    stage: Stage,
+    /// The peer has sent a close frame.
+    close_received: bool,
+    /// The peer has shut its side of TCP.
+    input_ended: bool,
+    /// What `on_closed` will say.
+    code: u16,
+    close_deadline: Option<Instant>,
+    next_idle_check: Option<Instant>,
+    /// The backlog was above half its limit, or a message was refused, since `on_drain` was last called.
+    above_half: bool,
+    write_turn: Turn,
+    /// The wheel wakes us then.
+    armed: Option<Instant>,
+    waker: Option<Waker>,
+    shared: Rc<Shared>,
+    /// What came behind the handshake's request, until the first turn.
+    leftover: Option<Box<[u8]>>,
+    opened: bool,
+}
+
+/// How far the end has come (RFC 6455 section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Messages go to the engine.
+    Open,
+    /// Nothing more goes to the engine. What is queued is written, the last of it a close frame.
+    Flushing,
+    /// All is written, our side of TCP is shut, and the engine has its session back. What still comes is dropped:
+    /// closing a socket with unread bytes would make the kernel reset the connection, and the peer could lose our close
+    /// frame.
+    Lingering,
+    Over,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let connection = self.get_mut();
+        let shared = Rc::clone(&connection.shared);
+        connection.borrow_memory(&shared);
+        if !std::mem::replace(&mut connection.opened, true) {
+            let leftover = connection.leftover.take().unwrap_or_default();
+            connection.open(leftover, cx);
+        }
+        let turn = connection.turn(cx, &shared);
+        connection.return_memory(&shared);
+        if turn.is_ready() {
+            tracing::debug!(
+                peer = connection.client.peer(),
+                event_loop = connection.client.event_loop(),
+                "connection closed"
+            );
+        }
+        turn
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// A connection whose handshake is over. `leftover` are bytes that came behind its request.
+    pub(crate) fn new(
+        stream: S,
+        leftover: &[u8],
+        client: Arc<Client>,
+        session: Session,
+        limits: Limits,
+        shared: Rc<Shared>,
+    ) -> Self {
+        Connection {
+            stream,
+            instance: Arc::clone(session.instance()),
+            session: Some(session),
+            swap: Swap::None,
+            lane: None,
+            receiver: match client.deflate() {
+                None => Receiver::new(limits),
+                Some(agreed) => Receiver::with_deflate(limits, agreed),
+            },
+            batch: client.compression().map(|how| Box::new(Batch::new(how))),
+            stage: Stage::Open,
+            close_received: false,
+            input_ended: false,
+            code: close::ABNORMAL,
+            close_deadline: None,
+            next_idle_check: None,
+            above_half: false,
+            write_turn: Turn::default(),
+            armed: None,
+            waker: None,
+            shared,
+            leftover: Some(leftover.into()),
+            opened: false,
+            client,
+        }
+    }
+
+    /// Tells the engine, then hands over what came with the handshake.
+    fn open(&mut self, mut leftover: Box<[u8]>, cx: &mut Context<'_>) {
+        self.with_batch(|connection| {
+            connection.callback(|instance, client, session| instance.on_open(client, session));
+        });
+        self.plan_idle_check();
+        if !leftover.is_empty()
+            && let Err(error) = self.answer(&mut leftover, Instant::now(), cx)
+        {
+            self.broken(&error);
+        }
+    }
+
+    fn borrow_memory(&mut self, shared: &Shared) {
+        let batch = self.batch.get_or_insert_with(|| shared.blank_batch.take().unwrap_or_default());
+        if batch.write.held() == 0 {
+            batch.write.lend(shared.write_memory.take());
+        }
+    }
+
+    fn return_memory(&mut self, shared: &Shared) {
+        let Some(batch) = &mut self.batch else { return };
+        if let Some(memory) = batch.write.take_memory() {
+            shared.write_memory.replace(memory);
+        }
+        if batch.is_blank() {
+            shared.blank_batch.replace(self.batch.take());
+        }
+    }
+
+    /// One turn: execute what others ask, write, read, until there is nothing to do.
+    fn turn(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
+        self.note_waker(cx);
+        let mut reads = 0;
+        loop {
+            self.take_orders();
+            self.meet_deadlines(shared);
+            self.start_close_deadline();
+            if self.may_write(cx, shared)
+                && let Err(error) = self.write(cx)
+            {
+                self.broken(&error);
+            }
+            if matches!(self.stage, Stage::Lingering | Stage::Over) {
+                self.end();
+            }
+            if self.stage == Stage::Over {
+                if self.session.is_none() && self.swap != Swap::SessionAway {
+                    return Poll::Ready(());
+                }
+                break;
+            }
+            if self.has_drained() {
+                self.with_batch(|connection| {
+                    connection.callback(|instance, client, session| instance.on_drain(client, session));
+                });
+                continue;
+            }
+            if !self.wants_to_read(cx) {
+                break;
+            }
+            if reads == READS_PER_TURN {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            reads += 1;
+            match self.read(cx, shared) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => self.end_of_input(),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => self.broken(&error),
+            }
+        }
+        self.arm(cx, shared);
+        self.client.outbox().publish_unwritten(self.backlog());
+        Poll::Pending
+    }
+
+    /// The engine gets its session back: nothing can be sent any more, and nothing will come.
+    fn end(&mut self) {
+        let Some(session) = self.session.take() else { return };
+        self.client.outbox().end();
+        self.client.audience().exit(&self.client);
+        if let Err(failure) = self.instance.on_closed(&self.client, session, self.code) {
+            self.instance.report(&failure, self.client.peer());
+        }
+    }
+
+    /// Other threads wake the task for their orders. It stays the same task, so this happens once.
+    fn note_waker(&mut self, cx: &Context<'_>) {
+        if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+            self.client.outbox().set_waker(cx.waker());
+        }
+    }
+
+    fn take_orders(&mut self) {
+        let Some(batch) = &mut self.batch else { return };
+        self.client.outbox().execute_queued(batch);
+        if !batch.events.is_empty() && self.session.is_some() {
+            let events = std::mem::take(&mut batch.events);
+            self.deliver(events);
+        }
+        let Some(batch) = &mut self.batch else { return };
+        let steps = std::mem::take(&mut batch.steps);
+        if batch.failed && self.stage == Stage::Open {
+            self.fail(close::INTERNAL, "the engine failed");
+        }
+        steps.into_iter().for_each(|step| self.take_step(step));
+    }
+
+    /// The stream is of no use any more.
+    fn broken(&mut self, error: &io::Error) {
+        tracing::debug!(peer = self.client.peer(), "connection broke: {error}");
+        self.stage = Stage::Over;
+    }
+}

@@ -1,0 +1,46 @@
+//! A connection's part in a swap of its engine.
+
+use super::Connection;
+use crate::swap::Step;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Where the connection is in a swap of its engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Swap {
+    /// There is none.
+    None,
+    /// Nothing is read, and the engine gets events only.
+    Frozen,
+    /// The session is with the swap: the engine gets nothing, and the connection cannot end.
+    SessionAway,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Takes part in a swap of the engine. No callback is under way here, and every message that was read has been
+    /// handed over: the connection is at the boundary of a message, or the receiver holds the start of one.
+    pub(super) fn take_step(&mut self, step: Step) {
+        match step {
+            Step::Freeze(_answered) => self.swap = Swap::Frozen,
+            Step::HandIn(ticket) => {
+                if let Some(session) = self.session.take() {
+                    match ticket.hand_in(&self.client, session) {
+                        Ok(()) => self.swap = Swap::SessionAway,
+                        Err(session) => self.session = Some(session),
+                    }
+                }
+            }
+            // The engine is still at work on the session, past the deadline. It comes back with a step of its own.
+            Step::Resume(None) if self.swap == Swap::SessionAway => {}
+            Step::Resume(session) => {
+                if let Some(session) = session {
+                    self.instance = Arc::clone(session.instance());
+                    self.client.set_generation(self.instance.generation());
+                    self.session = Some(session);
+                }
+                self.swap = Swap::None;
+                self.plan_idle_check();
+            }
+        }
+    }
+}

@@ -6,6 +6,7 @@
 use crate::activity::Activity;
 use crate::broadcast::{Broadcast, Windows};
 use crate::client::Client;
+use crate::jobs::on_behalf_of_job;
 use crate::protocol::Opcode;
 use crate::protocol::deflate::Compression;
 use crate::wakes::Wakes;
@@ -132,12 +133,16 @@ impl Audience {
     pub fn broadcast(&self, whom: Whom<'_>, except: Option<u64>, opcode: Opcode, payload: &[u8]) -> usize {
         let compression = self.compression.filter(|how| payload.len() >= how.threshold);
         let broadcast = Broadcast::new(opcode, payload, compression.map(|how| (how, self.windows(whom))));
+        on_behalf_of_job(|| self.deliver(whom, except, &broadcast))
+    }
+
+    fn deliver(&self, whom: Whom<'_>, except: Option<u64>, broadcast: &Broadcast) -> usize {
         let mut wake = Vec::new();
         let mut reached = 0;
         for index in 0..self.shards.len() {
             if let Some(clients) = self.shard(index).among(whom) {
                 let others = clients.values().filter(|client| Some(client.number()) != except);
-                reached += others.filter(|client| client.send_shared(&broadcast, &mut wake) == Sent::Sent).count();
+                reached += others.filter(|client| client.send_shared(broadcast, &mut wake) == Sent::Sent).count();
             }
             self.wakes.wake_all(index, &mut wake);
         }

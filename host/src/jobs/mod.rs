@@ -7,6 +7,7 @@ mod lane;
 mod worker;
 
 pub(crate) use lane::Lane;
+pub(crate) use worker::on_behalf_of_job;
 
 use std::collections::VecDeque;
 use std::io;

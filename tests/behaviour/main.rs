@@ -31,6 +31,7 @@ mod prefer_read;
 mod probation;
 mod protocol_errors;
 mod readme;
+mod restart;
 mod revisions;
 mod several_engines;
 mod shutdown;

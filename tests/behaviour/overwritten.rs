@@ -4,6 +4,7 @@ use crate::common::{Host, artefacts, connect};
 use futures_util::{SinkExt, StreamExt};
 use std::fs;
 use tokio_tungstenite::tungstenite::Message;
+use wshost::engine::{Image, Plugin};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn overwriting_truncating_and_deleting_the_file_does_nothing_to_the_running_engine() {
@@ -34,4 +35,19 @@ async fn overwriting_truncating_and_deleting_the_file_does_nothing_to_the_runnin
         clients.push(connect(&host, "/").await);
     }
     assert!(host.is_running());
+}
+
+/// What is opened is a copy of what was read and checked, whatever becomes of the file in between.
+#[test]
+fn a_file_that_changes_after_it_was_read_is_opened_as_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("libecho.so");
+    let changes: [(&str, &dyn Fn() -> std::io::Result<()>); 2] =
+        [("deleted", &|| fs::remove_file(&file)), ("overwritten", &|| fs::write(&file, b"another"))];
+    for (what, change) in changes {
+        fs::copy(artefacts().of("echo"), &file).expect("copied");
+        let image = Image::read(&file).expect("an engine");
+        change().expect(what);
+        assert_eq!(Plugin::open(&image).expect(what).name(), "echo");
+    }
 }

@@ -4,59 +4,42 @@
 
 use crate::event_loop::{Command, LoopHandle};
 use crate::listener::{Listener, ListeningSocket};
-use std::convert::Infallible;
+use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// How long to wait when the process or the system is out of what a connection needs.
 const PAUSE_WHEN_EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// A connection, not yet with a runtime.
+/// A connection, not yet with a runtime. Its socket does not block.
 #[derive(Debug)]
 pub(crate) enum Accepted {
-    Tcp(TcpStream),
+    /// With the peer's address.
+    Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
 }
 
 /// Accepts until it is dropped. Runs on the first event loop.
 pub(crate) async fn accept(listener: Listener, loops: Arc<[LoopHandle]>) {
     let (socket, _kept) = listener.into_parts();
-    let failed = match socket {
-        ListeningSocket::Tcp(socket) => match TcpListener::from_std(socket) {
-            Ok(socket) => match forever(&loops, async || accept_tcp(&socket).await).await {},
-            Err(error) => error,
-        },
-        ListeningSocket::Unix(socket) => match UnixListener::from_std(socket) {
-            Ok(socket) => match forever(&loops, async || accept_unix(&socket).await).await {},
-            Err(error) => error,
-        },
+    let (socket, accepted) = match socket {
+        ListeningSocket::Tcp(socket) => (OwnedFd::from(socket), accepted_tcp as fn(_, _) -> _),
+        ListeningSocket::Unix(socket) => (OwnedFd::from(socket), accepted_unix as fn(_, _) -> _),
     };
-    tracing::error!("cannot accept connections: {failed}");
-}
-
-async fn accept_tcp(socket: &TcpListener) -> io::Result<(Accepted, String)> {
-    let (stream, peer) = socket.accept().await?;
-    // Replies are written in whole batches; waiting to fill segments would only delay them.
-    let _ = stream.set_nodelay(true);
-    Ok((Accepted::Tcp(stream.into_std()?), peer.to_string()))
-}
-
-async fn accept_unix(socket: &UnixListener) -> io::Result<(Accepted, String)> {
-    let (stream, _) = socket.accept().await?;
-    let pid = stream.peer_cred().ok().and_then(|credentials| credentials.pid());
-    let peer = pid.map_or_else(|| "unix".to_owned(), |pid| format!("unix:pid={pid}"));
-    Ok((Accepted::Unix(stream.into_std()?), peer))
-}
-
-async fn forever(loops: &[LoopHandle], accept: impl AsyncFn() -> io::Result<(Accepted, String)>) -> Infallible {
+    let socket = match watch(socket) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::error!("cannot accept connections: {error}"),
+    };
     loop {
-        match accept().await {
-            Ok((stream, peer)) => deal(loops, Command::Serve { stream, peer }),
+        match accept_one(&socket).await.and_then(|(stream, peer)| accepted(stream, peer)) {
+            Ok(connection) => deal(&loops, connection),
             Err(error) if is_of_one_connection(&error) => tracing::debug!("connection lost in accept: {error}"),
             Err(error) => {
                 tracing::error!("cannot accept connections: {error}; trying again in {PAUSE_WHEN_EXHAUSTED:?}");
@@ -66,12 +49,34 @@ async fn forever(loops: &[LoopHandle], accept: impl AsyncFn() -> io::Result<(Acc
     }
 }
 
+fn accepted_tcp(stream: OwnedFd, peer: Option<SocketAddrAny>) -> io::Result<Accepted> {
+    // The kernel gives no address where the connection has ended meanwhile.
+    let peer = peer.ok_or(io::ErrorKind::ConnectionAborted)?;
+    Ok(Accepted::Tcp(stream.into(), peer.try_into()?))
+}
+
+fn accepted_unix(stream: OwnedFd, _nameless: Option<SocketAddrAny>) -> io::Result<Accepted> {
+    Ok(Accepted::Unix(stream.into()))
+}
+
+/// tokio's own listeners would register each connection with this loop, only for it to be taken out again and given to
+/// its own: two calls of the system and some memory per connection.
+#[expect(deprecated, reason = "what replaces it is unsafe, and asks for what an OwnedFd is: open as long as it lives")]
+fn watch(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(socket, Interest::READABLE)
+}
+
+async fn accept_one(socket: &AsyncFd<OwnedFd>) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    socket.async_io(Interest::READABLE, |socket| Ok(acceptfrom_with(socket, flags)?)).await
+}
+
 /// Gives a connection to the loop that has fewest.
-fn deal(loops: &[LoopHandle], connection: Command) {
+fn deal(loops: &[LoopHandle], connection: Accepted) {
     if let Some(emptiest) = loops.iter().min_by_key(|one| one.load.load(Ordering::Relaxed)) {
         emptiest.load.fetch_add(1, Ordering::Relaxed);
         // A loop that is gone has drained: the connection ends with the process.
-        let _ = emptiest.commands.send(connection);
+        let _ = emptiest.commands.send(Command::Serve(connection));
     }
 }
 

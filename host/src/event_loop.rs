@@ -25,7 +25,7 @@ const FILE_READERS: usize = 4;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Serve this connection.
-    Serve { stream: Accepted, peer: String },
+    Serve(Accepted),
     /// Accept on this socket, and deal connections to all loops.
     Accept { listener: Listener, loops: Arc<[LoopHandle]> },
     /// Accept nothing more, and end with the last connection.
@@ -95,12 +95,12 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
     let presence = Presence::new(load);
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Serve { stream, peer } => {
+            Command::Serve(accepted) => {
                 let present = presence.one_more();
-                match attach(stream) {
-                    Ok(Attached::Tcp(stream)) => start(index, stream, peer, &server, &shared, present),
-                    Ok(Attached::Unix(stream)) => start(index, stream, peer, &server, &shared, present),
-                    Err(error) => tracing::warn!(peer, "connection lost before it was served: {error}"),
+                match attach(accepted) {
+                    Ok(Attached::Tcp(stream, peer)) => start(index, stream, peer, &server, &shared, present),
+                    Ok(Attached::Unix(stream, peer)) => start(index, stream, peer, &server, &shared, present),
+                    Err(error) => tracing::warn!("connection lost before it was served: {error}"),
                 }
             }
             Command::Accept { listener, loops } => accepting.push(tokio::task::spawn_local(accept(listener, loops))),
@@ -113,16 +113,20 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
     waker.abort();
 }
 
-/// A connection on this loop's runtime.
+/// A connection on this loop's runtime, and what its peer is called.
 enum Attached {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Tcp(TcpStream, String),
+    Unix(UnixStream, String),
 }
 
-fn attach(stream: Accepted) -> io::Result<Attached> {
-    Ok(match stream {
-        Accepted::Tcp(stream) => Attached::Tcp(TcpStream::from_std(stream)?),
-        Accepted::Unix(stream) => Attached::Unix(UnixStream::from_std(stream)?),
+fn attach(accepted: Accepted) -> io::Result<Attached> {
+    Ok(match accepted {
+        Accepted::Tcp(stream, peer) => Attached::Tcp(TcpStream::from_std(stream)?, peer.to_string()),
+        Accepted::Unix(stream) => {
+            let stream = UnixStream::from_std(stream)?;
+            let pid = stream.peer_cred().ok().and_then(|credentials| credentials.pid());
+            Attached::Unix(stream, pid.map_or_else(|| "unix".to_owned(), |pid| format!("unix:pid={pid}")))
+        }
     })
 }
 

@@ -4,7 +4,7 @@
 
 use crate::unix_socket::{self, BoundPath};
 use listenfd::ListenFd;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -97,7 +97,10 @@ impl Listener {
             };
             let Some(socket) = socket else { continue };
             match &socket {
-                ListeningSocket::Tcp(socket) => socket.set_nonblocking(true)?,
+                ListeningSocket::Tcp(socket) => {
+                    socket.set_nonblocking(true)?;
+                    send_at_once(&SockRef::from(socket));
+                }
                 ListeningSocket::Unix(socket) => socket.set_nonblocking(true)?,
             }
             listeners.push(Listener { socket, bound: None });
@@ -131,9 +134,16 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     // A restart can listen again at once, although connections of its predecessor are in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    send_at_once(&socket);
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Has connections send at once what is written, by a setting that Linux has them take over from what listens. Replies are
+/// written in whole batches; waiting to fill segments would only delay them, which is all that a failure here costs.
+fn send_at_once(socket: &Socket) {
+    let _ = socket.set_tcp_nodelay(true);
 }
 
 #[cfg(test)]

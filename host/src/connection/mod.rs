@@ -11,7 +11,7 @@ mod timing;
 
 use crate::batch::Batch;
 use crate::client::Client;
-use crate::deadlines::Deadlines;
+use crate::deadlines::{Alarm, Deadlines};
 use crate::engine::{Instance, Session};
 use crate::jobs::Lane;
 use crate::prefer_read::Turn;
@@ -72,8 +72,8 @@ pub(crate) struct Connection<S> {
     /// The backlog was above half its limit, or a message was refused, since `on_drain` was last called.
     above_half: bool,
     write_turn: Turn,
-    /// The wheel wakes us then.
-    armed: Option<Instant>,
+    /// When the wheel wakes us.
+    alarm: Option<Alarm>,
     waker: Option<Waker>,
     shared: Rc<Shared>,
     /// What came behind the handshake's request, until the first turn.
@@ -109,6 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
         let turn = connection.turn(cx, &shared);
         connection.return_memory(&shared);
         if turn.is_ready() {
+            connection.disarm(&shared);
             tracing::debug!(
                 peer = connection.client.peer(),
                 event_loop = connection.client.event_loop(),
@@ -148,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             next_idle_check: None,
             above_half: false,
             write_turn: Turn::default(),
-            armed: None,
+            alarm: None,
             waker: None,
             shared,
             leftover: Some(leftover.into()),

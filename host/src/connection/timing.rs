@@ -3,6 +3,7 @@
 use super::swapping::Swap;
 use super::{Connection, Shared, Stage};
 use crate::client::epoch;
+use crate::deadlines::TICK;
 use std::task::Context;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -65,8 +66,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let idle_compressor = deflater.and_then(|deflater| deflater.deadline(wheel.now()));
         let deadlines = [self.close_deadline, self.receiver.deadline(), self.next_idle_check, idle_compressor];
         let Some(next) = deadlines.into_iter().flatten().min() else { return };
-        if self.armed.is_none_or(|armed| armed <= wheel.now() || armed > next + crate::deadlines::TICK) {
-            self.armed = Some(wheel.wake_at(next, cx.waker()));
+        if let Some(alarm) = self.alarm {
+            let wakes = wheel.time_of(alarm);
+            if wheel.now() <= wakes && wakes <= next + TICK {
+                return;
+            }
+            wheel.cancel(alarm);
+        }
+        self.alarm = Some(wheel.wake_at(next, cx.waker()));
+    }
+
+    /// Needs no waking any more.
+    pub(super) fn disarm(&mut self, shared: &Shared) {
+        if let Some(alarm) = self.alarm.take() {
+            shared.deadlines.borrow_mut().cancel(alarm);
         }
     }
 }

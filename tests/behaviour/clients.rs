@@ -28,6 +28,28 @@ async fn each_client_has_an_id_of_its_own() {
     assert!(ids.iter().all(|other| other[..16] != id[..16]), "another run has other ids");
 }
 
+// The host has deadlines for each of them, of which keepalive's is the latest by far.
+#[test]
+fn clients_that_have_gone_leave_no_memory() {
+    let host = Host::with("probe", &["--ping-after", "2m"]);
+    let come_and_go = |count: usize| {
+        for number in 0..count {
+            let mut raw = Raw::open(&host, "/");
+            // Every other one goes without a word.
+            if number % 2 == 0 {
+                raw.send(&frame(0x88, &1000_u16.to_be_bytes()));
+                raw.read_rest();
+            }
+        }
+    };
+    come_and_go(500);
+    let before = host.resident();
+    come_and_go(20_000);
+    let grown = host.resident().saturating_sub(before);
+    // The system may have given it a large page meanwhile, of 2 MiB.
+    assert!(grown < 3 * 1024 * 1024, "{grown} bytes");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_sees_the_facts_of_a_client() {
     let host = Host::with("probe", &["--ping-after", "1s"]);

@@ -26,9 +26,8 @@ use std::time::{Duration, Instant};
 use swapping::Swap;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Reads, and bytes read, in one turn before other connections of the loop get theirs.
+/// Reads in one turn before other connections of the loop get theirs.
 const READS_PER_TURN: usize = 16;
-const BYTES_PER_TURN: usize = 512 * 1024;
 
 /// What all connections of one event loop share.
 #[derive(Debug)]
@@ -191,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// One turn: execute what others ask, write, read, until there is nothing to do.
     fn turn(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
         self.note_waker(cx);
-        let (mut reads, mut bytes) = (0, 0);
+        let mut reads = 0;
         loop {
             self.take_orders();
             self.meet_deadlines(shared);
@@ -219,7 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if !self.wants_to_read(cx) {
                 break;
             }
-            if reads == READS_PER_TURN || bytes >= BYTES_PER_TURN {
+            if reads == READS_PER_TURN {
                 cx.waker().wake_by_ref();
                 break;
             }
@@ -227,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match self.read(cx, shared) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(0)) => self.end_of_input(),
-                Poll::Ready(Ok(read)) => bytes += read,
+                Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => self.broken(&error),
             }
         }

@@ -219,9 +219,21 @@ fn files_that_are_no_engine_are_refused() {
         let text = run(&[name(&file), "--json"], &[]).failed("file");
         assert!(text.contains(said), "{text}");
     }
-    let text = run(&["/bin/true", "--json"], &[]).failed("open");
-    assert!(text.contains("/bin/true"), "{text}");
-    assert!(!text.contains("dlopen failed"), "the loader's own reason is told: {text}");
+    let text = run(&["/bin/true", "--json"], &[]).failed("file");
+    assert!(text.contains("/bin/true") && text.contains("not an engine"), "{text}");
+}
+
+#[test]
+fn the_loaders_own_reason_is_told() {
+    let mut echo = fs::read(artefacts().of("echo")).expect("libecho.so");
+    let (there, missing) = (b"\0libc.so.6\0", b"\0libc.so.9\0");
+    let at = echo.windows(there.len()).position(|bytes| bytes == there).expect("a library that it needs");
+    echo[at..at + there.len()].copy_from_slice(missing);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("libecho.so");
+    fs::write(&file, echo).expect("written");
+    let text = run(&[name(&file), "--json"], &[]).failed("open");
+    assert!(text.contains("libc.so.9") && !text.contains("dlopen failed"), "{text}");
 }
 
 /// The engine's manifest says another revision, and its library cannot be opened at all: had anybody tried, that would

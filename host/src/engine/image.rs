@@ -4,7 +4,8 @@
 use super::fingerprint::Fingerprint;
 use super::library::LoadError;
 use super::revision;
-use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
+use abi_stable::library::ROOT_MODULE_LOADER_NAME;
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
 use object::{Endianness, elf};
 use plugin_api::abi::{FileManifest, MANIFEST_SECTION};
 use std::fs::{self, File};
@@ -28,7 +29,7 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// It cannot be read, or is no library for this machine.
+    /// It cannot be read, is no library for this machine, or no engine.
     pub fn read(path: &Path) -> Result<Image, LoadError> {
         let read = || unreadable(path, "read");
         let mut file = File::open(path).map_err(read())?;
@@ -36,7 +37,11 @@ impl Image {
         let fingerprint = Fingerprint::of_metadata(&file.metadata().map_err(read())?);
         let mut content = Vec::new();
         file.read_to_end(&mut content).map_err(read())?;
-        let manifest = manifest_in(&content).map_err(|what| LoadError::NotALibrary { path: path.to_owned(), what })?;
+        let Found { manifest, engine } =
+            look_into(&content).map_err(|what| LoadError::NotALibrary { path: path.to_owned(), what })?;
+        if !engine {
+            return Err(LoadError::NotAnEngine { path: path.to_owned() });
+        }
         Ok(Image { path: path.to_owned(), fingerprint, content, manifest })
     }
 
@@ -93,9 +98,17 @@ fn unreadable(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Lo
     move |error| LoadError::Unreadable { action, path: path.to_owned(), error }
 }
 
-/// The manifest in a library, if it has one. Refuses what the system's loader would crash on or describe badly: it maps
+/// What a library's file shows.
+#[derive(Debug)]
+struct Found {
+    manifest: Option<FileManifest>,
+    /// Whether it has what an engine is entered by, as far as the file shows: a library that is opened stays in memory.
+    engine: bool,
+}
+
+/// Looks for what an engine has. Refuses what the system's loader would crash on or describe badly: it maps
 /// what the headers promise, so that a truncated file ends the process.
-fn manifest_in(content: &[u8]) -> Result<Option<FileManifest>, String> {
+fn look_into(content: &[u8]) -> Result<Found, String> {
     type Header = elf::FileHeader64<Endianness>;
     if content.is_empty() {
         return Err("empty".into());
@@ -122,9 +135,14 @@ fn manifest_in(content: &[u8]) -> Result<Option<FileManifest>, String> {
     }
     header.section_headers(endian, content).map_err(truncated)?;
     // Without readable names of sections the loader is as content as with them.
-    let sections = header.sections(endian, content).ok();
-    let section = sections.as_ref().and_then(|sections| sections.section_by_name(endian, MANIFEST_SECTION.as_bytes()));
-    Ok(section.and_then(|(_, section)| FileManifest::parse(section.data(endian, content).ok()?)))
+    let Ok(sections) = header.sections(endian, content) else { return Ok(Found { manifest: None, engine: true }) };
+    let section = sections.section_by_name(endian, MANIFEST_SECTION.as_bytes());
+    let manifest = section.and_then(|(_, section)| FileManifest::parse(section.data(endian, content).ok()?));
+    let exported = sections.symbols(endian, content, elf::SHT_DYNSYM).map_err(truncated)?;
+    let is_entry = |symbol: &elf::Sym64<_>| {
+        symbol.name(endian, exported.strings()).is_ok_and(|name| name == ROOT_MODULE_LOADER_NAME.as_bytes())
+    };
+    Ok(Found { manifest, engine: exported.is_empty() || exported.iter().any(is_entry) })
 }
 
 fn own_machine() -> u16 {
@@ -143,11 +161,21 @@ fn own_machine() -> u16 {
 mod tests {
     use super::*;
 
+    /// Opening one would keep it in memory for good.
+    #[test]
+    fn a_library_without_an_entry_is_no_engine() {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let libc =
+            maps.lines().filter_map(|line| line.split_whitespace().nth(5)).find(|file| file.contains("/libc.so"));
+        let found = look_into(&fs::read(libc.unwrap()).unwrap()).unwrap();
+        assert!(!found.engine && found.manifest.is_none());
+    }
+
     #[test]
     fn refuses_a_truncated_library_at_any_length() {
         let program = fs::read(std::env::current_exe().unwrap()).unwrap();
         for part in 1..8 {
-            assert!(manifest_in(&program[..program.len() * part / 8]).is_err(), "{part}/8 of the file passed");
+            assert!(look_into(&program[..program.len() * part / 8]).is_err(), "{part}/8 of the file passed");
         }
     }
 }

@@ -211,8 +211,10 @@ mod tests {
             let number = timers.start(often, Duration::from_millis(1), Some(Duration::from_millis(1)));
             (0..5).for_each(|_| often_beeps.recv().unwrap());
             timers.cancel(number);
-            // The work, and with it its end of the channel, is dropped.
-            assert!(often_beeps.iter().count() <= 2);
+            // This thread may have been away before it cancelled.
+            let before = often_beeps.try_iter().count();
+            // Then the work, and with it its end of the channel, is dropped.
+            assert!(often_beeps.iter().count() <= 2, "beside {before} before the end");
             assert_eq!(once_beeps.iter().count(), 1);
         }
     }

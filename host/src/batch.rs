@@ -4,8 +4,13 @@ use crate::engine::Event;
 use crate::protocol::deflate::{Compression, Deflater};
 use crate::protocol::{Opcode, WriteBuffer, encoded_length, is_compressed};
 use crate::swap::Step;
+use crate::wire::Socket;
 use bytes::Bytes;
 use std::collections::VecDeque;
+
+/// So large a message, in bytes, is offered to the socket where it lies rather than copied: below, a system call for each
+/// costs as much as the copy.
+const WRITE_THROUGH_FROM: usize = 128 * 1024;
 
 /// Something that a connection is told to do.
 #[derive(Debug)]
@@ -80,6 +85,8 @@ pub(crate) struct Batch {
     pub failed: bool,
     /// Whether the socket took no more when it was last offered something.
     pub blocked: bool,
+    /// Where large messages may go at once, during the connection's turn.
+    pub socket: Option<Socket>,
     /// What a swap wants of the connection.
     pub steps: Vec<Step>,
     /// The pong to send when the socket takes something again.
@@ -104,9 +111,10 @@ impl Batch {
 
     /// Whether it is as a new one for a connection without compression.
     pub(crate) fn is_blank(&self) -> bool {
-        let Batch { write, deflater, events, paused, close_written, failed, blocked, steps, pong, fragmented } = self;
+        let Batch { write, deflater, events, paused, close_written, failed, blocked, socket, steps, pong, fragmented } =
+            self;
         let nothing_waits = write.is_empty() && events.is_empty() && steps.is_empty();
-        let nothing_kept = deflater.is_none() && pong.is_none() && fragmented.is_none();
+        let nothing_kept = deflater.is_none() && socket.is_none() && pong.is_none() && fragmented.is_none();
         nothing_waits && nothing_kept && !(*paused || *close_written || *failed || *blocked)
     }
 
@@ -119,7 +127,7 @@ impl Batch {
     /// Queues a message.
     #[inline]
     pub(crate) fn message(&mut self, opcode: Opcode, payload: &[u8]) {
-        if self.fragmented.is_none() && self.deflater.is_none() {
+        if self.fragmented.is_none() && self.deflater.is_none() && payload.len() < WRITE_THROUGH_FROM {
             self.write.push(opcode, true, payload);
         } else {
             self.message_otherwise(opcode, payload);
@@ -131,7 +139,16 @@ impl Batch {
             // Compressed when its turn comes: a message that is dropped before that is not one to refer to.
             _ if self.fragmented.is_some() => self.data(Order::Message { opcode, payload: payload.to_owned() }),
             Some(deflater) => self.write.push_deflated(deflater, opcode, payload),
+            None => self.plain_message(opcode, payload),
+        }
+    }
+
+    /// Queues a message, or sends it at once if it is large and nothing waits before it.
+    fn plain_message(&mut self, opcode: Opcode, payload: &[u8]) {
+        let may_pass = payload.len() >= WRITE_THROUGH_FROM && self.write.is_empty() && !self.blocked;
+        match self.socket.as_ref().filter(|_| may_pass) {
             None => self.write.push(opcode, true, payload),
+            Some(socket) => self.write.write_through(opcode, payload, |header, payload| socket.send(header, payload)),
         }
     }
 

@@ -3,13 +3,13 @@
 use crate::connection::{Connection, Shared};
 use crate::handshake;
 use crate::server::Server;
+use crate::wire::Wire;
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 
 /// The connections of one loop.
@@ -39,7 +39,7 @@ enum Life<S> {
     Open(Connection<S>),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for ConnectionTask<S> {
+impl<S: Wire> Future for ConnectionTask<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -64,7 +64,7 @@ pub(crate) fn start<S>(
     shared: &Rc<Shared>,
     present: Present,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Wire + 'static,
 {
     let (server, shared) = (Arc::clone(server), Rc::clone(shared));
     let opening = async move {

@@ -7,11 +7,11 @@ use crate::jobs::Lane;
 use crate::mount::Pass;
 use crate::protocol::deflate::{self, Accepted};
 use crate::server::Server;
+use crate::wire::Wire;
 use ::http::header::SEC_WEBSOCKET_EXTENSIONS;
 use ::http::request::Parts;
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
 /// A connection that is about to open.
@@ -31,7 +31,7 @@ pub(crate) struct Opened<S> {
 /// The connection is to live on `event_loop`.
 pub(crate) async fn run<S>(stream: S, peer: &str, server: &Server, event_loop: usize) -> Option<Opened<S>>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Wire + 'static,
 {
     let mut draining = server.draining.subscribe();
     let site = server.site();

@@ -40,3 +40,4 @@ mod timers;
 mod unix_socket;
 mod wakes;
 mod watch;
+mod wire;

@@ -206,6 +206,30 @@ async fn a_client_that_asks_much_and_reads_late_is_slowed_down_and_not_closed() 
     drop(asking.await.expect("all is sent"));
 }
 
+/// The socket takes the first large answers whole, one in part, and the next not at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_answers_come_whole_and_in_order_to_a_client_that_reads_late() {
+    const MESSAGES: usize = 24;
+    let host = Host::with("probe", &["--loops", "1"]);
+    let (ann, mut bob) = ann_and_bob(&host).await;
+    let Raw(reading) = ann;
+    let mut writing = Raw(reading.try_clone().expect("a second handle"));
+    let text = |number: usize| format!("{number} {}", "x".repeat(1_000_000 + number));
+    let sending = std::thread::spawn(move || {
+        for number in 0..MESSAGES {
+            writing.send(&frame(0x81, format!("echo {}", text(number)).as_bytes()));
+            writing.send(&frame(0x89, b""));
+        }
+    });
+    while ask(&mut bob, "on ann buffered").await == "0" {}
+    let mut ann = Raw(reading);
+    for number in 0..MESSAGES {
+        let answer = std::iter::repeat_with(|| ann.read_frame()).find(|(first, _)| *first != 0x8a).expect("an answer");
+        assert!(answer == (0x81, text(number).into_bytes()), "another answer than number {number}");
+    }
+    sending.join().expect("all is sent");
+}
+
 // L1
 #[test]
 fn pings_of_a_client_that_does_not_read_cost_no_memory() {

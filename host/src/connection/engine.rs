@@ -5,11 +5,11 @@ use crate::client::Client;
 use crate::engine::{CallbackResult, EngineFailure, Event, Instance, Job, Session};
 use crate::outbox::with_batch;
 use crate::protocol::{Fault, close};
+use crate::wire::Wire;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Wire> Connection<S> {
     pub(super) fn with_batch(&mut self, work: impl FnOnce(&mut Self)) {
         let mut batch = self.batch.take();
         with_batch(self.client.number(), &mut batch, || work(self));

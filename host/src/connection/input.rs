@@ -4,11 +4,12 @@ use super::swapping::Swap;
 use super::{Connection, Shared, Stage};
 use crate::client::Closing;
 use crate::protocol::Received;
+use crate::wire::Wire;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
 /// Nothing more is read while more than half the backlog's limit, and more than this, waits for the socket: a peer that
 /// does not read its replies is slowed down by TCP before its backlog is full.
@@ -19,7 +20,7 @@ const WRITE_ABOVE: usize = 256 * 1024;
 /// What one read may bring, however small the backlog's limit.
 const LEAST_READ: usize = 512;
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Wire> Connection<S> {
     pub(super) fn wants_to_read(&self, cx: &Context<'_>) -> bool {
         match self.stage {
             Stage::Open if self.swap != Swap::None => false,

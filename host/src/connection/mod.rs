@@ -16,6 +16,7 @@ use crate::engine::{Instance, Session};
 use crate::jobs::Lane;
 use crate::prefer_read::Turn;
 use crate::protocol::{Limits, Receiver, close};
+use crate::wire::{Socket, Wire};
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -24,7 +25,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use swapping::Swap;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Reads in one turn before other connections of the loop get theirs.
 const READS_PER_TURN: usize = 16;
@@ -94,7 +94,7 @@ enum Stage {
     Over,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+impl<S: Wire> Future for Connection<S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -119,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Wire> Connection<S> {
     /// A connection whose handshake is over. `leftover` are bytes that came behind its request.
     pub(crate) fn new(
         stream: S,
@@ -175,10 +175,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if batch.write.held() == 0 {
             batch.write.lend(shared.write_memory.take());
         }
+        batch.socket = if shared.prefer_read.is_none() { Socket::lend(&self.stream) } else { None };
     }
 
     fn return_memory(&mut self, shared: &Shared) {
         let Some(batch) = &mut self.batch else { return };
+        batch.socket = None;
         if let Some(memory) = batch.write.take_memory() {
             shared.write_memory.replace(memory);
         }

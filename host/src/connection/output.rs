@@ -2,16 +2,16 @@
 
 use super::swapping::Swap;
 use super::{Connection, Shared, Stage};
+use crate::wire::Wire;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How long TCP is kept for a peer that has said goodbye and should have nothing more to send.
 const LINGER: Duration = Duration::from_millis(500);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Wire> Connection<S> {
     /// Whether the backlog has fallen below half its limit, after it was above or a message was refused.
     pub(super) fn has_drained(&mut self) -> bool {
         let outbox = self.client.outbox();

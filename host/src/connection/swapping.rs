@@ -2,8 +2,8 @@
 
 use super::Connection;
 use crate::swap::Step;
+use crate::wire::Wire;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Where the connection is in a swap of its engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) enum Swap {
     SessionAway,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Wire> Connection<S> {
     /// Takes part in a swap of the engine. No callback is under way here, and every message that was read has been
     /// handed over: the connection is at the boundary of a message, or the receiver holds the start of one.
     pub(super) fn take_step(&mut self, step: Step) {

@@ -4,14 +4,14 @@ use super::swapping::Swap;
 use super::{Connection, Shared, Stage};
 use crate::client::epoch;
 use crate::deadlines::TICK;
+use crate::wire::Wire;
 use std::task::Context;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// From our close frame to the end of TCP, whatever the peer does.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Wire> Connection<S> {
     pub(super) fn meet_deadlines(&mut self, shared: &Shared) {
         if self.swap == Swap::None && self.next_idle_check.is_some_and(|check| check <= shared.deadlines.borrow().now())
         {

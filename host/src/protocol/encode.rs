@@ -45,11 +45,18 @@ fn append_frame(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
         out.reserve(4 + payload.len());
         out.extend_from_slice(&[first, 126, a, b]);
     } else {
-        let [a, b, c, d, e, f, g, h] = (payload.len() as u64).to_be_bytes();
         out.reserve(10 + payload.len());
-        out.extend_from_slice(&[first, 127, a, b, c, d, e, f, g, h]);
+        out.extend_from_slice(&long_header(first, payload.len()));
     }
     append(out, payload);
+}
+
+/// The header of a frame whose payload has 65,536 bytes or more.
+#[inline]
+pub(super) fn long_header(first: u8, length: usize) -> [u8; 10] {
+    debug_assert!(length > 0xFFFF);
+    let [a, b, c, d, e, f, g, h] = (length as u64).to_be_bytes();
+    [first, 127, a, b, c, d, e, f, g, h]
 }
 
 /// Appends a close frame with this code and as much of the reason as fits.

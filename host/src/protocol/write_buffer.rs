@@ -5,7 +5,7 @@
 
 use super::Opcode;
 use super::deflate::Deflater;
-use super::encode::{append, encode, encode_close, frame_length};
+use super::encode::{append, encode, encode_close, frame_length, long_header};
 
 /// The largest capacity, in bytes, that an empty buffer keeps: answers to a read of the largest messages, by default.
 const KEPT_CAPACITY: usize = 4 * 1024 * 1024;
@@ -34,6 +34,21 @@ impl WriteBuffer {
     #[inline]
     pub fn push(&mut self, opcode: Opcode, fin: bool, payload: &[u8]) {
         encode(&mut self.bytes, opcode, fin, payload);
+    }
+
+    /// Offers a whole message of 65,536 bytes or more to the socket where it lies, and keeps a copy of what is not taken.
+    /// `send` is given the frame's header and payload, and returns how many bytes of them are on the wire now.
+    ///
+    /// Nothing may wait: the message would overtake it.
+    pub fn write_through(&mut self, opcode: Opcode, message: &[u8], send: impl FnOnce(&[u8], &[u8]) -> usize) {
+        debug_assert!(self.is_empty());
+        self.clear();
+        let header = long_header(0x80 | opcode.bits(), message.len());
+        let sent = send(&header, message);
+        append(&mut self.bytes, header.get(sent..).unwrap_or_default());
+        append(&mut self.bytes, &message[sent.saturating_sub(header.len())..]);
+        // What is left of a frame has no header to be measured by.
+        self.boundary = if sent == 0 { 0 } else { self.bytes.len() };
     }
 
     /// Appends a whole message behind everything, compressed where that makes it smaller.

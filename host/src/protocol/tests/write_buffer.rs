@@ -179,9 +179,34 @@ fn a_flood_of_control_frames_takes_linear_time() {
     assert_eq!(buffer.len(), 400_000);
 }
 
+#[test]
+fn what_the_socket_does_not_take_of_a_large_message_waits() {
+    let message = "x".repeat(70_000);
+    let whole = with_data(&[&message]).len();
+    for taken in [0, 1, 9, 10, 11, 40_000, whole - 1, whole] {
+        let mut wire = Vec::new();
+        let mut buffer = WriteBuffer::new();
+        buffer.write_through(Opcode::Text, message.as_bytes(), |header, payload| {
+            wire.extend_from_slice(&[header, payload].concat()[..taken]);
+            taken
+        });
+        assert_eq!(buffer.len(), whole - taken);
+        buffer.push(Opcode::Text, true, b"behind");
+        buffer.push_control_ahead(Opcode::Ping, b"ping");
+        wire.extend_from_slice(buffer.unwritten());
+        let expected = if taken == 0 { ["ping", &message, "behind"] } else { [&message, "ping", "behind"] };
+        assert_eq!(payloads(&wire), expected, "{taken} of {whole}");
+        // All of it or none can be dropped.
+        let begun = if taken == 0 { 0 } else { whole - taken };
+        assert_eq!(buffer.len() - buffer.discard_unstarted(), begun);
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Action {
     Data(usize),
+    /// A large message, of which the socket takes so many bytes if it is offered to it.
+    Through(usize),
     Control(usize),
     Write(usize),
     Discard,
@@ -191,6 +216,7 @@ fn action() -> impl Strategy<Value = Action> {
     let size = prop_oneof![0..130_usize, 65_530..65_540_usize];
     prop_oneof![
         4 => size.prop_map(Action::Data),
+        1 => (0..70_100_usize).prop_map(Action::Through),
         3 => (4..125_usize).prop_map(Action::Control),
         4 => (1..300_usize).prop_map(Action::Write),
         1 => (1..200_000_usize).prop_map(Action::Write),
@@ -218,6 +244,19 @@ proptest! {
                     number += 1;
                     pushed += buffer.len() - before;
                 }
+                Action::Through(most) if buffer.is_empty() => {
+                    let mut payload = number.to_be_bytes().to_vec();
+                    payload.resize(70_000, b'x');
+                    buffer.write_through(Opcode::Binary, &payload, |header, payload| {
+                        let frame = [header, payload].concat();
+                        let taken = most.min(frame.len());
+                        wire.extend_from_slice(&frame[..taken]);
+                        pushed += frame.len();
+                        taken
+                    });
+                    number += 1;
+                }
+                Action::Through(_) => {}
                 Action::Control(size) => {
                     let mut payload = number.to_be_bytes().to_vec();
                     payload.resize(size, b'x');

@@ -1,0 +1,47 @@
+//! What a connection's bytes go over, and the short way to its socket for messages that are too large to be copied.
+#![allow(unsafe_code)] // one line: a callback must reach the socket, and its connection cannot lend that to a thread-local
+
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A byte stream.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {
+    /// The socket that what is written goes to as it is, if it does.
+    fn socket(&self) -> Option<BorrowedFd<'_>>;
+}
+
+impl Wire for TcpStream {
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.as_fd())
+    }
+}
+
+impl Wire for UnixStream {
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.as_fd())
+    }
+}
+
+/// The socket of the connection whose turn it is.
+#[derive(Debug)]
+pub(crate) struct Socket(RawFd);
+
+impl Socket {
+    /// To be dropped at the end of the connection's turn.
+    pub(crate) fn lend(wire: &impl Wire) -> Option<Socket> {
+        wire.socket().map(|socket| Socket(socket.as_raw_fd()))
+    }
+
+    /// Offers `header` and `payload` to the socket. Returns how many bytes it took, none where it failed: who writes to
+    /// it next is told of that.
+    pub(crate) fn send(&self, header: &[u8], payload: &[u8]) -> usize {
+        // SAFETY: a connection lends its socket for a turn of its own, in which it keeps its stream.
+        let socket = unsafe { BorrowedFd::borrow_raw(self.0) };
+        let parts = [IoSlice::new(header), IoSlice::new(payload)];
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        sendmsg(socket, &parts, &mut SendAncillaryBuffer::default(), flags).unwrap_or(0)
+    }
+}

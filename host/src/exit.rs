@@ -44,6 +44,7 @@ impl From<LoadError> for Refused {
     fn from(error: LoadError) -> Self {
         let code = match error {
             LoadError::NotFound { .. } | LoadError::Unreadable { .. } => PLUGIN_NOT_FOUND,
+            LoadError::NotStaged { .. } => INTERNAL,
             _ => PLUGIN_REFUSED,
         };
         Refused::new(code, error.to_string())

@@ -163,11 +163,7 @@ async fn a_second_reload_of_an_engine_is_refused_and_one_of_another_is_not() {
 #[test]
 fn an_engine_that_hangs_in_a_reload_does_not_keep_the_server_from_its_end() {
     let deployed = Deployed::new("heir");
-    // Of an engine that never comes back, the private copy stays.
-    let temporary = tempfile::tempdir().expect("a folder");
-    let config = deployed.folder.path().join("engine.toml").display().to_string();
-    let environment = [("TMPDIR", temporary.path().to_str().expect("UTF-8"))];
-    let mut host = Host::with_environment(&deployed.file(), &["--engine-config", &config], &environment);
+    let mut host = deployed.start(&[]);
     deployed.configure("new_waits_for = '/no/such/file'");
     thread::scope(|scope| {
         let asked = scope.spawn(|| host.control(&["reload"]));

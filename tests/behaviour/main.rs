@@ -35,6 +35,7 @@ mod restart;
 mod revisions;
 mod several_engines;
 mod shutdown;
+mod staging;
 mod static_files;
 mod swap;
 mod swap_load;

@@ -2,6 +2,7 @@
 
 use super::args::CheckArgs;
 use super::findings::Finding;
+use crate::scratch::Scratch;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::path::Path;
@@ -10,7 +11,6 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// Bytes of what the child writes that are kept, of its end.
 const TAIL: usize = 8 * 1024;
@@ -27,7 +27,7 @@ pub(super) struct Subject {
     written: Arc<Mutex<VecDeque<u8>>>,
     all_written: Receiver<()>,
     /// Its folder for temporary files, such as its copies of the library: it may not come to removing them.
-    _temporary: TempDir,
+    _temporary: Scratch,
 }
 
 /// What comes next from the child.
@@ -49,7 +49,7 @@ impl Subject {
     pub(super) fn start(args: &CheckArgs, file: &Path) -> io::Result<Subject> {
         let (from_child, findings) = io::pipe()?;
         let (output, standard) = io::pipe()?;
-        let temporary = tempfile::Builder::new().prefix("wshost-check-").tempdir()?;
+        let temporary = Scratch::new()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["check", "--in-child", "--timeout", &humantime::format_duration(args.timeout).to_string()]);
         if let Some(config) = &args.engine_config {

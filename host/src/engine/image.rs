@@ -4,16 +4,18 @@
 use super::fingerprint::Fingerprint;
 use super::library::LoadError;
 use super::revision;
+use crate::scratch::Scratch;
 use abi_stable::library::ROOT_MODULE_LOADER_NAME;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
 use object::{Endianness, elf};
 use plugin_api::abi::{FileManifest, MANIFEST_SECTION};
+use rustix::fs::{StatVfsMountFlags, statvfs};
+use std::env;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use tempfile::TempDir;
 
 /// The content of a plugin's file, read once: what is checked is what is opened.
 #[derive(Debug)]
@@ -31,12 +33,12 @@ impl Image {
     ///
     /// It cannot be read, is no library for this machine, or no engine.
     pub fn read(path: &Path) -> Result<Image, LoadError> {
-        let read = || unreadable(path, "read");
-        let mut file = File::open(path).map_err(read())?;
+        let unreadable = |error| LoadError::Unreadable { path: path.to_owned(), error };
+        let mut file = File::open(path).map_err(unreadable)?;
         // First: who writes to the file while it is read gives it another.
-        let fingerprint = Fingerprint::of_metadata(&file.metadata().map_err(read())?);
+        let fingerprint = Fingerprint::of_metadata(&file.metadata().map_err(unreadable)?);
         let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(read())?;
+        file.read_to_end(&mut content).map_err(unreadable)?;
         let Found { manifest, engine } =
             look_into(&content).map_err(|what| LoadError::NotALibrary { path: path.to_owned(), what })?;
         if !engine {
@@ -80,22 +82,34 @@ impl Image {
     }
 
     /// Makes a private copy of the file, under a name that no load has had.
-    pub(super) fn stage(&self) -> Result<(TempDir, PathBuf), LoadError> {
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::NotStaged`]: there is no room for it, for example.
+    pub(super) fn stage(&self) -> Result<(Scratch, PathBuf), LoadError> {
+        self.copy().map_err(|error| self.not_staged(error))
+    }
+
+    /// No copy, and why.
+    pub(super) fn not_staged(&self, error: io::Error) -> LoadError {
+        LoadError::NotStaged { path: self.path.clone(), folder: env::temp_dir(), error }
+    }
+
+    fn copy(&self) -> io::Result<(Scratch, PathBuf)> {
         static GENERATION: AtomicU64 = AtomicU64::new(1);
         let mut hasher = DefaultHasher::new();
         self.content.hash(&mut hasher);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
         let file_name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let uncopied = || unreadable(&self.path, "make a private copy of");
-        let folder = tempfile::Builder::new().prefix("wshost-").tempdir().map_err(uncopied())?;
+        let folder = Scratch::new()?;
+        // The loader does not say it.
+        if statvfs(folder.path()).is_ok_and(|system| system.f_flag.contains(StatVfsMountFlags::NOEXEC)) {
+            return Err(io::Error::other("it is mounted noexec"));
+        }
         let copy = folder.path().join(format!("{generation}-{:016x}-{file_name}", hasher.finish()));
-        fs::write(&copy, &self.content).map_err(uncopied())?;
+        fs::write(&copy, &self.content)?;
         Ok((folder, copy))
     }
-}
-
-fn unreadable(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> LoadError {
-    move |error| LoadError::Unreadable { action, path: path.to_owned(), error }
 }
 
 /// What a library's file shows.

@@ -8,6 +8,7 @@
 use super::fingerprint::Fingerprint;
 use super::image::Image;
 use super::revision::{not_offered, other_version};
+use crate::scratch::Scratch;
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::abi::{EngineModuleRef, EngineTable, FileManifest, HandoverTable, Manifest, ROOT_REVISION, Table};
@@ -18,7 +19,6 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use tempfile::TempDir;
 
 /// Where a bare file name is looked for last, after the current folder and the executable's.
 const SYSTEM_FOLDER: &str = "/usr/lib/wshost";
@@ -35,13 +35,25 @@ pub enum LoadError {
         /// All places that were tried.
         looked: Vec<PathBuf>,
     },
-    /// The file cannot be read or copied.
-    #[error("cannot {action} {}: {error}", path.display())]
+    /// The file cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
     Unreadable {
-        /// What was tried.
-        action: &'static str,
         /// The file.
         path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// No private copy of the file can be made that could be opened.
+    #[error(
+        "cannot make a private copy of {} in {}: {error}; set TMPDIR to a folder with room, whose files may be run",
+        path.display(),
+        folder.display()
+    )]
+    NotStaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the copy was to be.
+        folder: PathBuf,
         /// What the system says.
         error: io::Error,
     },
@@ -115,8 +127,8 @@ pub struct Plugin {
     engine: &'static EngineTable,
     handover: Option<&'static HandoverTable>,
     copy: PathBuf,
-    /// Holds the private copy: tools such as debuggers and profilers want the file of what is mapped.
-    _staged: Option<TempDir>,
+    /// Has the private copy: tools such as debuggers and profilers want the file of what is mapped.
+    _staged: Option<Scratch>,
 }
 
 /// Finds the file that an operator means: a bare name is looked for in the current folder, beside the executable, and
@@ -179,7 +191,7 @@ impl Plugin {
     /// [`LoadError::Unreadable`]: the system does not tell where the program is. [`LoadError::OtherRevision`]: the engine was
     /// built with another plugin-api than this host.
     pub fn linked(module: EngineModuleRef) -> Result<Plugin, LoadError> {
-        let unreadable = |error| LoadError::Unreadable { action: "find", path: "this program".into(), error };
+        let unreadable = |error| LoadError::Unreadable { path: "this program".into(), error };
         let program = std::env::current_exe().map_err(unreadable)?;
         let fingerprint = Fingerprint::of(&program).ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))?;
         let tables = Tables::of(module).map_err(|why| LoadError::other_revision(&program, None, why))?;
@@ -268,8 +280,11 @@ struct Tables {
 fn open(image: &Image, copy: &Path) -> Result<Tables, LoadError> {
     let path = image.path();
     // SAFETY: opening runs the library's initialisers; that this is the engine's code to run is the operator's decision.
-    let library = unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }
-        .map_err(|error| LoadError::Refused { path: path.to_owned(), error: reason(&error, copy) })?;
+    let library =
+        unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| match copy.symlink_metadata() {
+            Ok(_) => LoadError::Refused { path: path.to_owned(), error: reason(&error, copy) },
+            Err(gone) => image.not_staged(gone),
+        })?;
     // Never closed, also when it is refused below.
     let library = ManuallyDrop::new(library);
 
@@ -354,6 +369,22 @@ mod tests {
         program[18] = 0xf3; // e_machine
         program[19] = 0x7f;
         assert!(refusal(&program).contains("another architecture"));
+    }
+
+    #[test]
+    fn a_copy_that_is_gone_when_it_is_to_be_opened_is_not_blamed_on_the_file() {
+        // Without section headers, what a file exports is not known before it is opened.
+        let mut program = fs::read(std::env::current_exe().unwrap()).unwrap();
+        program[40..48].fill(0); // e_shoff
+        program[60..64].fill(0); // e_shnum and e_shstrndx
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libx.so");
+        fs::write(&path, program).unwrap();
+        let image = Image::read(&path).unwrap();
+        let (staged, copy) = image.stage().unwrap();
+        drop(staged);
+        let Err(error) = open(&image, &copy) else { panic!("opened what is not there") };
+        assert!(matches!(error, LoadError::NotStaged { .. }), "{error}");
     }
 
     #[test]

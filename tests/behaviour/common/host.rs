@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const RUNTIME_FOLDER: &str = "XDG_RUNTIME_DIR";
+const TEMPORARY_FOLDER: &str = "TMPDIR";
 
 /// A running wshost.
 pub(crate) struct Host {
     child: Child,
-    /// Its XDG_RUNTIME_DIR: its control socket is the only one there.
+    /// Its XDG_RUNTIME_DIR, so that its control socket is the only one there, and its TMPDIR, so that nothing stays of what
+    /// it leaves there when it is killed.
     runtime: TempDir,
     address: String,
     ready_line: String,
@@ -55,8 +57,10 @@ impl Host {
     /// Starts a command that becomes a wshost, and waits until it is ready.
     pub(crate) fn run(mut command: Command) -> Host {
         let runtime = tempfile::tempdir().expect("a folder");
-        if !command.get_envs().any(|(name, _)| name == RUNTIME_FOLDER) {
-            command.env(RUNTIME_FOLDER, runtime.path());
+        for folder in [RUNTIME_FOLDER, TEMPORARY_FOLDER] {
+            if !command.get_envs().any(|(name, _)| name == folder) {
+                command.env(folder, runtime.path());
+            }
         }
         command.env("WSHOST_LOG", "debug");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("wshost starts");

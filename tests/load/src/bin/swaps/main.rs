@@ -172,7 +172,10 @@ impl Run {
     /// been answered. `answers`: which build goes on then.
     fn reload(&mut self, what: &str, file: &Path, config: &str, answers: usize) -> Result<(Outcome, Line)> {
         self.host.deploy(file, config)?;
+        // What was sent before is answered by the old build: it must not be on its way when the new one takes over.
+        let before = self.window;
         self.next(None)?;
+        self.answered(before)?;
         let swapping = self.window;
         self.host.hang_up()?;
         let outcome = self.inbox.wait("the outcome of a reload", |event| match event {

@@ -22,6 +22,7 @@ mod examples;
 mod fragments;
 mod groups;
 mod handshake;
+mod hostile;
 mod jobs;
 mod keepalive;
 mod listen;

@@ -39,7 +39,7 @@ pub(crate) fn artefacts() -> &'static Artefacts {
 }
 
 /// What tests run: the host, the shipped engines, the examples and the fixtures.
-const PACKAGES: [&str; 17] = [
+const PACKAGES: [&str; 18] = [
     "wshost",
     "echo",
     "chat",
@@ -54,6 +54,7 @@ const PACKAGES: [&str; 17] = [
     "progress",
     "timers",
     "heir",
+    "hostile",
     "opinionated",
     "probe",
     "unruly",

@@ -39,7 +39,7 @@ pub(crate) fn artefacts() -> &'static Artefacts {
 }
 
 /// What tests run: the host, the shipped engines, the examples and the fixtures.
-const PACKAGES: [&str; 18] = [
+const PACKAGES: [&str; 19] = [
     "wshost",
     "echo",
     "chat",
@@ -53,6 +53,7 @@ const PACKAGES: [&str; 18] = [
     "groups",
     "progress",
     "timers",
+    "hanging-initialiser",
     "heir",
     "hostile",
     "opinionated",

@@ -35,6 +35,7 @@ mod handshake;
 mod jobs;
 mod outbox;
 mod panics;
+mod retire;
 mod scratch;
 mod settling;
 mod timers;

@@ -206,8 +206,10 @@ impl Outbox {
         let queue = self.lock();
         if self.closing() == Closing::Gone {
             drop(queue);
-            // Dropping an event runs the engine's code: not under the lock.
-            drop(order);
+            // That runs the engine's code: not under the lock.
+            if let Order::Event(event) = order {
+                event.discard_here();
+            }
             return Sent::Gone;
         }
         self.push(queue, order);
@@ -262,7 +264,6 @@ impl Outbox {
         self.closing.store(Closing::Gone as u8, Ordering::Release);
         let orders = std::mem::take(&mut *queue);
         drop(queue);
-        // Dropping an event runs the engine's code: not under the lock.
         drop(orders);
         self.queued.store(false, Ordering::Release);
         self.queued_bytes.store(0, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use crate::http::{Site, SiteEngine};
 use crate::listener::Listener;
 use crate::mount::Mount;
 use crate::protocol::close;
+use crate::retire;
 use crate::swap::{self, Probation, Refused, Reloaded, Trial};
 use crate::watch::Watchdog;
 use arc_swap::ArcSwap;
@@ -255,23 +256,24 @@ impl Running {
         self.loops.iter().any(|event_loop| event_loop.watch.is_in_callback())
     }
 
-    /// Stops accepting, closes every client with 1001, ends the timers, and waits until all clients have gone and all
-    /// jobs have run, or `deadline` has passed. Returns how many clients were still there then.
+    /// Stops accepting, closes every client with 1001, ends the timers, and waits until all clients have gone, all jobs
+    /// have run and all engines are dropped, or `deadline` has passed. Returns how many clients were still there then.
     pub fn drain(self, deadline: Duration) -> usize {
         let until = Instant::now() + deadline;
-        self.server.draining.send_replace(true);
-        for event_loop in self.loops.iter() {
+        let Running { server, loops, threads, ended, _watchdog: watchdog } = self;
+        server.draining.send_replace(true);
+        for event_loop in loops.iter() {
             let _ = event_loop.commands.send(Command::Drain);
         }
-        self.server.mounts.iter().for_each(|mount| mount.current().end_timers());
-        for client in self.server.clients() {
-            self.server.say_goodbye(&client);
+        server.mounts.iter().for_each(|mount| mount.current().end_timers());
+        for client in server.clients() {
+            server.say_goodbye(&client);
         }
-        let left = match self.ended.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Err(mpsc::RecvTimeoutError::Timeout) => self.server.clients().len(),
+        let left = match ended.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Err(mpsc::RecvTimeoutError::Timeout) => server.clients().len(),
             // Every loop has hung up: its thread is at its end.
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => {
-                for thread in self.threads {
+                for thread in threads {
                     if thread.join().is_err() {
                         tracing::error!("an event loop ended by a fault of wshost, please report it");
                     }
@@ -279,8 +281,13 @@ impl Running {
                 0
             }
         };
-        if !self.server.facilities.pool.drain(until) {
+        if !server.facilities.pool.drain(until) {
             tracing::warn!("jobs did not end in {deadline:?} and are dropped");
+        }
+        // Unless somebody else has the server, the engines end with it.
+        drop((watchdog, server));
+        if !retire::wait_until_done(until) {
+            tracing::warn!("engines were not dropped in {deadline:?}, they are left to themselves");
         }
         left
     }

@@ -39,6 +39,7 @@ mod shutdown;
 mod staging;
 mod static_files;
 mod swap;
+mod swap_drops;
 mod swap_load;
 mod swap_refused;
 mod timers;

@@ -67,7 +67,7 @@ unsafe extern "C" fn release(object: *const ()) {
 unsafe extern "C" fn log(object: *const (), level: u32, target: RStr<'_>, message: RStr<'_>) {
     // SAFETY: the table's contract.
     let services = unsafe { services(object) };
-    let engine = services.engine.as_str();
+    let engine = services.engine;
     let module = target.as_str();
     // tracing wants the level at compile time.
     match level {
@@ -155,14 +155,17 @@ unsafe extern "C" fn spawn(object: *const (), job: *mut JobObject) {
     unsafe {
         let services = services(object);
         let busy = services.audience.activity.begin();
-        services.spawn(Job::take(job, busy));
+        services.spawn(Job::take(services.engine, job, busy));
     }
 }
 
 unsafe extern "C" fn start_timer(object: *const (), timer: *mut TimerObject, after_ms: u64, every_ms: u64) -> u64 {
     let every = (every_ms > 0).then(|| Duration::from_millis(every_ms));
     // SAFETY: the table's contract; the engine gives the timer up.
-    unsafe { services(object).start_timer(TimerJob::take(timer), Duration::from_millis(after_ms), every) }
+    unsafe {
+        let services = services(object);
+        services.start_timer(TimerJob::take(services.engine, timer), Duration::from_millis(after_ms), every)
+    }
 }
 
 unsafe extern "C" fn cancel_timer(object: *const (), timer: u64) {
@@ -179,6 +182,6 @@ unsafe extern "C" fn metric(object: *const (), metric: MetricView<'_>) -> Metric
         _ => Kind::Histogram,
     };
     let own = metric.labels.as_slice().iter().map(|label| (label.name.as_str(), label.value.as_str()));
-    let labels = own.chain([("engine", services.engine.as_str())]);
+    let labels = own.chain([("engine", services.engine)]);
     metric_table::give(services.facilities.metrics.metric(kind, metric.name.as_str(), labels))
 }

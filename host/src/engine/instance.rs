@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::jobs::Pool;
 use crate::keepalive::{Idle, Keepalive};
 use crate::panics::Panics;
+use crate::retire::retire;
 use crate::watch::{Callback, watched};
 use abi_stable::std_types::RStr;
 use plugin_api::abi::{
@@ -21,7 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-/// An engine that runs: made by [`Instance::new`], shut down when dropped, which is after its last session.
+/// An engine that runs: made by [`Instance::new`]. When it is dropped, which is after its last session, it is shut down,
+/// elsewhere.
 pub struct Instance {
     plugin: Arc<Plugin>,
     table: &'static EngineTable,
@@ -85,7 +87,7 @@ pub enum Answer {
     },
 }
 
-/// What an engine keeps for one connection. Dropped without [`Instance::on_closed`], it is discarded.
+/// What an engine keeps for one connection. Dropped without [`Instance::on_closed`], it is discarded, elsewhere.
 #[derive(Debug)]
 pub struct Session {
     object: SessionObject,
@@ -364,7 +366,7 @@ impl Instance {
         }
         // SAFETY: the job is the engine's, just returned.
         Ok((!returned.job.is_null())
-            .then(|| unsafe { Job::take(returned.job, self.services.audience.activity.begin()) }))
+            .then(|| unsafe { Job::take(self.plugin.name(), returned.job, self.services.audience.activity.begin()) }))
     }
 
     /// Logs a failure of this engine.
@@ -410,12 +412,18 @@ impl Drop for Session {
         if self.object.0.is_null() {
             return;
         }
-        // SAFETY: the session is this engine's, and ends here.
-        let discarded =
-            unsafe { EngineFailure::take("drop of a session", (self.instance.table.discard_session)(self.object)) };
-        if let Err(failure) = discarded {
-            self.instance.report(&failure, "");
-        }
+        const WHAT: &str = "drop of a session";
+        let object = std::mem::replace(&mut self.object, SessionObject(std::ptr::null_mut()));
+        let session = Session { object, instance: Arc::clone(&self.instance) };
+        retire(Some(self.instance.plugin.name()), WHAT, move || {
+            let instance = Arc::clone(&session.instance);
+            let object = session.into_object();
+            // SAFETY: the session is this engine's, and ends here.
+            let discarded = unsafe { EngineFailure::take(WHAT, (instance.table.discard_session)(object)) };
+            if let Err(failure) = discarded {
+                instance.report(&failure, "");
+            }
+        });
     }
 }
 
@@ -423,10 +431,35 @@ impl Drop for Instance {
     fn drop(&mut self) {
         self.services.end_timers();
         self.services.panics.end();
-        // SAFETY: every session holds the instance, so none is left.
-        let ended = unsafe { EngineFailure::take("drop of the engine", (self.table.shutdown)(self.engine)) };
+        let ending = Ending {
+            engine: self.engine,
+            table: self.table,
+            services: Arc::clone(&self.services),
+            _plugin: Arc::clone(&self.plugin),
+        };
+        retire(Some(self.plugin.name()), Ending::WHAT, move || ending.run());
+    }
+}
+
+/// What is left of an instance that nobody holds any more.
+struct Ending {
+    engine: EngineObject,
+    table: &'static EngineTable,
+    services: Arc<Services>,
+    _plugin: Arc<Plugin>,
+}
+
+// SAFETY: the engine is `Send + Sync`, see `Instance`.
+unsafe impl Send for Ending {}
+
+impl Ending {
+    const WHAT: &str = "drop of the engine";
+
+    fn run(self) {
+        // SAFETY: every session held the instance, so none is left.
+        let ended = unsafe { EngineFailure::take(Self::WHAT, (self.table.shutdown)(self.engine)) };
         if let Err(failure) = ended {
-            self.report(&failure, "");
+            self.services.report(&failure, "");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What an engine made and the host owns for a while: jobs, events and failures.
 
 use crate::activity::Busy;
+use crate::retire::retire;
 use plugin_api::abi::{EventObject, Failure, JobObject, TimerObject};
 use std::fmt;
 
@@ -47,9 +48,38 @@ impl EngineFailure {
     }
 }
 
-/// A job that an engine returned. Dropped without being run, it is discarded.
+/// Has an engine discard what it made, elsewhere: that runs the author's code.
+///
+/// # Safety
+///
+/// `discard` is the object's own, and the object is used nowhere else from now on.
+unsafe fn discard_elsewhere<T: 'static>(
+    engine: Option<&'static str>,
+    what: &'static str,
+    object: *mut T,
+    discard: unsafe extern "C" fn(*mut T) -> *mut Failure,
+) {
+    struct GivenUp<T>(*mut T);
+    // SAFETY: plugin-api makes the objects that come here of values that are `Send`.
+    unsafe impl<T> Send for GivenUp<T> {}
+    impl<T> GivenUp<T> {
+        fn object(&self) -> *mut T {
+            self.0
+        }
+    }
+    let given_up = GivenUp(object);
+    retire(engine, what, move || {
+        // SAFETY: the caller's promise.
+        if let Err(failure) = unsafe { EngineFailure::take(what, discard(given_up.object())) } {
+            tracing::error!(engine, "{failure}");
+        }
+    });
+}
+
+/// A job that an engine returned. Dropped without being run, it is discarded, elsewhere.
 #[derive(Debug)]
 pub struct Job {
+    engine: &'static str,
     object: *mut JobObject,
     busy: Option<Busy>,
 }
@@ -58,13 +88,13 @@ pub struct Job {
 unsafe impl Send for Job {}
 
 impl Job {
-    /// Takes over a job that the engine returned.
+    /// Takes over a job that the engine of this name returned.
     ///
     /// # Safety
     ///
     /// `object` came from the engine just now and is used nowhere else.
-    pub(super) unsafe fn take(object: *mut JobObject, busy: Busy) -> Job {
-        Job { object, busy: Some(busy) }
+    pub(super) unsafe fn take(engine: &'static str, object: *mut JobObject, busy: Busy) -> Job {
+        Job { engine, object, busy: Some(busy) }
     }
 
     /// Runs the job.
@@ -82,17 +112,15 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        // SAFETY: the object is ours and has not been run.
-        let discarded = unsafe { EngineFailure::take("drop of a job", ((*self.object).discard)(self.object)) };
-        if let Err(failure) = discarded {
-            tracing::error!("{failure}");
-        }
+        // SAFETY: the object is ours, has not been run, and ends here.
+        unsafe { discard_elsewhere(Some(self.engine), "drop of a job", self.object, (*self.object).discard) }
     }
 }
 
-/// What an engine's timer does. Discarded when dropped.
+/// What an engine's timer does. Discarded when dropped, elsewhere.
 #[derive(Debug)]
 pub(super) struct TimerJob {
+    engine: &'static str,
     object: *mut TimerObject,
 }
 
@@ -100,13 +128,13 @@ pub(super) struct TimerJob {
 unsafe impl Send for TimerJob {}
 
 impl TimerJob {
-    /// Takes over a timer that the engine handed in.
+    /// Takes over a timer that the engine of this name handed in.
     ///
     /// # Safety
     ///
     /// `object` came from the engine just now and is used nowhere else.
-    pub(super) unsafe fn take(object: *mut TimerObject) -> TimerJob {
-        TimerJob { object }
+    pub(super) unsafe fn take(engine: &'static str, object: *mut TimerObject) -> TimerJob {
+        TimerJob { engine, object }
     }
 
     /// Runs it once.
@@ -123,14 +151,11 @@ impl TimerJob {
 impl Drop for TimerJob {
     fn drop(&mut self) {
         // SAFETY: the object is ours and ends here.
-        let discarded = unsafe { EngineFailure::take("drop of a timer", ((*self.object).discard)(self.object)) };
-        if let Err(failure) = discarded {
-            tracing::error!("{failure}");
-        }
+        unsafe { discard_elsewhere(Some(self.engine), "drop of a timer", self.object, (*self.object).discard) }
     }
 }
 
-/// A value that an engine posted to one of its sessions. Dropped undelivered, it is discarded.
+/// A value that an engine posted to one of its sessions. Dropped undelivered, it is discarded, elsewhere.
 #[derive(Debug)]
 pub struct Event {
     object: *mut EventObject,
@@ -161,14 +186,20 @@ impl Event {
         let mut event = std::mem::ManuallyDrop::new(self);
         (event.object, event.busy.take())
     }
+
+    /// Discards it here: the value is dropped within the very call that posted it, which says so.
+    pub(crate) fn discard_here(self) {
+        let (object, _busy) = self.into_object();
+        // SAFETY: the object was ours and has not been delivered.
+        if let Err(failure) = unsafe { EngineFailure::take("drop of an event", ((*object).discard)(object)) } {
+            tracing::error!("{failure}");
+        }
+    }
 }
 
 impl Drop for Event {
     fn drop(&mut self) {
-        // SAFETY: the object is ours and has not been delivered.
-        let discarded = unsafe { EngineFailure::take("drop of an event", ((*self.object).discard)(self.object)) };
-        if let Err(failure) = discarded {
-            tracing::error!("{failure}");
-        }
+        // SAFETY: the object is ours, has not been delivered, and ends here.
+        unsafe { discard_elsewhere(None, "drop of an event", self.object, (*self.object).discard) }
     }
 }

@@ -7,6 +7,7 @@ use crate::jobs::{Lane, Pool};
 use crate::metrics::Metrics;
 use crate::panics::Panics;
 use crate::protocol::deflate::Compression;
+use crate::retire;
 use crate::timers::{Timers, Work};
 use crate::wakes::Wakes;
 use std::io;
@@ -29,12 +30,13 @@ pub struct Facilities {
 }
 
 impl Facilities {
-    /// Starts the workers. Timers run on `runtime`.
+    /// Starts the workers, and the threads that end what engines made. Timers run on `runtime`.
     ///
     /// # Errors
     ///
     /// What the system says when it has no thread left.
     pub fn start(settings: &Settings, runtime: tokio::runtime::Handle) -> io::Result<Self> {
+        retire::start()?;
         Ok(Facilities {
             pool: Arc::new(Pool::new(settings.workers, settings.worker_nice)?),
             wakes: Arc::new(Wakes::new(settings.loops)),
@@ -51,8 +53,8 @@ impl Facilities {
 #[derive(Debug)]
 pub(super) struct Services {
     /// The engine's name and version, for the log.
-    pub engine: String,
-    pub version: String,
+    pub engine: &'static str,
+    pub version: &'static str,
     pub audience: Arc<Audience>,
     pub facilities: Facilities,
     /// Which generation of its engine it is, counted over all engines of the host.
@@ -64,25 +66,30 @@ pub(super) struct Services {
 
 impl Services {
     /// For a first generation.
-    pub(super) fn new(engine: &str, version: &str, facilities: &Facilities) -> Arc<Self> {
+    pub(super) fn new(engine: &'static str, version: &'static str, facilities: &Facilities) -> Arc<Self> {
         let audience = Audience::new(Arc::clone(&facilities.wakes), facilities.backlog, facilities.compression);
         Self::for_audience(engine, version, facilities, Arc::new(audience))
     }
 
     /// For the generation that is to follow on this one: it takes over the clients and their groups. Its timers wait
     /// until it does.
-    pub(super) fn succeed(&self, engine: &str, version: &str) -> Arc<Self> {
+    pub(super) fn succeed(&self, engine: &'static str, version: &'static str) -> Arc<Self> {
         let services = Self::for_audience(engine, version, &self.facilities, Arc::clone(&self.audience));
         services.timers.hold();
         services
     }
 
-    fn for_audience(engine: &str, version: &str, facilities: &Facilities, audience: Arc<Audience>) -> Arc<Self> {
+    fn for_audience(
+        engine: &'static str,
+        version: &'static str,
+        facilities: &Facilities,
+        audience: Arc<Audience>,
+    ) -> Arc<Self> {
         static GENERATIONS: AtomicU32 = AtomicU32::new(1);
         let (runtime, pool) = (facilities.runtime.clone(), Arc::clone(&facilities.pool));
         Arc::new(Services {
-            engine: engine.to_owned(),
-            version: version.to_owned(),
+            engine,
+            version,
             facilities: facilities.clone(),
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             panics: Arc::default(),
@@ -96,7 +103,7 @@ impl Services {
         if !failure.location.is_empty() {
             self.panics.note();
         }
-        let (engine, version) = (self.engine.as_str(), self.version.as_str());
+        let (engine, version) = (self.engine, self.version);
         if peer.is_empty() {
             tracing::error!(engine, version, "{failure}");
         } else {

@@ -1,9 +1,11 @@
-//! Accepts connections and deals each to the event loop that has fewest.
+//! Accepts connections and deals each to the event loop that has fewest. Turns away those for which there is no room.
 //!
 //! Long-lived connections stay where they were dealt, so the deal has to be even: SO_REUSEPORT would hash them.
 
+use crate::descriptors::{Reserve, are_exhausted, is_kept_back};
 use crate::event_loop::{Command, LoopHandle};
 use crate::listener::{Listener, ListeningSocket};
+use crate::turned_away::TurnedAway;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -37,10 +39,29 @@ pub(crate) async fn accept(listener: Listener, loops: Arc<[LoopHandle]>) {
         Ok(socket) => socket,
         Err(error) => return tracing::error!("cannot accept connections: {error}"),
     };
+    let (mut reserve, mut turned_away) = (Reserve::new(), TurnedAway::default());
     loop {
-        match accept_one(&socket).await.and_then(|(stream, peer)| accepted(stream, peer)) {
-            Ok(connection) => deal(&loops, connection),
+        let one = tokio::select! {
+            one = accept_one(&socket, &mut reserve) => one,
+            () = turned_away.time_to_look() => {
+                turned_away.look();
+                continue;
+            }
+        };
+        reserve.fill();
+        match one {
+            // There would be no descriptor left for files, reloads and the control socket, or there is none already.
+            Ok((stream, peer)) if is_kept_back(&stream) || !reserve.is_full() => {
+                tracing::warn!(peer = named(peer), "connection refused with 503: too few file descriptors are left");
+                turned_away.answer(stream);
+            }
+            Ok((stream, peer)) => match accepted(stream, peer) {
+                Ok(connection) => deal(&loops, connection),
+                Err(error) => tracing::debug!("connection lost in accept: {error}"),
+            },
             Err(error) if is_of_one_connection(&error) => tracing::debug!("connection lost in accept: {error}"),
+            // Somebody else has the last descriptor: the next takes the place of one that has had its answer.
+            Err(error) if are_exhausted(&error) && turned_away.let_go() => {}
             Err(error) => {
                 tracing::error!("cannot accept connections: {error}; trying again in {PAUSE_WHEN_EXHAUSTED:?}");
                 tokio::time::sleep(PAUSE_WHEN_EXHAUSTED).await;
@@ -66,9 +87,15 @@ fn watch(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(socket, Interest::READABLE)
 }
 
-async fn accept_one(socket: &AsyncFd<OwnedFd>) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
+async fn accept_one(socket: &AsyncFd<OwnedFd>, reserve: &mut Reserve) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    socket.async_io(Interest::READABLE, |socket| Ok(acceptfrom_with(socket, flags)?)).await
+    socket.async_io(Interest::READABLE, |socket| reserve.open(|| Ok(acceptfrom_with(socket, flags)?))).await
+}
+
+/// What the log calls a peer.
+fn named(peer: Option<SocketAddrAny>) -> String {
+    let address = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    address.map_or_else(|| "unix".to_owned(), |address| address.to_string())
 }
 
 /// Gives a connection to the loop that has fewest.

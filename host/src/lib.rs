@@ -39,6 +39,7 @@ mod retire;
 mod scratch;
 mod settling;
 mod timers;
+mod turned_away;
 mod unix_socket;
 mod wakes;
 mod watch;

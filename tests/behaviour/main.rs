@@ -14,6 +14,7 @@ mod compression;
 mod compression_context;
 mod control;
 mod control_socket;
+mod descriptors;
 mod echo;
 mod engine_config;
 mod engine_world;

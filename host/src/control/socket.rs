@@ -7,9 +7,11 @@ use super::peer::Peer;
 use super::place::{self, ControlArg};
 use super::protocol::{EXPECTED, Refusal, Reply, Request};
 use super::{reload, status};
+use crate::descriptors::{Reserve, are_exhausted};
 use crate::exit::{self, Refused};
 use crate::server::Server;
 use crate::unix_socket::{self, BoundPath};
+use futures_util::FutureExt;
 use rustix::fs::Mode;
 use std::io;
 use std::os::unix::net;
@@ -103,13 +105,33 @@ impl Drop for Control {
 /// Accepts until it is aborted, and the connections with it.
 async fn accept(listener: UnixListener, asked: Asked) {
     let mut connections = JoinSet::new();
+    let mut reserve = Reserve::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
+            Some(_) = connections.join_next() => {
+                reserve.fill();
+                continue;
+            }
+        };
+        let accepted = match accepted {
+            // Out of descriptors is when an operator wants to know how the server is.
+            Err(error) if are_exhausted(&error) && reserve.give_up() => match listener.accept().now_or_never() {
+                Some(accepted) => accepted.inspect_err(|_| reserve.fill()),
+                // Nobody was there: the system says so without having looked.
+                None => {
+                    reserve.fill();
+                    continue;
+                }
+            },
+            accepted => accepted,
         };
         match accepted {
-            Ok((stream, _)) if connections.len() >= MOST_CONNECTIONS => turn_away(&stream),
+            Ok((stream, _)) if connections.len() >= MOST_CONNECTIONS => {
+                turn_away(&stream);
+                drop(stream);
+                reserve.fill();
+            }
             Ok((stream, _)) => {
                 let asked = asked.clone();
                 connections.spawn(async move {

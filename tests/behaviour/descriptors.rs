@@ -1,0 +1,113 @@
+//! When there is no file descriptor left (FAULTS L3): newcomers are told, everyone else goes on.
+
+use crate::common::{DEADLINE, Host, Raw, artefacts, ask, connect, wait_until};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// Has the host have no more descriptors open than it has, and so many.
+fn limit(host: &Host, more: usize) {
+    let pid = Pid::from_raw(i32::try_from(host.pid()).expect("a pid"));
+    let current = Some((host.descriptors() + more) as u64);
+    prlimit(pid, Resource::Nofile, Rlimit { current, maximum: current }).expect("it may be lowered");
+}
+
+/// Asks for a connection. `None`: it is open and held; otherwise the whole answer.
+fn newcomer(host: &Host, held: &mut Vec<Raw>) -> Option<String> {
+    let mut raw = Raw::dial(host);
+    raw.send(Raw::request("/").as_bytes());
+    let head = raw.read_head();
+    if head.starts_with("HTTP/1.1 101 ") {
+        held.push(raw);
+        return None;
+    }
+    Some(head + &String::from_utf8(raw.read_rest()).expect("UTF-8"))
+}
+
+/// Connects until there is no room, and returns the first refusal.
+fn fill(host: &Host, held: &mut Vec<Raw>) -> String {
+    for _ in 0..1000 {
+        if let Some(refusal) = newcomer(host, held) {
+            return refusal;
+        }
+    }
+    panic!("{} connections, and still room", held.len());
+}
+
+/// The processor time that it has taken so far.
+fn processor_time(host: &Host) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", host.pid())).expect("it runs");
+    let (_, fields) = stat.rsplit_once(") ").expect("the name is in brackets");
+    let ticks: u64 = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+}
+
+/// FAULTS L3
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_newcomers_get_503_and_everyone_else_goes_on() {
+    let host = Host::with("probe", &[]);
+    let mut client = connect(&host, "/").await;
+    limit(&host, 40);
+    let mut held = Vec::new();
+    let refusal = fill(&host, &mut held);
+    assert!(held.len() > 10, "only {} connections", held.len());
+    assert!(refusal.starts_with("HTTP/1.1 503 ") && refusal.ends_with("later.\r\n"), "{refusal}");
+    assert!(refusal.contains("retry-after: 5\r\n") && refusal.contains("connection: close\r\n"), "{refusal}");
+    let begun = Instant::now();
+    for _ in 0..50 {
+        assert!(newcomer(&host, &mut held).is_some_and(|refusal| refusal.starts_with("HTTP/1.1 503 ")));
+    }
+    assert!(begun.elapsed() < DEADLINE / 4, "50 refusals took {:?}", begun.elapsed());
+    host.wait_for_log(51, &["refused with 503", "127.0.0.1:"]);
+    assert_eq!(ask(&mut client, "job hello").await, "hello");
+    let (code, status, stderr) = host.control(&["status"]);
+    assert!(code == 0 && status.contains("probe"), "{status}{stderr}");
+
+    // A client that says nothing is told, too.
+    let mut silent = Raw::dial(&host);
+    assert!(silent.read_head().starts_with("HTTP/1.1 503 "));
+    let before = processor_time(&host);
+    std::thread::sleep(Duration::from_millis(500));
+    let spent = processor_time(&host) - before;
+    assert!(spent < Duration::from_millis(250), "{spent:?} of processor time in 500 ms without work");
+
+    held.clear();
+    wait_until(|| newcomer(&host, &mut held).is_none());
+    assert_eq!(ask(&mut client, "job hello").await, "hello");
+}
+
+/// FAULTS L3
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_for_clients_an_engine_can_be_reloaded() {
+    let host = Host::with("heir", &[]);
+    let mut client = connect(&host, "/").await;
+    limit(&host, 100);
+    let mut held = Vec::new();
+    fill(&host, &mut held);
+    let (code, stdout, stderr) = host.control(&["reload"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(ask(&mut client, "text 0").await.ends_with("text 0"));
+}
+
+/// FAULTS L3
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_takes_every_descriptor_takes_not_the_last() {
+    let host = Host::with("hostile", &[]);
+    let mut client = connect(&host, "/descriptors").await;
+    limit(&host, 60);
+    assert_eq!(ask(&mut client, "take").await, " 0 take");
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        let refusal = newcomer(&host, &mut held).expect("a refusal");
+        assert!(refusal.starts_with("HTTP/1.1 503 "), "{refusal}");
+    }
+    for _ in 0..5 {
+        let (code, status, stderr) = host.control(&["status"]);
+        assert!(code == 0 && status.contains("hostile"), "{status}{stderr}");
+    }
+    let plugin = artefacts().of("hostile").to_str().expect("UTF-8");
+    let (code, _, stderr) = host.control(&["reload", "--plugin", plugin]);
+    assert!(code != 0 && stderr.contains("Too many open files"), "{code} {stderr}");
+    assert_eq!(ask(&mut client, "give").await, " 1 give");
+    wait_until(|| newcomer(&host, &mut held).is_none());
+}

@@ -10,7 +10,8 @@ use std::time::Duration;
 /// One connected client: send to it, close it, ask about it.
 ///
 /// A handle is cheap to clone, works from any thread, and outlives its connection harmlessly: what is sent to a client
-/// that is gone returns [`Sent::Gone`].
+/// that is gone returns [`Sent::Gone`]. So does what is sent by a generation of the engine that is
+/// [retired](crate::Host::is_retired).
 #[repr(transparent)]
 pub struct Client(ClientHandle);
 
@@ -82,7 +83,7 @@ impl Client {
     }
 
     pub(crate) fn object(&self) -> *const () {
-        self.0.object
+        self.0.object.client
     }
 
     /// Which client this is.
@@ -238,7 +239,7 @@ impl Drop for Client {
 
 impl PartialEq for Client {
     fn eq(&self, other: &Self) -> bool {
-        self.0.object == other.0.object
+        self.object() == other.object()
     }
 }
 
@@ -246,7 +247,7 @@ impl Eq for Client {}
 
 impl std::hash::Hash for Client {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.object.hash(state);
+        self.object().hash(state);
     }
 }
 

@@ -8,6 +8,9 @@ use crate::{Client, Engine, Result};
 /// exports the engine's state and every session, and imports them into the new generation. If anything fails in that,
 /// the old generation goes on with what it has: exporting consumes nothing. No message is lost, and no connection.
 ///
+/// Afterwards the old generation is [retired](crate::Host::is_retired): its handles reach nobody any more, and threads of its
+/// own that are still at work should end. Handles given to `import_state` and `import_session` of the new one work at once.
+///
 /// Export it with `export_engine!(Counter, handover)`. Engines whose sessions are `()` need none of this: their
 /// connections pass over by themselves. Where sessions are serde types, [`hand_over_by_serde!`](crate::hand_over_by_serde)
 /// implements the trait in one line.

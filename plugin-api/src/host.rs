@@ -8,6 +8,9 @@ use std::fmt;
 use std::time::Duration;
 
 /// The host that runs this engine. Cheap to clone, works from any thread.
+///
+/// A host belongs to one generation of its engine. When a new generation has taken over all its clients, this one is
+/// [retired](Host::is_retired).
 pub struct Host {
     object: *const (),
     table: &'static HostTable,
@@ -34,10 +37,35 @@ impl Host {
         Ok(Host { object: handle.object, table: table::<HostTable>(&handle)?, clients })
     }
 
+    /// Whether this generation of the engine is retired: a newer one has taken over its clients, or the engine has ended.
+    ///
+    /// From then on its handles reach nobody: sends return [`Sent::Gone`](crate::Sent::Gone), broadcasts reach 0 clients,
+    /// jobs and timers are dropped without being run. Only the log and metrics go on. The library stays loaded, and so do
+    /// the threads that the engine has started: they should look, and end.
+    ///
+    /// ```
+    /// # use plugin_api::prelude::*;
+    /// # use std::time::Duration;
+    /// fn tell_the_time(host: &Host) {
+    ///     let host = host.clone();
+    ///     std::thread::spawn(move || {
+    ///         while !host.is_retired() {
+    ///             host.broadcast_text("tick");
+    ///             std::thread::sleep(Duration::from_secs(1));
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    ///
+    /// Without a handover, a generation is retired when its last client has gone.
+    pub fn is_retired(&self) -> bool {
+        call!(self, is_retired)
+    }
+
     /// The connected client of this id.
     pub fn client(&self, id: ClientId) -> Option<Client> {
         let object = call!(self, client, id.0);
-        (!object.is_null()).then(|| Client::owning(ClientHandle { object, table: self.clients }))
+        (!object.client.is_null()).then(|| Client::owning(ClientHandle { object, table: self.clients }))
     }
 
     /// All connected clients of this engine, as of now.
@@ -75,7 +103,8 @@ impl Host {
 
     /// Runs a job that belongs to no client, on a worker. Such jobs are in no order, and run side by side.
     ///
-    /// When the host ends, jobs that wait are run; one that is spawned after that is dropped.
+    /// When the host ends, jobs that wait are run; one that is spawned after that is dropped, and so is one of a
+    /// generation that is [retired](Host::is_retired).
     pub fn spawn(&self, job: impl Job + 'static) {
         call!(self, spawn, job::into_object(Box::new(job)));
     }
@@ -171,7 +200,8 @@ impl Host {
 }
 
 fn table<T: Table>(handle: &HostHandle) -> Result<&'static T, String> {
-    let interface = (handle.interface)(T::ID.into())
+    // SAFETY: the id lives for the call.
+    let interface = unsafe { (handle.interface)(T::ID.into()) }
         .into_option()
         .ok_or_else(|| format!("the host does not offer {}: it is older than this engine; update wshost", T::ID))?;
     // SAFETY: the host answered to T::ID, and its root module check let this engine in.

@@ -1,21 +1,30 @@
 //! `wshost.client/1`: the host's side of an engine's client handle.
 
 use super::Event;
+use super::generation::Generation;
+use super::guard::table_functions;
 use crate::batch::Part;
 use crate::client::{Client, Closing};
 use crate::protocol::Opcode;
 use abi_stable::std_types::{RSlice, RStr};
-use plugin_api::abi::{ClientHandle, ClientId, ClientTable, CloseView, EventObject, PartView};
+use plugin_api::Sent;
+use plugin_api::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, EventObject, PartView};
 use std::sync::Arc;
 
-/// Lends a client for the length of a call.
-pub(super) fn lend(client: &Arc<Client>) -> ClientHandle {
-    ClientHandle { object: Arc::as_ptr(client).cast(), table: &TABLE }
+/// Lends a client to a generation for the length of a call.
+#[inline]
+pub(super) fn lend(client: &Arc<Client>, generation: &'static Generation) -> ClientHandle {
+    ClientHandle { object: object(Arc::as_ptr(client), generation), table: &TABLE }
 }
 
-/// Gives the engine a count of its own.
-pub(super) fn give(client: Arc<Client>) -> ClientHandle {
-    ClientHandle { object: Arc::into_raw(client).cast(), table: &TABLE }
+/// Gives a generation a count of its own.
+pub(super) fn give(client: Arc<Client>, generation: &'static Generation) -> ClientHandle {
+    ClientHandle { object: object(Arc::into_raw(client), generation), table: &TABLE }
+}
+
+#[inline]
+fn object(client: *const Client, generation: &'static Generation) -> ClientObject {
+    ClientObject { client: client.cast(), generation: std::ptr::from_ref(generation).cast() }
 }
 
 pub(super) static TABLE: ClientTable = ClientTable {
@@ -45,144 +54,146 @@ pub(super) static TABLE: ClientTable = ClientTable {
     post,
 };
 
-/// The client behind a handle's object.
+/// What is said of a client that cannot be reached.
+const GONE: u32 = Sent::Gone as u32;
+
+/// The client behind [`ClientObject::client`].
 ///
 /// # Safety
 ///
-/// `object` came from [`lend`], and the caller owns a count of it or has it on loan.
-pub(super) unsafe fn client<'a>(object: *const ()) -> &'a Client {
+/// It came from [`lend`] or [`give`], and the caller owns a count of it or has it on loan.
+pub(super) unsafe fn client<'a>(client: *const ()) -> &'a Client {
     // SAFETY: the caller's promise.
-    unsafe { &*object.cast::<Client>() }
+    unsafe { &*client.cast::<Client>() }
 }
 
-unsafe extern "C" fn retain(object: *const ()) {
-    // SAFETY: the object is an Arc's, and alive.
-    unsafe { Arc::increment_strong_count(object.cast::<Client>()) }
+/// The client, unless the handle is of a generation that is retired.
+///
+/// # Safety
+///
+/// As for [`client`].
+#[inline]
+unsafe fn reach<'a>(object: ClientObject) -> Option<&'a Client> {
+    // SAFETY: generations live as long as the process.
+    let generation = unsafe { &*object.generation.cast::<Generation>() };
+    // SAFETY: the caller's promise.
+    (!generation.is_retired()).then(|| unsafe { client(object.client) })
 }
 
-unsafe extern "C" fn release(object: *const ()) {
-    // SAFETY: the engine gives up a count that `retain` gave it.
-    unsafe { Arc::decrement_strong_count(object.cast::<Client>()) }
+/// Functions that act on the client, which is the first of their arguments: a handle of a retired generation gets the
+/// answer that does no harm.
+macro_rules! acts {
+    ($(fn $name:ident($client:ident $(, $argument:ident: $type:ty)*) $(-> $returned:ty)?, else $gone:expr => $body:block)+) => {
+        table_functions! {$(
+            fn $name(object: ClientObject $(, $argument: $type)*) $(-> $returned)?, else $gone => {
+                // SAFETY: the table's contract.
+                match unsafe { reach(object) } {
+                    Some($client) => $body,
+                    None => $gone,
+                }
+            }
+        )+}
+    };
 }
 
-unsafe extern "C" fn id(object: *const ()) -> ClientId {
-    // SAFETY: the table's contract.
-    let (high, low) = unsafe { client(object) }.id();
-    ClientId { high, low }
-}
+table_functions! {
+    fn retain(object: ClientObject), else () => {
+        // SAFETY: the object is an Arc's, and alive.
+        unsafe { Arc::increment_strong_count(object.client.cast::<Client>()) }
+    }
 
-unsafe extern "C" fn peer(object: *const ()) -> RStr<'static> {
-    // SAFETY: the table's contract; the text lives as long as the object, which the engine respects.
-    unsafe { client(object) }.peer().into()
-}
+    fn release(object: ClientObject), else () => {
+        // SAFETY: the engine gives up a count that `retain` gave it.
+        unsafe { Arc::decrement_strong_count(object.client.cast::<Client>()) }
+    }
 
-unsafe extern "C" fn resource(object: *const ()) -> RStr<'static> {
-    // SAFETY: as in `peer`.
-    unsafe { client(object) }.resource().into()
-}
+    fn id(object: ClientObject) -> ClientId, else ClientId { high: 0, low: 0 } => {
+        // SAFETY: the table's contract.
+        let (high, low) = unsafe { client(object.client) }.id();
+        ClientId { high, low }
+    }
 
-unsafe extern "C" fn subprotocol(object: *const ()) -> RStr<'static> {
-    // SAFETY: as in `peer`.
-    unsafe { client(object) }.subprotocol().into()
-}
+    fn peer(object: ClientObject) -> RStr<'static>, else RStr::empty() => {
+        // SAFETY: the table's contract; the text lives as long as the object, which the engine respects.
+        unsafe { client(object.client) }.peer().into()
+    }
 
-unsafe extern "C" fn idle_ms(object: *const ()) -> u64 {
-    // SAFETY: the table's contract.
-    let idle = unsafe { client(object) }.idle();
-    u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)
-}
+    fn resource(object: ClientObject) -> RStr<'static>, else RStr::empty() => {
+        // SAFETY: as in `peer`.
+        unsafe { client(object.client) }.resource().into()
+    }
 
-unsafe extern "C" fn state(object: *const ()) -> u32 {
-    // SAFETY: the table's contract.
-    match unsafe { client(object) }.closing() {
-        Closing::No => 0,
-        Closing::Begun | Closing::Sent => 1,
-        Closing::Gone => 2,
+    fn subprotocol(object: ClientObject) -> RStr<'static>, else RStr::empty() => {
+        // SAFETY: as in `peer`.
+        unsafe { client(object.client) }.subprotocol().into()
+    }
+
+    fn post(object: ClientObject, event: *mut EventObject) -> u32, else GONE => {
+        // SAFETY: the table's contract; the engine gives the event up, whatever comes of it.
+        unsafe {
+            let client = client(object.client);
+            let event = Event::take(event, client.audience().activity.begin());
+            reach(object).map_or(Sent::Gone, |client| client.post(event)) as u32
+        }
     }
 }
 
-unsafe extern "C" fn pinged(object: *const ()) -> bool {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.is_pinged()
-}
-
-unsafe extern "C" fn buffered(object: *const ()) -> usize {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.buffered()
-}
-
-unsafe extern "C" fn send_text(object: *const (), text: RStr<'_>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.send(Opcode::Text, text.as_str().as_bytes()) as u32
-}
-
-unsafe extern "C" fn send_binary(object: *const (), data: RSlice<'_, u8>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.send(Opcode::Binary, data.as_slice()) as u32
-}
-
-unsafe extern "C" fn begin_message(object: *const ()) -> u64 {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.begin_message()
-}
-
-unsafe extern "C" fn send_part(object: *const (), part: PartView<'_>) -> u32 {
-    let opcode = if part.binary { Opcode::Binary } else { Opcode::Text };
-    let part = Part { message: part.message, opcode, last: part.last, data: part.data.as_slice().to_owned() };
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.send_part(part) as u32
-}
-
-unsafe extern "C" fn abandon_message(object: *const (), _message: u64) {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.abandon_message();
-}
-
-unsafe extern "C" fn ping(object: *const (), data: RSlice<'_, u8>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.send_control(Opcode::Ping, data.as_slice()) as u32
-}
-
-unsafe extern "C" fn pong(object: *const (), data: RSlice<'_, u8>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.send_control(Opcode::Pong, data.as_slice()) as u32
-}
-
-unsafe extern "C" fn close(object: *const (), close: CloseView<'_>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.close(close.code, close.reason.as_str()) as u32
-}
-
-unsafe extern "C" fn close_now(object: *const (), close: CloseView<'_>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.close_now(close.code, close.reason.as_str()) as u32
-}
-
-unsafe extern "C" fn discard_buffered(object: *const ()) -> usize {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.discard_buffered()
-}
-
-unsafe extern "C" fn pause_reading(object: *const (), paused: bool) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.pause_reading(paused) as u32
-}
-
-unsafe extern "C" fn join(object: *const (), group: RStr<'_>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.join(group.as_str()) as u32
-}
-
-unsafe extern "C" fn leave(object: *const (), group: RStr<'_>) -> bool {
-    // SAFETY: the table's contract.
-    unsafe { client(object) }.leave(group.as_str())
-}
-
-unsafe extern "C" fn post(object: *const (), event: *mut EventObject) -> u32 {
-    // SAFETY: the table's contract; the engine gives the event up.
-    unsafe {
-        let client = client(object);
-        let event = Event::take(event, client.audience().activity.begin());
-        client.post(event) as u32
+acts! {
+    fn idle_ms(client) -> u64, else 0 => {
+        u64::try_from(client.idle().as_millis()).unwrap_or(u64::MAX)
     }
+
+    fn state(client) -> u32, else 2 => {
+        match client.closing() {
+            Closing::No => 0,
+            Closing::Begun | Closing::Sent => 1,
+            Closing::Gone => 2,
+        }
+    }
+
+    fn pinged(client) -> bool, else false => { client.is_pinged() }
+
+    fn buffered(client) -> usize, else 0 => { client.buffered() }
+
+    fn send_text(client, text: RStr<'_>) -> u32, else GONE => {
+        client.send(Opcode::Text, text.as_str().as_bytes()) as u32
+    }
+
+    fn send_binary(client, data: RSlice<'_, u8>) -> u32, else GONE => {
+        client.send(Opcode::Binary, data.as_slice()) as u32
+    }
+
+    fn begin_message(client) -> u64, else 0 => { client.begin_message() }
+
+    fn send_part(client, part: PartView<'_>) -> u32, else GONE => {
+        let opcode = if part.binary { Opcode::Binary } else { Opcode::Text };
+        let data = part.data.as_slice().to_owned();
+        client.send_part(Part { message: part.message, opcode, last: part.last, data }) as u32
+    }
+
+    fn abandon_message(client, _message: u64), else () => { client.abandon_message() }
+
+    fn ping(client, data: RSlice<'_, u8>) -> u32, else GONE => {
+        client.send_control(Opcode::Ping, data.as_slice()) as u32
+    }
+
+    fn pong(client, data: RSlice<'_, u8>) -> u32, else GONE => {
+        client.send_control(Opcode::Pong, data.as_slice()) as u32
+    }
+
+    fn close(client, close: CloseView<'_>) -> u32, else GONE => {
+        client.close(close.code, close.reason.as_str()) as u32
+    }
+
+    fn close_now(client, close: CloseView<'_>) -> u32, else GONE => {
+        client.close_now(close.code, close.reason.as_str()) as u32
+    }
+
+    fn discard_buffered(client) -> usize, else 0 => { client.discard_buffered() }
+
+    fn pause_reading(client, paused: bool) -> u32, else GONE => { client.pause_reading(paused) as u32 }
+
+    fn join(client, group: RStr<'_>) -> u32, else GONE => { client.join(group.as_str()) as u32 }
+
+    fn leave(client, group: RStr<'_>) -> bool, else false => { client.leave(group.as_str()) }
 }

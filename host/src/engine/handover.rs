@@ -96,8 +96,13 @@ impl Handover {
     pub fn export_session(&self, client: &Arc<Client>, session: &Session) -> Result<Vec<u8>, EngineFailure> {
         debug_assert!(Arc::ptr_eq(session.instance(), &self.instance));
         // SAFETY: the session is this engine's, and borrowed, so that no callback has it.
-        let exported =
-            unsafe { (self.table.0.export_session)(self.instance.engine(), &lend(client), session.object()) };
+        let exported = unsafe {
+            (self.table.0.export_session)(
+                self.instance.engine(),
+                &lend(client, self.instance.generation_of_handles()),
+                session.object(),
+            )
+        };
         take("export_session", exported)
     }
 
@@ -126,7 +131,12 @@ impl Handover {
     ) -> Result<Session, EngineFailure> {
         // SAFETY: the engine is alive; handle, view and bytes live for the call.
         let imported = unsafe {
-            (self.table.0.import_session)(self.instance.engine(), &lend(client), schema.view(), session.into())
+            (self.table.0.import_session)(
+                self.instance.engine(),
+                &lend(client, self.instance.generation_of_handles()),
+                schema.view(),
+                session.into(),
+            )
         };
         // SAFETY: the failure is the engine's, just returned.
         unsafe { EngineFailure::take("import_session", imported.failure)? };

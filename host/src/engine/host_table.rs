@@ -1,5 +1,6 @@
 //! `wshost.host/1`: what one engine's instance can ask of the host.
 
+use super::guard::table_functions;
 use super::object::{Job, TimerJob};
 use super::services::Services;
 use super::{client_table, metric_table};
@@ -9,8 +10,8 @@ use crate::metrics::Kind;
 use crate::protocol::Opcode;
 use abi_stable::std_types::{ROption, RSlice, RStr};
 use plugin_api::abi::{
-    AudienceView, CLIENT_ID, ClientId, ClientVisitor, HOST_ID, HostHandle, HostTable, Interface, JobObject,
-    MetricHandle, MetricView, TimerObject,
+    AudienceView, CLIENT_ID, ClientId, ClientObject, ClientVisitor, HOST_ID, HostHandle, HostTable, Interface,
+    JobObject, MetricHandle, MetricView, TimerObject,
 };
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ static TABLE: HostTable = HostTable {
     release,
     log,
     log_level,
+    is_retired,
     client,
     clients,
     count,
@@ -38,14 +40,6 @@ static TABLE: HostTable = HostTable {
     metric,
 };
 
-extern "C" fn interface(id: RStr<'_>) -> ROption<Interface> {
-    match id.as_str() {
-        HOST_ID => ROption::RSome(Interface::new(&TABLE)),
-        CLIENT_ID => ROption::RSome(Interface::new(&client_table::TABLE)),
-        _ => ROption::RNone,
-    }
-}
-
 /// # Safety
 ///
 /// `object` came from [`handle`], and the caller owns a count of it.
@@ -54,86 +48,148 @@ unsafe fn services(object: *const ()) -> ManuallyDrop<Arc<Services>> {
     ManuallyDrop::new(unsafe { Arc::from_raw(object.cast::<Services>()) })
 }
 
-unsafe extern "C" fn retain(object: *const ()) {
-    // SAFETY: the object is an Arc's, and alive.
-    unsafe { Arc::increment_strong_count(object.cast::<Services>()) }
+/// The clients that the instance reaches: none once it is retired.
+///
+/// # Safety
+///
+/// As for [`services`].
+unsafe fn audience<'a>(object: *const ()) -> Option<&'a Services> {
+    // SAFETY: the caller's promise.
+    let services = unsafe { &*object.cast::<Services>() };
+    (!services.is_retired()).then_some(services)
 }
 
-unsafe extern "C" fn release(object: *const ()) {
-    // SAFETY: the engine gives up a count that it owns.
-    unsafe { Arc::decrement_strong_count(object.cast::<Services>()) }
-}
-
-unsafe extern "C" fn log(object: *const (), level: u32, target: RStr<'_>, message: RStr<'_>) {
-    // SAFETY: the table's contract.
-    let services = unsafe { services(object) };
-    let engine = services.engine;
-    let module = target.as_str();
-    // tracing wants the level at compile time.
-    match level {
-        1 => tracing::error!(target: "engine", engine, module, "{message}"),
-        2 => tracing::warn!(target: "engine", engine, module, "{message}"),
-        3 => tracing::info!(target: "engine", engine, module, "{message}"),
-        4 => tracing::debug!(target: "engine", engine, module, "{message}"),
-        _ => tracing::trace!(target: "engine", engine, module, "{message}"),
+table_functions! {
+    fn interface(id: RStr<'_>) -> ROption<Interface>, else ROption::RNone => {
+        match id.as_str() {
+            HOST_ID => ROption::RSome(Interface::new(&TABLE)),
+            CLIENT_ID => ROption::RSome(Interface::new(&client_table::TABLE)),
+            _ => ROption::RNone,
+        }
     }
-}
 
-unsafe extern "C" fn log_level(_object: *const ()) -> u32 {
-    match LevelFilter::current() {
-        LevelFilter::OFF => 0,
-        LevelFilter::ERROR => 1,
-        LevelFilter::WARN => 2,
-        LevelFilter::INFO => 3,
-        LevelFilter::DEBUG => 4,
-        _ => 5,
+    fn retain(object: *const ()), else () => {
+        // SAFETY: the object is an Arc's, and alive.
+        unsafe { Arc::increment_strong_count(object.cast::<Services>()) }
     }
-}
 
-unsafe extern "C" fn client(object: *const (), id: ClientId) -> *const () {
-    if id.high != client::run() {
-        return std::ptr::null();
+    fn release(object: *const ()), else () => {
+        // SAFETY: the engine gives up a count that it owns.
+        unsafe { Arc::decrement_strong_count(object.cast::<Services>()) }
     }
-    // SAFETY: the table's contract.
-    let client = unsafe { services(object) }.audience.client(id.low);
-    client.map_or(std::ptr::null(), |client| client_table::give(client).object)
-}
 
-unsafe extern "C" fn clients(object: *const (), audience: AudienceView<'_>, visitor: ClientVisitor) {
-    // SAFETY: the table's contract.
-    let (clients, except) = unsafe { (services(object).audience.clients(whom(&audience)), except(&audience)) };
-    for client in clients.into_iter().filter(|client| Some(client.number()) != except) {
-        // SAFETY: the visitor is the caller's, for this call.
-        unsafe { (visitor.visit)(visitor.object, client_table::give(client)) };
+    fn log(object: *const (), level: u32, target: RStr<'_>, message: RStr<'_>), else () => {
+        // SAFETY: the table's contract.
+        let services = unsafe { services(object) };
+        let engine = services.engine;
+        let module = target.as_str();
+        // tracing wants the level at compile time.
+        match level {
+            1 => tracing::error!(target: "engine", engine, module, "{message}"),
+            2 => tracing::warn!(target: "engine", engine, module, "{message}"),
+            3 => tracing::info!(target: "engine", engine, module, "{message}"),
+            4 => tracing::debug!(target: "engine", engine, module, "{message}"),
+            _ => tracing::trace!(target: "engine", engine, module, "{message}"),
+        }
     }
-}
 
-unsafe extern "C" fn count(object: *const (), audience: AudienceView<'_>) -> usize {
-    // SAFETY: the table's contract.
-    let (clients, except) = unsafe { (&services(object).audience, except(&audience)) };
-    match except {
-        None => clients.count(whom(&audience)),
-        Some(_) => clients.clients(whom(&audience)).iter().filter(|client| Some(client.number()) != except).count(),
+    fn log_level(_object: *const ()) -> u32, else 0 => {
+        match LevelFilter::current() {
+            LevelFilter::OFF => 0,
+            LevelFilter::ERROR => 1,
+            LevelFilter::WARN => 2,
+            LevelFilter::INFO => 3,
+            LevelFilter::DEBUG => 4,
+            _ => 5,
+        }
     }
-}
 
-unsafe extern "C" fn broadcast_text(object: *const (), audience: AudienceView<'_>, text: RStr<'_>) -> usize {
-    // SAFETY: the table's contract.
-    unsafe { broadcast(object, &audience, Opcode::Text, text.as_str().as_bytes()) }
-}
+    fn is_retired(object: *const ()) -> bool, else true => {
+        // SAFETY: the table's contract.
+        unsafe { services(object) }.is_retired()
+    }
 
-unsafe extern "C" fn broadcast_binary(object: *const (), audience: AudienceView<'_>, data: RSlice<'_, u8>) -> usize {
-    // SAFETY: the table's contract.
-    unsafe { broadcast(object, &audience, Opcode::Binary, data.as_slice()) }
+    fn client(object: *const (), id: ClientId) -> ClientObject, else ClientObject::NONE => {
+        // SAFETY: the table's contract.
+        let services = unsafe { audience(object) }.filter(|_| id.high == client::run());
+        let found = services.and_then(|services| Some((services.audience.client(id.low)?, services.generation)));
+        found.map_or(ClientObject::NONE, |(client, generation)| client_table::give(client, generation).object)
+    }
+
+    fn clients(object: *const (), audience_view: AudienceView<'_>, visitor: ClientVisitor), else () => {
+        // SAFETY: the table's contract.
+        let (Some(services), except) = (unsafe { (audience(object), except(&audience_view)) }) else { return };
+        let clients = services.audience.clients(whom(&audience_view));
+        for client in clients.into_iter().filter(|client| Some(client.number()) != except) {
+            // SAFETY: the visitor is the caller's, for this call.
+            unsafe { (visitor.visit)(visitor.object, client_table::give(client, services.generation)) };
+        }
+    }
+
+    fn count(object: *const (), audience_view: AudienceView<'_>) -> usize, else 0 => {
+        // SAFETY: the table's contract.
+        let (Some(services), except) = (unsafe { (audience(object), except(&audience_view)) }) else { return 0 };
+        let (clients, whom) = (&services.audience, whom(&audience_view));
+        match except {
+            None => clients.count(whom),
+            Some(_) => clients.clients(whom).iter().filter(|client| Some(client.number()) != except).count(),
+        }
+    }
+
+    fn broadcast_text(object: *const (), audience: AudienceView<'_>, text: RStr<'_>) -> usize, else 0 => {
+        // SAFETY: the table's contract.
+        unsafe { broadcast(object, &audience, Opcode::Text, text.as_str().as_bytes()) }
+    }
+
+    fn broadcast_binary(object: *const (), audience: AudienceView<'_>, data: RSlice<'_, u8>) -> usize, else 0 => {
+        // SAFETY: the table's contract.
+        unsafe { broadcast(object, &audience, Opcode::Binary, data.as_slice()) }
+    }
+
+    fn spawn(object: *const (), job: *mut JobObject), else () => {
+        // SAFETY: the table's contract; the engine gives the job up, whatever comes of it.
+        unsafe {
+            let services = services(object);
+            let busy = services.audience.activity.begin();
+            services.spawn(Job::take(services.engine, job, busy));
+        }
+    }
+
+    fn start_timer(object: *const (), timer: *mut TimerObject, after_ms: u64, every_ms: u64) -> u64, else 0 => {
+        let every = (every_ms > 0).then(|| Duration::from_millis(every_ms));
+        // SAFETY: the table's contract; the engine gives the timer up, whatever comes of it.
+        unsafe {
+            let services = services(object);
+            services.start_timer(TimerJob::take(services.engine, timer), Duration::from_millis(after_ms), every)
+        }
+    }
+
+    fn cancel_timer(object: *const (), timer: u64), else () => {
+        // SAFETY: the table's contract.
+        unsafe { services(object) }.cancel_timer(timer);
+    }
+
+    fn metric(object: *const (), metric: MetricView<'_>) -> MetricHandle, else metric_table::of_no_use() => {
+        // SAFETY: the table's contract.
+        let services = unsafe { services(object) };
+        let kind = match metric.kind {
+            0 => Kind::Counter,
+            1 => Kind::Gauge,
+            _ => Kind::Histogram,
+        };
+        let own = metric.labels.as_slice().iter().map(|label| (label.name.as_str(), label.value.as_str()));
+        let labels = own.chain([("engine", services.engine)]);
+        metric_table::give(services.facilities.metrics.metric(kind, metric.name.as_str(), labels))
+    }
 }
 
 /// # Safety
 ///
 /// As for the table's functions.
-unsafe fn broadcast(object: *const (), audience: &AudienceView<'_>, opcode: Opcode, payload: &[u8]) -> usize {
+unsafe fn broadcast(object: *const (), view: &AudienceView<'_>, opcode: Opcode, payload: &[u8]) -> usize {
     // SAFETY: the caller's promise.
-    let (services, except) = unsafe { (services(object), except(audience)) };
-    services.audience.broadcast(whom(audience), except, opcode, payload)
+    let (services, except) = unsafe { (audience(object), except(view)) };
+    services.map_or(0, |services| services.audience.broadcast(whom(view), except, opcode, payload))
 }
 
 fn whom<'a>(audience: &AudienceView<'a>) -> Whom<'a> {
@@ -148,40 +204,4 @@ fn whom<'a>(audience: &AudienceView<'a>) -> Whom<'a> {
 unsafe fn except(audience: &AudienceView<'_>) -> Option<u64> {
     // SAFETY: the caller's promise.
     (!audience.except.is_null()).then(|| unsafe { client_table::client(audience.except) }.number())
-}
-
-unsafe extern "C" fn spawn(object: *const (), job: *mut JobObject) {
-    // SAFETY: the table's contract; the engine gives the job up.
-    unsafe {
-        let services = services(object);
-        let busy = services.audience.activity.begin();
-        services.spawn(Job::take(services.engine, job, busy));
-    }
-}
-
-unsafe extern "C" fn start_timer(object: *const (), timer: *mut TimerObject, after_ms: u64, every_ms: u64) -> u64 {
-    let every = (every_ms > 0).then(|| Duration::from_millis(every_ms));
-    // SAFETY: the table's contract; the engine gives the timer up.
-    unsafe {
-        let services = services(object);
-        services.start_timer(TimerJob::take(services.engine, timer), Duration::from_millis(after_ms), every)
-    }
-}
-
-unsafe extern "C" fn cancel_timer(object: *const (), timer: u64) {
-    // SAFETY: the table's contract.
-    unsafe { services(object) }.cancel_timer(timer);
-}
-
-unsafe extern "C" fn metric(object: *const (), metric: MetricView<'_>) -> MetricHandle {
-    // SAFETY: the table's contract.
-    let services = unsafe { services(object) };
-    let kind = match metric.kind {
-        0 => Kind::Counter,
-        1 => Kind::Gauge,
-        _ => Kind::Histogram,
-    };
-    let own = metric.labels.as_slice().iter().map(|label| (label.name.as_str(), label.value.as_str()));
-    let labels = own.chain([("engine", services.engine)]);
-    metric_table::give(services.facilities.metrics.metric(kind, metric.name.as_str(), labels))
 }

@@ -1,6 +1,8 @@
 //! An engine's instance: safe calls into its table.
 
 use super::client_table::lend;
+use super::generation::Generation;
+use super::guard::table_functions;
 use super::host_table;
 use super::library::Plugin;
 use super::object::{EngineFailure, Event, Job};
@@ -130,6 +132,8 @@ impl Instance {
         let engine = unsafe {
             let made = (table.new)(host_table::handle(&services), view);
             EngineFailure::take("new", made.failure).map_err(|failure| {
+                // Its threads may go on.
+                services.retire();
                 services.end_timers();
                 NotMade { failure, configuration_at_fault: made.configuration_at_fault }
             })?;
@@ -145,7 +149,19 @@ impl Instance {
 
     /// Which generation of its engine it is, counted over all engines of the host.
     pub fn generation(&self) -> u32 {
+        self.services.generation.number()
+    }
+
+    /// What its handles point to.
+    pub(super) fn generation_of_handles(&self) -> &'static Generation {
         self.services.generation
+    }
+
+    /// Retires it, for example since another generation has taken over its clients: whatever handles its threads have
+    /// reach nobody from now on, and none of its jobs and timers begins. Returns at once and calls nothing of the engine:
+    /// what its timers hold is dropped by [`Instance::end_timers`].
+    pub fn retire(&self) {
+        self.services.retire();
     }
 
     /// Calls and jobs that have panicked so far.
@@ -340,7 +356,7 @@ impl Instance {
         let session = session.into_object();
         let ended = watched(Callback::Closed, client.number(), || {
             // SAFETY: the session is this engine's, and given up here.
-            unsafe { (self.table.on_closed)(self.engine, &lend(client), session, code) }
+            unsafe { (self.table.on_closed)(self.engine, &lend(client, self.services.generation), session, code) }
         });
         // SAFETY: the failure is the engine's, just returned.
         unsafe { EngineFailure::take(Callback::Closed.name(), ended) }
@@ -358,8 +374,9 @@ impl Instance {
         session: &mut Session,
         call: impl FnOnce(&EngineTable, EngineObject, &ClientHandle, SessionObject) -> Returned,
     ) -> CallbackResult {
-        let returned =
-            watched(callback, client.number(), || call(self.table, self.engine, &lend(client), session.object));
+        let returned = watched(callback, client.number(), || {
+            call(self.table, self.engine, &lend(client, self.services.generation), session.object)
+        });
         if !returned.failure.is_null() {
             // SAFETY: the failure is the engine's, just returned.
             unsafe { EngineFailure::take(callback.name(), returned.failure)? };
@@ -429,6 +446,7 @@ impl Drop for Session {
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        self.services.retire();
         self.services.end_timers();
         self.services.panics.end();
         let ending = Ending {
@@ -477,21 +495,23 @@ enum Told {
     Reject { status: u16, headers: Vec<(String, Vec<u8>)>, body: Vec<u8> },
 }
 
-unsafe extern "C" fn tell_accept(object: *mut (), view: &AcceptView<'_>) {
-    let template =
-        Template { subprotocol: view.subprotocol.as_str().to_owned(), headers: owned(view.headers.as_slice()) };
-    // SAFETY: the object is the `Told` of the running `authenticate`.
-    unsafe { *object.cast::<Told>() = Told::Accept(template) };
-}
+table_functions! {
+    fn tell_accept(object: *mut (), view: &AcceptView<'_>), else () => {
+        let template =
+            Template { subprotocol: view.subprotocol.as_str().to_owned(), headers: owned(view.headers.as_slice()) };
+        // SAFETY: the object is the `Told` of the running `authenticate`.
+        unsafe { *object.cast::<Told>() = Told::Accept(template) };
+    }
 
-unsafe extern "C" fn tell_reject(object: *mut (), view: &RejectView<'_>) {
-    let told = Told::Reject {
-        status: view.status,
-        headers: owned(view.headers.as_slice()),
-        body: view.body.as_slice().to_owned(),
-    };
-    // SAFETY: the object is the `Told` of the running `authenticate`.
-    unsafe { *object.cast::<Told>() = told };
+    fn tell_reject(object: *mut (), view: &RejectView<'_>), else () => {
+        let told = Told::Reject {
+            status: view.status,
+            headers: owned(view.headers.as_slice()),
+            body: view.body.as_slice().to_owned(),
+        };
+        // SAFETY: the object is the `Told` of the running `authenticate`.
+        unsafe { *object.cast::<Told>() = told };
+    }
 }
 
 fn owned(headers: &[HeaderView<'_>]) -> Vec<(String, Vec<u8>)> {

@@ -7,6 +7,8 @@
 
 mod client_table;
 mod fingerprint;
+mod generation;
+mod guard;
 mod handover;
 mod host_table;
 mod image;

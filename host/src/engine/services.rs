@@ -1,5 +1,6 @@
 //! What the host keeps for one engine's instance, and does for it.
 
+use super::generation::Generation;
 use super::object::{EngineFailure, Job, TimerJob};
 use crate::audience::{Audience, Backlog};
 use crate::config::Settings;
@@ -12,7 +13,6 @@ use crate::timers::{Timers, Work};
 use crate::wakes::Wakes;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// What all engines of a host share.
@@ -57,8 +57,8 @@ pub(super) struct Services {
     pub version: &'static str,
     pub audience: Arc<Audience>,
     pub facilities: Facilities,
-    /// Which generation of its engine it is, counted over all engines of the host.
-    pub generation: u32,
+    /// Which generation of its engine it is.
+    pub generation: &'static Generation,
     /// Calls that ended in a panic.
     pub panics: Arc<Panics>,
     timers: Timers,
@@ -85,13 +85,12 @@ impl Services {
         facilities: &Facilities,
         audience: Arc<Audience>,
     ) -> Arc<Self> {
-        static GENERATIONS: AtomicU32 = AtomicU32::new(1);
         let (runtime, pool) = (facilities.runtime.clone(), Arc::clone(&facilities.pool));
         Arc::new(Services {
             engine,
             version,
             facilities: facilities.clone(),
-            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
+            generation: Generation::next(),
             panics: Arc::default(),
             timers: Timers::new(runtime, pool, Arc::clone(&audience.activity)),
             audience,
@@ -111,14 +110,32 @@ impl Services {
         }
     }
 
+    /// Whether the instance's handles reach nobody.
+    pub(super) fn is_retired(&self) -> bool {
+        self.generation.is_retired()
+    }
+
+    /// The instance's handles reach nobody from now on, and none of its jobs and timers begins. Calls nothing of the
+    /// engine: what its timers hold goes with [`Services::end_timers`].
+    pub(super) fn retire(&self) {
+        self.generation.retire();
+    }
+
     /// Runs a job that belongs to no client.
     pub(super) fn spawn(self: &Arc<Self>, job: Job) {
         let services = Arc::clone(self);
         let work = move || {
+            // One that is spawned, or still waits, when another generation has taken over is discarded.
+            if services.is_retired() {
+                return drop(job);
+            }
             if let Err(failure) = job.run() {
                 services.report(&failure, "");
             }
         };
+        if self.is_retired() {
+            return drop(work);
+        }
         self.facilities.pool.submit(&Arc::<Lane>::default(), Box::new(work));
     }
 
@@ -126,13 +143,21 @@ impl Services {
     pub(super) fn start_timer(self: &Arc<Self>, mut timer: TimerJob, after: Duration, every: Option<Duration>) -> u64 {
         // The timer is the services' own: a count of them in it would keep both for ever.
         let services = Arc::downgrade(self);
+        let generation = self.generation;
         let work: Work = Box::new(move || {
+            if generation.is_retired() {
+                return;
+            }
             if let Err(failure) = timer.run()
                 && let Some(services) = services.upgrade()
             {
                 services.report(&failure, "");
             }
         });
+        if self.is_retired() {
+            drop(work);
+            return 0;
+        }
         self.timers.start(work, after, every)
     }
 

@@ -76,6 +76,7 @@ fn hand_over(mount: &Mount, from: &Handover, to: &Handover, deadline: Duration) 
     match gone_on {
         Ok(()) => {
             mount.set_current(Arc::clone(to.instance()));
+            old.retire();
             to.instance().release_timers();
             old.end_timers();
             let sessions = seats.end(true);

@@ -194,6 +194,7 @@ pub(super) fn succeed(mount: &Mount, successor: &Successor, limits: &ReloadLimit
     let way = match taken_over {
         Ok(way) => way,
         Err(refused) => {
+            new.retire();
             new.end_timers();
             return Err(refused);
         }

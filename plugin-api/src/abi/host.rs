@@ -1,6 +1,6 @@
 //! The host's services, as an engine sees them.
 
-use super::{ClientHandle, ClientId, Interface, JobObject, TimerObject};
+use super::{ClientHandle, ClientId, ClientObject, Interface, JobObject, TimerObject};
 use abi_stable::StableAbi;
 use abi_stable::std_types::{ROption, RSlice, RStr};
 
@@ -11,7 +11,7 @@ pub struct HostHandle {
     /// Counted by `retain` and `release`.
     pub object: *const (),
     /// Answers an id with one of the host's tables. The engine checks each before use.
-    pub interface: extern "C" fn(id: RStr<'_>) -> ROption<Interface>,
+    pub interface: unsafe extern "C" fn(id: RStr<'_>) -> ROption<Interface>,
 }
 
 /// Some of an engine's clients: a group, or all.
@@ -22,7 +22,7 @@ pub struct AudienceView<'a> {
     pub everyone: bool,
     /// The group's name, at most 255 bytes.
     pub group: RStr<'a>,
-    /// The object of a client to leave out, or null.
+    /// [`ClientObject::client`] of a client to leave out, or null.
     pub except: *const (),
 }
 
@@ -74,7 +74,8 @@ pub struct MetricHandle {
     pub adjust: unsafe extern "C" fn(object: *const (), by: f64),
 }
 
-/// `wshost.host/1`. Every function may be called on any thread, during `new` too, and after shutdown.
+/// `wshost.host/1`. Every function may be called on any thread at any stage of its life, during `new` too, and after
+/// shutdown. None unwinds.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct HostTable {
@@ -87,8 +88,12 @@ pub struct HostTable {
     /// The most verbose level that the host keeps, 0 (none) to 5.
     pub log_level: unsafe extern "C" fn(object: *const ()) -> u32,
 
-    /// The connected client of this id, with a count for the caller; null where there is none.
-    pub client: unsafe extern "C" fn(object: *const (), id: ClientId) -> *const (),
+    /// Whether the instance is retired: another generation has taken over, or it has ended. From then on what acts on
+    /// clients reaches nobody, and jobs and timers are discarded.
+    pub is_retired: unsafe extern "C" fn(object: *const ()) -> bool,
+
+    /// The connected client of this id, with a count for the caller; [`ClientObject::NONE`] where there is none.
+    pub client: unsafe extern "C" fn(object: *const (), id: ClientId) -> ClientObject,
     /// Tells the visitor every client of the audience.
     pub clients: unsafe extern "C" fn(object: *const (), audience: AudienceView<'_>, visitor: ClientVisitor),
     /// How many clients the audience has.
@@ -100,7 +105,8 @@ pub struct HostTable {
     pub broadcast_binary:
         unsafe extern "C" fn(object: *const (), audience: AudienceView<'_>, data: RSlice<'_, u8>) -> usize,
 
-    /// Runs a job that belongs to no client; taken over in any case, discarded once the host ends.
+    /// Runs a job that belongs to no client; taken over in any case, discarded once the host ends or the instance is
+    /// retired.
     pub spawn: unsafe extern "C" fn(object: *const (), job: *mut JobObject),
     /// Runs the timer on a worker, first after `after_ms`, then every `every_ms` unless that is 0. The timer is taken
     /// over in any case. Returns what `cancel_timer` wants.

@@ -22,7 +22,7 @@ mod handover;
 mod host;
 mod object;
 
-pub use client::{ClientHandle, ClientId, ClientTable, CloseView, PartView};
+pub use client::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, PartView};
 pub use engine::{
     AcceptView, AnswerHandle, AuthenticateReturned, ConfigView, EngineObject, EngineTable, HeaderView, Manifest,
     NewReturned, RejectView, RequestView, SessionObject,

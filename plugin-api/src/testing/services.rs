@@ -15,6 +15,7 @@ use crate::group::Whom;
 use crate::{ClientId, Sent, abi};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub(super) struct Services {
     pub(super) metrics: Mutex<Metrics>,
     logs: Mutex<Vec<LogLine>>,
     failures: Mutex<Vec<EngineFailure>>,
+    /// The engine has ended: its handles reach nobody.
+    retired: AtomicBool,
 }
 
 /// The connected clients, and their groups.
@@ -57,7 +60,17 @@ impl Services {
             metrics: Mutex::default(),
             logs: Mutex::default(),
             failures: Mutex::default(),
+            retired: AtomicBool::default(),
         })
+    }
+
+    /// The engine is about to end.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     /// Time since the host started.

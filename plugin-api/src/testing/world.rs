@@ -34,7 +34,10 @@ impl World {
         let services = Services::new(options);
         let host = boundary::host(&services);
         let made = capture_logs(&host, || Instance::new::<E>(&services, options));
-        let instance = made.inspect_err(|_| services.end_timers())?;
+        let instance = made.inspect_err(|_| {
+            services.retire();
+            services.end_timers();
+        })?;
         let keepalive = Keepalive::settle((options.ping_after, options.close_after_no_pong), instance.keepalive());
         Ok(Rc::new(World {
             services,
@@ -128,6 +131,7 @@ impl World {
             self.advance(CLOSE_DEADLINE);
             self.run_jobs();
             lock(&self.services.jobs).end();
+            self.services.retire();
             // Behind its last session, this is its end.
             let instance = self.instance.take();
             drop(instance);

@@ -2,7 +2,7 @@
 
 use super::Event;
 use crate::Client;
-use crate::abi::{ClientHandle, ClientId, ClientTable, CloseView, EventObject, PartView};
+use crate::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, EventObject, PartView};
 use crate::testing::message::{Frame, Message};
 use crate::testing::outgoing::Closing;
 use crate::testing::remote::Remote;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Lends a client for the length of a call.
 pub(super) fn lend(client: &Arc<Remote>) -> ClientHandle {
-    ClientHandle { object: Arc::as_ptr(client).cast(), table: &TABLE }
+    ClientHandle { object: object(Arc::as_ptr(client)), table: &TABLE }
 }
 
 /// A handle as engines have them, with a count of its own.
@@ -21,7 +21,12 @@ pub(in crate::testing) fn give(client: Arc<Remote>) -> Client {
 
 /// A raw handle with a count of its own.
 pub(super) fn handle(client: Arc<Remote>) -> ClientHandle {
-    ClientHandle { object: Arc::into_raw(client).cast(), table: &TABLE }
+    ClientHandle { object: object(Arc::into_raw(client)), table: &TABLE }
+}
+
+/// There is one generation, which clients know by their services.
+fn object(client: *const Remote) -> ClientObject {
+    ClientObject { client: client.cast(), generation: std::ptr::null() }
 }
 
 pub(super) static TABLE: ClientTable = ClientTable {
@@ -51,142 +56,142 @@ pub(super) static TABLE: ClientTable = ClientTable {
     post,
 };
 
-/// The client behind a handle's object.
+/// The client behind [`ClientObject::client`].
 ///
 /// # Safety
 ///
-/// `object` came from [`lend`] or [`handle`], and the caller owns a count of it or has it on loan.
-pub(super) unsafe fn client<'a>(object: *const ()) -> &'a Remote {
+/// `client` came from [`lend`] or [`handle`], and the caller owns a count of it or has it on loan.
+pub(super) unsafe fn client<'a>(client: *const ()) -> &'a Remote {
     // SAFETY: the caller's promise.
-    unsafe { &*object.cast::<Remote>() }
+    unsafe { &*client.cast::<Remote>() }
 }
 
-unsafe extern "C" fn retain(object: *const ()) {
+unsafe extern "C" fn retain(object: ClientObject) {
     // SAFETY: the object is an Arc's, and alive.
-    unsafe { Arc::increment_strong_count(object.cast::<Remote>()) }
+    unsafe { Arc::increment_strong_count(object.client.cast::<Remote>()) }
 }
 
-unsafe extern "C" fn release(object: *const ()) {
+unsafe extern "C" fn release(object: ClientObject) {
     // SAFETY: the engine gives up a count that `retain` gave it.
-    unsafe { Arc::decrement_strong_count(object.cast::<Remote>()) }
+    unsafe { Arc::decrement_strong_count(object.client.cast::<Remote>()) }
 }
 
-unsafe extern "C" fn id(object: *const ()) -> ClientId {
+unsafe extern "C" fn id(object: ClientObject) -> ClientId {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.id().0
+    unsafe { client(object.client) }.id().0
 }
 
-unsafe extern "C" fn peer(object: *const ()) -> RStr<'static> {
+unsafe extern "C" fn peer(object: ClientObject) -> RStr<'static> {
     // SAFETY: the table's contract; the text lives as long as the object, which the engine respects.
-    unsafe { client(object) }.peer().into()
+    unsafe { client(object.client) }.peer().into()
 }
 
-unsafe extern "C" fn resource(object: *const ()) -> RStr<'static> {
+unsafe extern "C" fn resource(object: ClientObject) -> RStr<'static> {
     // SAFETY: as in `peer`.
-    unsafe { client(object) }.resource().into()
+    unsafe { client(object.client) }.resource().into()
 }
 
-unsafe extern "C" fn subprotocol(object: *const ()) -> RStr<'static> {
+unsafe extern "C" fn subprotocol(object: ClientObject) -> RStr<'static> {
     // SAFETY: as in `peer`.
-    unsafe { client(object) }.subprotocol().into()
+    unsafe { client(object.client) }.subprotocol().into()
 }
 
-unsafe extern "C" fn idle_ms(object: *const ()) -> u64 {
+unsafe extern "C" fn idle_ms(object: ClientObject) -> u64 {
     // SAFETY: the table's contract.
-    let idle = unsafe { client(object) }.idle();
+    let idle = unsafe { client(object.client) }.idle();
     u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)
 }
 
-unsafe extern "C" fn state(object: *const ()) -> u32 {
+unsafe extern "C" fn state(object: ClientObject) -> u32 {
     // SAFETY: the table's contract.
-    match unsafe { client(object) }.closing() {
+    match unsafe { client(object.client) }.closing() {
         Closing::No => 0,
         Closing::Begun | Closing::Sent => 1,
         Closing::Gone => 2,
     }
 }
 
-unsafe extern "C" fn pinged(object: *const ()) -> bool {
+unsafe extern "C" fn pinged(object: ClientObject) -> bool {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.pinged().is_some()
+    unsafe { client(object.client) }.pinged().is_some()
 }
 
-unsafe extern "C" fn buffered(object: *const ()) -> usize {
+unsafe extern "C" fn buffered(object: ClientObject) -> usize {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.outgoing().backlog()
+    unsafe { client(object.client) }.outgoing().backlog()
 }
 
-unsafe extern "C" fn send_text(object: *const (), text: RStr<'_>) -> u32 {
+unsafe extern "C" fn send_text(object: ClientObject, text: RStr<'_>) -> u32 {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.send(Message::text(text.as_str())) as u32
+    unsafe { client(object.client) }.send(Message::text(text.as_str())) as u32
 }
 
-unsafe extern "C" fn send_binary(object: *const (), data: RSlice<'_, u8>) -> u32 {
+unsafe extern "C" fn send_binary(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.send(Message::binary(data.as_slice())) as u32
+    unsafe { client(object.client) }.send(Message::binary(data.as_slice())) as u32
 }
 
-unsafe extern "C" fn begin_message(object: *const ()) -> u64 {
+unsafe extern "C" fn begin_message(object: ClientObject) -> u64 {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.begin_message()
+    unsafe { client(object.client) }.begin_message()
 }
 
-unsafe extern "C" fn send_part(object: *const (), part: PartView<'_>) -> u32 {
+unsafe extern "C" fn send_part(object: ClientObject, part: PartView<'_>) -> u32 {
     let data = part.data.as_slice();
     let content = if part.binary { Message::binary(data) } else { Message::text(String::from_utf8_lossy(data)) };
     // SAFETY: the table's contract.
-    unsafe { client(object) }.send_part(part.message, Frame { content, last: part.last }) as u32
+    unsafe { client(object.client) }.send_part(part.message, Frame { content, last: part.last }) as u32
 }
 
-unsafe extern "C" fn abandon_message(object: *const (), _message: u64) {
+unsafe extern "C" fn abandon_message(object: ClientObject, _message: u64) {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.abandon_message();
+    unsafe { client(object.client) }.abandon_message();
 }
 
-unsafe extern "C" fn ping(object: *const (), data: RSlice<'_, u8>) -> u32 {
+unsafe extern "C" fn ping(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.send_control(Message::ping(data.as_slice())) as u32
+    unsafe { client(object.client) }.send_control(Message::ping(data.as_slice())) as u32
 }
 
-unsafe extern "C" fn pong(object: *const (), data: RSlice<'_, u8>) -> u32 {
+unsafe extern "C" fn pong(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.send_control(Message::pong(data.as_slice())) as u32
+    unsafe { client(object.client) }.send_control(Message::pong(data.as_slice())) as u32
 }
 
-unsafe extern "C" fn close(object: *const (), close: CloseView<'_>) -> u32 {
+unsafe extern "C" fn close(object: ClientObject, close: CloseView<'_>) -> u32 {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.close(close.code, close.reason.as_str(), false) as u32
+    unsafe { client(object.client) }.close(close.code, close.reason.as_str(), false) as u32
 }
 
-unsafe extern "C" fn close_now(object: *const (), close: CloseView<'_>) -> u32 {
+unsafe extern "C" fn close_now(object: ClientObject, close: CloseView<'_>) -> u32 {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.close(close.code, close.reason.as_str(), true) as u32
+    unsafe { client(object.client) }.close(close.code, close.reason.as_str(), true) as u32
 }
 
-unsafe extern "C" fn discard_buffered(object: *const ()) -> usize {
+unsafe extern "C" fn discard_buffered(object: ClientObject) -> usize {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.outgoing().discard()
+    unsafe { client(object.client) }.outgoing().discard()
 }
 
-unsafe extern "C" fn pause_reading(object: *const (), paused: bool) -> u32 {
+unsafe extern "C" fn pause_reading(object: ClientObject, paused: bool) -> u32 {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.pause_reading(paused) as u32
+    unsafe { client(object.client) }.pause_reading(paused) as u32
 }
 
-unsafe extern "C" fn join(object: *const (), group: RStr<'_>) -> u32 {
+unsafe extern "C" fn join(object: ClientObject, group: RStr<'_>) -> u32 {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.join(group.as_str()) as u32
+    unsafe { client(object.client) }.join(group.as_str()) as u32
 }
 
-unsafe extern "C" fn leave(object: *const (), group: RStr<'_>) -> bool {
+unsafe extern "C" fn leave(object: ClientObject, group: RStr<'_>) -> bool {
     // SAFETY: the table's contract.
-    unsafe { client(object) }.leave(group.as_str())
+    unsafe { client(object.client) }.leave(group.as_str())
 }
 
-unsafe extern "C" fn post(object: *const (), event: *mut EventObject) -> u32 {
+unsafe extern "C" fn post(object: ClientObject, event: *mut EventObject) -> u32 {
     // SAFETY: the table's contract; the engine gives the event up.
     unsafe {
-        let client = client(object);
+        let client = client(object.client);
         client.post(Event::take(event, client.services())) as u32
     }
 }

@@ -4,8 +4,8 @@ use super::client_table;
 use super::object::{Job, TimerJob};
 use crate::Host;
 use crate::abi::{
-    AudienceView, CLIENT_ID, ClientId, ClientVisitor, HOST_ID, HostHandle, HostTable, Interface, JobObject,
-    MetricHandle, MetricView, TimerObject,
+    AudienceView, CLIENT_ID, ClientId, ClientObject, ClientVisitor, HOST_ID, HostHandle, HostTable, Interface,
+    JobObject, MetricHandle, MetricView, TimerObject,
 };
 use crate::group::Whom;
 use crate::testing::message::Message;
@@ -31,6 +31,7 @@ static TABLE: HostTable = HostTable {
     release,
     log,
     log_level,
+    is_retired,
     client,
     clients,
     count,
@@ -42,7 +43,7 @@ static TABLE: HostTable = HostTable {
     metric,
 };
 
-extern "C" fn interface(id: RStr<'_>) -> ROption<Interface> {
+unsafe extern "C" fn interface(id: RStr<'_>) -> ROption<Interface> {
     match id.as_str() {
         HOST_ID => ROption::RSome(Interface::new(&TABLE)),
         CLIENT_ID => ROption::RSome(Interface::new(&client_table::TABLE)),
@@ -84,10 +85,15 @@ unsafe extern "C" fn log_level(_object: *const ()) -> u32 {
     log::LevelFilter::Trace as u32
 }
 
-unsafe extern "C" fn client(object: *const (), id: ClientId) -> *const () {
+unsafe extern "C" fn is_retired(object: *const ()) -> bool {
+    // SAFETY: the table's contract.
+    unsafe { services(object) }.is_retired()
+}
+
+unsafe extern "C" fn client(object: *const (), id: ClientId) -> ClientObject {
     // SAFETY: the table's contract.
     let client = unsafe { services(object) }.client(crate::ClientId(id));
-    client.map_or(std::ptr::null(), |client| client_table::handle(client).object)
+    client.map_or(ClientObject::NONE, |client| client_table::handle(client).object)
 }
 
 unsafe extern "C" fn clients(object: *const (), audience: AudienceView<'_>, visitor: ClientVisitor) {

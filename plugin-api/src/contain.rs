@@ -1,9 +1,10 @@
 //! Keeps panics inside the engine: the only `catch_unwind`, and the hook that notes where a panic came from.
 //!
 //! A panic that reached the host would abort the process, and the host cannot catch a panic of the engine's own copy of
-//! the standard library. So every entry from the host goes through [`contain`].
+//! the standard library. So every entry from the host goes through [`contain`], by means of [`entry`](crate::entry).
 
 use crate::abi::Failure;
+use crate::entry::entries;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -22,9 +23,9 @@ pub(crate) fn contain<R>(entry: impl FnOnce() -> R) -> Result<R, *mut Failure> {
         depth.set(depth.get() + 1);
         // The session or engine may be left inconsistent by a panic. The host closes the connection, and `on_closed`
         // sees the session as any code after a caught panic does; Rust's memory safety does not depend on it.
-        let result = catch_unwind(AssertUnwindSafe(entry));
+        let result = catch_unwind(AssertUnwindSafe(entry)).map_err(panicked);
         depth.set(depth.get() - 1);
-        result.map_err(panicked)
+        result
     })
 }
 
@@ -50,7 +51,8 @@ pub(crate) fn install_hook() {
 
 fn note_location(info: &PanicHookInfo<'_>) {
     let location = info.location().map(ToString::to_string).unwrap_or_default();
-    LOCATION.with(|noted| {
+    // While the thread ends, there is no place for it.
+    let _ = LOCATION.try_with(|noted| {
         if let Ok(mut noted) = noted.try_borrow_mut() {
             *noted = location;
         }
@@ -70,14 +72,27 @@ fn panicked(payload: Box<dyn Any + Send>) -> *mut Failure {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
-    failure(message, LOCATION.take())
+    failure(message, LOCATION.try_with(RefCell::take).unwrap_or_default())
 }
 
 fn failure(message: String, location: String) -> *mut Failure {
     Box::into_raw(Box::new(Failure { message: message.into(), location: location.into(), release }))
 }
 
-unsafe extern "C" fn release(failure: *mut Failure) {
-    // SAFETY: the host hands back what `failure` made, once.
-    drop(unsafe { Box::from_raw(failure) });
+/// What a failure says, which ends here.
+pub(crate) fn take_text(failure: *mut Failure) -> String {
+    // SAFETY: the failure is ours, and nobody else's.
+    let failure = unsafe { Box::from_raw(failure) };
+    if failure.location.is_empty() {
+        format!("failed: {}", failure.message)
+    } else {
+        format!("panicked at {}: {}", failure.location, failure.message)
+    }
+}
+
+entries! {
+    fn release(failure: *mut Failure) {
+        // SAFETY: the host hands back what `failure` made, once.
+        drop(unsafe { Box::from_raw(failure) });
+    }
 }

@@ -8,12 +8,14 @@ use crate::abi::{
     HostHandle, Interface, MANIFEST_ID, NewReturned, ROOT_REVISION, RejectView, RequestView, Returned, SessionObject,
 };
 use crate::client::take_event;
-use crate::contain::{contain, failed, install_hook};
+use crate::contain::{failed, install_hook};
+use crate::entry::{entries, text_of};
 use crate::{Accept, Client, Config, ConfigError, Engine, Host, Idle, Job, Reject, Request, job, logger};
 use abi_stable::library::{__call_root_module_loader, CheckTypeLayout};
 use abi_stable::prefix_type::PrefixTypeTrait;
 use abi_stable::std_types::{ROption, RSlice, RStr};
 use std::marker::PhantomData;
+use std::ptr::null_mut;
 use std::time::Duration;
 
 pub use crate::export_handover::{handover, unit_handover};
@@ -159,67 +161,72 @@ const fn millis(duration: Option<Duration>) -> u64 {
     }
 }
 
-unsafe extern "C" fn new<E: Engine>(host: HostHandle, config: ConfigView<'_>) -> NewReturned {
-    install_hook();
-    let made = contain(|| {
-        let host = Host::take_over(host)?;
+entries! {
+    fn new<E: Engine>(host: HostHandle, config: ConfigView<'_>) -> NewReturned {
+        install_hook();
+        let refused = |why, configuration_at_fault| NewReturned {
+            engine: EngineObject(std::ptr::null()),
+            failure: failed(why),
+            configuration_at_fault,
+        };
+        let host = match Host::take_over(host) {
+            Ok(host) => host,
+            Err(why) => return refused(why, false),
+        };
         logger::install(&host);
-        E::new(host, &Config::new(config))
-            .map_err(|error| Refusal { configuration_at_fault: error.is::<ConfigError>(), why: error.to_string() })
-    });
-    let refused = |failure, configuration_at_fault| NewReturned {
-        engine: EngineObject(std::ptr::null()),
-        failure,
-        configuration_at_fault,
-    };
-    match made {
-        Ok(Ok(engine)) => NewReturned {
-            engine: EngineObject(Box::into_raw(Box::new(engine)).cast_const().cast()),
-            failure: std::ptr::null_mut(),
-            configuration_at_fault: false,
-        },
-        Ok(Err(refusal)) => refused(failed(refusal.why), refusal.configuration_at_fault),
-        Err(failure) => refused(failure, false),
-    }
-}
-
-/// Why there is no engine.
-struct Refusal {
-    configuration_at_fault: bool,
-    why: String,
-}
-
-impl From<String> for Refusal {
-    fn from(why: String) -> Self {
-        Refusal { configuration_at_fault: false, why }
-    }
-}
-
-unsafe extern "C" fn shutdown<E: Engine>(engine: EngineObject) -> *mut Failure {
-    // SAFETY: the host hands back what `new` made, once.
-    let engine = unsafe { Box::from_raw(engine.0.cast_mut().cast::<E>()) };
-    failure_of(contain(|| drop(engine)))
-}
-
-unsafe extern "C" fn authenticate<E: Engine>(
-    engine: EngineObject,
-    request: &RequestView<'_>,
-    answer: AnswerHandle,
-) -> AuthenticateReturned {
-    // SAFETY: the host passes what `new` made.
-    let engine = unsafe { engine_ref::<E>(&engine) };
-    let answered = contain(|| match engine.authenticate(&Request::new(request)) {
-        Ok(accept) => Some(accepted(accept, answer)),
-        Err(reject) => {
-            rejected(&reject, answer);
-            None
+        match E::new(host, &Config::new(config)) {
+            Ok(engine) => NewReturned {
+                engine: EngineObject(Box::into_raw(Box::new(engine)).cast_const().cast()),
+                failure: null_mut(),
+                configuration_at_fault: false,
+            },
+            Err(error) => {
+                let configuration_at_fault = error.is::<ConfigError>();
+                refused(text_of(error), configuration_at_fault)
+            }
         }
-    });
-    let none = SessionObject(std::ptr::null_mut());
-    match answered {
-        Ok(Some(session)) => AuthenticateReturned { accepted: true, session, failure: std::ptr::null_mut() },
-        Ok(None) => AuthenticateReturned { accepted: false, session: none, failure: std::ptr::null_mut() },
-        Err(failure) => AuthenticateReturned { accepted: false, session: none, failure },
+    }
+
+    fn shutdown<E: Engine>(engine: EngineObject) -> *mut Failure {
+        // SAFETY: the host hands back what `new` made, once.
+        drop(unsafe { Box::from_raw(engine.0.cast_mut().cast::<E>()) });
+        null_mut()
+    }
+
+    fn authenticate<E: Engine>(
+        engine: EngineObject,
+        request: &RequestView<'_>,
+        answer: AnswerHandle,
+    ) -> AuthenticateReturned {
+        // SAFETY: the host passes what `new` made.
+        let engine = unsafe { engine_ref::<E>(&engine) };
+        match engine.authenticate(&Request::new(request)) {
+            Ok(accept) => {
+                AuthenticateReturned { accepted: true, session: accepted(accept, answer), failure: null_mut() }
+            }
+            Err(reject) => {
+                rejected(&reject, answer);
+                AuthenticateReturned { accepted: false, session: SessionObject(null_mut()), failure: null_mut() }
+            }
+        }
+    }
+
+    fn discard_session<E: Engine>(session: SessionObject) -> *mut Failure {
+        // SAFETY: the host hands back what `authenticate` made, once.
+        drop(unsafe { Box::from_raw(session.0.cast::<E::Session>()) });
+        null_mut()
+    }
+
+    fn on_closed<E: Engine>(
+        engine: EngineObject,
+        client: &ClientHandle,
+        session: SessionObject,
+        code: u16,
+    ) -> *mut Failure {
+        // SAFETY: the host passes what `new` made, and hands back what `authenticate` made, once.
+        let (engine, session) = unsafe { (engine_ref::<E>(&engine), Box::from_raw(session.0.cast::<E::Session>())) };
+        engine.on_closed(Client::borrowed(client), *session, code);
+        null_mut()
     }
 }
 
@@ -246,29 +253,26 @@ fn header_views(headers: &[(String, String)]) -> Vec<HeaderView<'_>> {
         .collect()
 }
 
-unsafe extern "C" fn discard_session<E: Engine>(session: SessionObject) -> *mut Failure {
-    // SAFETY: the host hands back what `authenticate` made, once.
-    let session = unsafe { Box::from_raw(session.0.cast::<E::Session>()) };
-    failure_of(contain(|| drop(session)))
-}
-
-/// The functions behind the callbacks with a session: what crosses, and what the author's callback gets of it.
+/// The entries behind the callbacks with a session: what crosses, and what the author's callback gets of it.
 macro_rules! callbacks {
-    ($($name:ident($($crossing:ident: $type:ty => $($argument:expr),+)?);)+) => {$(
-        unsafe extern "C" fn $name<E: Engine>(
-            engine: EngineObject,
-            client: &ClientHandle,
-            session: SessionObject,
-            $($crossing: $type,)?
-        ) -> Returned {
-            // SAFETY: the table's contract, see `call`.
-            unsafe {
-                call::<E>(engine, client, session, |engine, client, session| {
-                    ReturnedJob::from(engine.$name(client, session $($(, $argument)+)?)).0
-                })
+    ($($name:ident($($crossing:ident: $type:ty => $($argument:expr),+)?);)+) => {
+        entries! {$(
+            fn $name<E: Engine>(
+                engine: EngineObject,
+                client: &ClientHandle,
+                session: SessionObject,
+                $($crossing: $type,)?
+            ) -> Returned {
+                // SAFETY: the host passes what `new` and `authenticate` made, and no other call uses the session; an event
+                // is this engine's, and handed over once.
+                let returned = unsafe {
+                    let (engine, session) = (engine_ref::<E>(&engine), &mut *session.0.cast::<E::Session>());
+                    engine.$name(Client::borrowed(client), session $($(, $argument)+)?)
+                };
+                ReturnedJob::from(returned).cross()
             }
-        }
-    )+};
+        )+}
+    };
 }
 
 callbacks! {
@@ -299,35 +303,9 @@ impl From<()> for ReturnedJob {
     }
 }
 
-unsafe extern "C" fn on_closed<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-    code: u16,
-) -> *mut Failure {
-    // SAFETY: the host passes what `new` made, and hands back what `authenticate` made, once.
-    let (engine, session) = unsafe { (engine_ref::<E>(&engine), Box::from_raw(session.0.cast::<E::Session>())) };
-    failure_of(contain(|| engine.on_closed(Client::borrowed(client), *session, code)))
-}
-
-/// One callback with a session.
-///
-/// # Safety
-///
-/// `engine` came from `new`, `session` from `authenticate`, neither has ended, and no other call uses the session.
-#[inline]
-unsafe fn call<E: Engine>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-    callback: impl FnOnce(&E, &Client, &mut E::Session) -> Option<Box<dyn Job>>,
-) -> Returned {
-    // SAFETY: the caller's promise.
-    let (engine, session) = unsafe { (engine_ref::<E>(&engine), &mut *session.0.cast::<E::Session>()) };
-    match contain(|| callback(engine, Client::borrowed(client), session)) {
-        Ok(None) => Returned::NOTHING,
-        Ok(Some(job)) => Returned { job: job::into_object(job), ..Returned::NOTHING },
-        Err(failure) => Returned { failure, ..Returned::NOTHING },
+impl ReturnedJob {
+    fn cross(self) -> Returned {
+        self.0.map_or(Returned::NOTHING, |job| Returned { job: job::into_object(job), ..Returned::NOTHING })
     }
 }
 
@@ -337,10 +315,6 @@ unsafe fn call<E: Engine>(
 pub(crate) unsafe fn engine_ref<E>(engine: &EngineObject) -> &E {
     // SAFETY: the caller's promise.
     unsafe { &*engine.0.cast::<E>() }
-}
-
-fn failure_of(result: Result<(), *mut Failure>) -> *mut Failure {
-    result.err().unwrap_or(std::ptr::null_mut())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The engine's side of a handover: the functions behind its table.
 
 use crate::abi::{ClientHandle, EngineObject, Exported, Failure, HandoverTable, Imported, SchemaView, SessionObject};
-use crate::contain::{contain, failed};
+use crate::contain::failed;
+use crate::entry::{entries, text_of};
 use crate::export::{Described, engine_ref};
 use crate::handover::{Handover, Schema};
 use crate::{Client, Result};
@@ -36,56 +37,43 @@ impl<E: Handover> Tables<E> {
     };
 }
 
-unsafe extern "C" fn accepts<E: Handover>(engine: EngineObject, schema: SchemaView<'_>) -> bool {
-    // SAFETY: the host passes what `new` made.
-    let engine = unsafe { engine_ref::<E>(&engine) };
-    contain(|| engine.accepts(&view(&schema))).unwrap_or_else(|failure| {
-        // SAFETY: the failure is ours, and nobody else's.
-        unsafe { ((*failure).release)(failure) };
-        false
-    })
-}
+entries! {
+    fn accepts<E: Handover>(engine: EngineObject, schema: SchemaView<'_>) -> bool {
+        // SAFETY: the host passes what `new` made.
+        unsafe { engine_ref::<E>(&engine) }.accepts(&view(&schema))
+    }
 
-unsafe extern "C" fn export_state<E: Handover>(engine: EngineObject) -> Exported {
-    // SAFETY: the host passes what `new` made.
-    let engine = unsafe { engine_ref::<E>(&engine) };
-    exported(contain(|| engine.export_state()))
-}
+    fn export_state<E: Handover>(engine: EngineObject) -> Exported {
+        // SAFETY: the host passes what `new` made.
+        exported(unsafe { engine_ref::<E>(&engine) }.export_state())
+    }
 
-unsafe extern "C" fn export_session<E: Handover>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    session: SessionObject,
-) -> Exported {
-    // SAFETY: the host passes what `new` and `authenticate` made, and no other call uses the session.
-    let (engine, session) = unsafe { (engine_ref::<E>(&engine), &*session.0.cast::<E::Session>()) };
-    exported(contain(|| engine.export_session(Client::borrowed(client), session)))
-}
+    fn export_session<E: Handover>(engine: EngineObject, client: &ClientHandle, session: SessionObject) -> Exported {
+        // SAFETY: the host passes what `new` and `authenticate` made, and no other call uses the session.
+        let (engine, session) = unsafe { (engine_ref::<E>(&engine), &*session.0.cast::<E::Session>()) };
+        exported(engine.export_session(Client::borrowed(client), session))
+    }
 
-unsafe extern "C" fn import_state<E: Handover>(
-    engine: EngineObject,
-    schema: SchemaView<'_>,
-    state: RSlice<'_, u8>,
-) -> *mut Failure {
-    // SAFETY: the host passes what `new` made.
-    let engine = unsafe { engine_ref::<E>(&engine) };
-    flatten(contain(|| engine.import_state(&view(&schema), state.as_slice()))).err().unwrap_or(null_mut())
-}
-
-unsafe extern "C" fn import_session<E: Handover>(
-    engine: EngineObject,
-    client: &ClientHandle,
-    schema: SchemaView<'_>,
-    session: RSlice<'_, u8>,
-) -> Imported {
-    // SAFETY: the host passes what `new` made.
-    let engine = unsafe { engine_ref::<E>(&engine) };
-    let import = || engine.import_session(Client::borrowed(client), &view(&schema), session.as_slice());
-    match flatten(contain(import)) {
-        Ok(session) => {
-            Imported { session: SessionObject(Box::into_raw(Box::new(session)).cast()), failure: null_mut() }
+    fn import_state<E: Handover>(engine: EngineObject, schema: SchemaView<'_>, state: RSlice<'_, u8>) -> *mut Failure {
+        // SAFETY: the host passes what `new` made.
+        match unsafe { engine_ref::<E>(&engine) }.import_state(&view(&schema), state.as_slice()) {
+            Ok(()) => null_mut(),
+            Err(error) => failed(text_of(error)),
         }
-        Err(failure) => Imported { session: SessionObject(null_mut()), failure },
+    }
+
+    fn import_session<E: Handover>(
+        engine: EngineObject,
+        client: &ClientHandle,
+        schema: SchemaView<'_>,
+        session: RSlice<'_, u8>,
+    ) -> Imported {
+        // SAFETY: the host passes what `new` made.
+        let engine = unsafe { engine_ref::<E>(&engine) };
+        match engine.import_session(Client::borrowed(client), &view(&schema), session.as_slice()) {
+            Ok(session) => imported(Box::new(session)),
+            Err(error) => Imported { session: SessionObject(null_mut()), failure: failed(text_of(error)) },
+        }
     }
 }
 
@@ -102,45 +90,46 @@ impl<E: Described> UnitTables<E> {
     };
 }
 
-unsafe extern "C" fn accepts_unit(_: EngineObject, schema: SchemaView<'_>) -> bool {
-    view(&schema) == view(&UNIT)
-}
+entries! {
+    fn accepts_unit(_engine: EngineObject, schema: SchemaView<'_>) -> bool {
+        view(&schema) == view(&UNIT)
+    }
 
-unsafe extern "C" fn export_nothing(_: EngineObject) -> Exported {
-    exported(Ok(Ok(Vec::new())))
-}
+    fn export_nothing(_engine: EngineObject) -> Exported {
+        exported(Ok(Vec::new()))
+    }
 
-unsafe extern "C" fn export_unit(_: EngineObject, _: &ClientHandle, _: SessionObject) -> Exported {
-    exported(Ok(Ok(Vec::new())))
-}
+    fn export_unit(_engine: EngineObject, _client: &ClientHandle, _session: SessionObject) -> Exported {
+        exported(Ok(Vec::new()))
+    }
 
-unsafe extern "C" fn import_nothing(_: EngineObject, _: SchemaView<'_>, _: RSlice<'_, u8>) -> *mut Failure {
-    null_mut()
-}
+    fn import_nothing(_engine: EngineObject, _schema: SchemaView<'_>, _state: RSlice<'_, u8>) -> *mut Failure {
+        null_mut()
+    }
 
-unsafe extern "C" fn import_unit<E: Described>(
-    _: EngineObject,
-    _: &ClientHandle,
-    _: SchemaView<'_>,
-    _: RSlice<'_, u8>,
-) -> Imported {
-    // Of the engine's own type, which is `()`.
-    let session = Box::<E::Session>::default();
-    Imported { session: SessionObject(Box::into_raw(session).cast()), failure: null_mut() }
+    fn import_unit<E: Described>(
+        _engine: EngineObject,
+        _client: &ClientHandle,
+        _schema: SchemaView<'_>,
+        _session: RSlice<'_, u8>,
+    ) -> Imported {
+        // Of the engine's own type, which is `()`.
+        imported(Box::<E::Session>::default())
+    }
 }
 
 fn view<'a>(schema: &SchemaView<'a>) -> Schema<'a> {
     Schema { name: schema.name.as_str(), version: schema.version }
 }
 
-fn exported(contained: Result<Result<Vec<u8>>, *mut Failure>) -> Exported {
-    match flatten(contained) {
-        Ok(bytes) => Exported { bytes: bytes.into(), failure: null_mut() },
-        Err(failure) => Exported { bytes: RVec::new(), failure },
-    }
+fn imported<S>(session: Box<S>) -> Imported {
+    Imported { session: SessionObject(Box::into_raw(session).cast()), failure: null_mut() }
 }
 
 /// The engine's own error is a failure too.
-fn flatten<T>(contained: Result<Result<T>, *mut Failure>) -> Result<T, *mut Failure> {
-    contained.and_then(|result| result.map_err(|error| failed(error.to_string())))
+fn exported(result: Result<Vec<u8>>) -> Exported {
+    match result {
+        Ok(bytes) => Exported { bytes: bytes.into(), failure: null_mut() },
+        Err(error) => Exported { bytes: RVec::new(), failure: failed(text_of(error)) },
+    }
 }

@@ -1,6 +1,7 @@
 //! Groups of clients, and messages to all of them.
 
 use crate::abi::{AudienceView, ClientHandle, ClientVisitor};
+use crate::entry::entries;
 use crate::{Client, Host};
 use std::fmt;
 
@@ -85,9 +86,11 @@ impl<'a> Group<'a> {
     }
 }
 
-unsafe extern "C" fn visit(object: *mut (), client: ClientHandle) {
-    // SAFETY: the object is the vector of the running `clients`, and the count is ours.
-    unsafe { (*object.cast::<Vec<Client>>()).push(Client::owning(client)) }
+entries! {
+    fn visit(object: *mut (), client: ClientHandle) {
+        // SAFETY: the object is the vector of the running `clients`, and the count is ours.
+        unsafe { (*object.cast::<Vec<Client>>()).push(Client::owning(client)) }
+    }
 }
 
 impl fmt::Debug for Group<'_> {

@@ -1,7 +1,8 @@
 //! Jobs: work that a callback hands to the host.
 
 use crate::abi::{Failure, JobObject};
-use crate::contain::contain;
+use crate::entry::entries;
+use std::ptr::null_mut;
 
 /// Work that is run away from the connection that asked for it, such as a computation or a look-up.
 ///
@@ -37,14 +38,17 @@ pub(crate) fn into_object(job: Box<dyn Job>) -> *mut JobObject {
     Box::into_raw(Box::new(Crossing { object, job })).cast()
 }
 
-unsafe extern "C" fn run(job: *mut JobObject) -> *mut Failure {
-    // SAFETY: the host hands back what into_object made, once.
-    let crossing = unsafe { Box::from_raw(job.cast::<Crossing>()) };
-    contain(|| crossing.job.run()).err().unwrap_or(std::ptr::null_mut())
-}
+entries! {
+    fn run(job: *mut JobObject) -> *mut Failure {
+        // SAFETY: the host hands back what into_object made, once.
+        let crossing = unsafe { Box::from_raw(job.cast::<Crossing>()) };
+        crossing.job.run();
+        null_mut()
+    }
 
-unsafe extern "C" fn discard(job: *mut JobObject) -> *mut Failure {
-    // SAFETY: the host hands back what into_object made, once.
-    let crossing = unsafe { Box::from_raw(job.cast::<Crossing>()) };
-    contain(|| drop(crossing.job)).err().unwrap_or(std::ptr::null_mut())
+    fn discard(job: *mut JobObject) -> *mut Failure {
+        // SAFETY: the host hands back what into_object made, once.
+        drop(unsafe { Box::from_raw(job.cast::<Crossing>()) });
+        null_mut()
+    }
 }

@@ -120,6 +120,7 @@ pub mod close_code;
 mod config;
 mod contain;
 mod engine;
+mod entry;
 #[doc(hidden)]
 pub mod export;
 mod export_handover;

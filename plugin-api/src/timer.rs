@@ -2,7 +2,8 @@
 
 use crate::Host;
 use crate::abi::{Failure, TimerObject};
-use crate::contain::contain;
+use crate::entry::entries;
+use std::ptr::null_mut;
 
 /// A timer that [`Host::after`] or [`Host::every`] started. It goes on when this handle is dropped, until it is cancelled
 /// or the engine goes.
@@ -35,14 +36,17 @@ pub(crate) fn into_object(job: Box<dyn FnMut() + Send>) -> *mut TimerObject {
     Box::into_raw(Box::new(Crossing { object: TimerObject { run, discard }, job })).cast()
 }
 
-unsafe extern "C" fn run(timer: *mut TimerObject) -> *mut Failure {
-    // SAFETY: the host hands in what into_object made, and never twice at once.
-    let crossing = unsafe { &mut *timer.cast::<Crossing>() };
-    contain(|| (crossing.job)()).err().unwrap_or(std::ptr::null_mut())
-}
+entries! {
+    fn run(timer: *mut TimerObject) -> *mut Failure {
+        // SAFETY: the host hands in what into_object made, and never twice at once.
+        let crossing = unsafe { &mut *timer.cast::<Crossing>() };
+        (crossing.job)();
+        null_mut()
+    }
 
-unsafe extern "C" fn discard(timer: *mut TimerObject) -> *mut Failure {
-    // SAFETY: the host hands back what into_object made, once.
-    let crossing = unsafe { Box::from_raw(timer.cast::<Crossing>()) };
-    contain(|| drop(crossing.job)).err().unwrap_or(std::ptr::null_mut())
+    fn discard(timer: *mut TimerObject) -> *mut Failure {
+        // SAFETY: the host hands back what into_object made, once.
+        drop(unsafe { Box::from_raw(timer.cast::<Crossing>()) });
+        null_mut()
+    }
 }

@@ -1,6 +1,6 @@
 //! Engines in safe Rust that try to break the host: each case of `tests/fixtures/hostile`, and what must come of it.
 
-use crate::common::{Deployed, Host, ask, connect, hear};
+use crate::common::{Deployed, Host, artefacts, ask, closed_with, connect, hear, say, try_connect};
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -44,4 +44,95 @@ async fn threads_of_a_retired_generation_reach_nobody() {
     while hear(&mut client).await != "new 1 hi" {}
     assert_eq!(ask(&mut client, "hi").await, "new 2 hi");
     assert!(!host.log().contains("a job runs") && !host.log().contains("a timer runs"));
+}
+
+/// FAULTS E1: panics whose payload panics when it is dropped, and what that panics with, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn panics_that_panic_again_end_one_connection() {
+    let deployed = Deployed::new("hostile");
+    let mut host = deployed.start(&["--workers", "2"]);
+    let mut other = connect(&host, "/").await;
+    assert!(try_connect(&host, "/bomb-in-authenticate").await.is_err());
+    host.wait_for_log(1, &["authenticate panicked at"]);
+    for (case, ends, said) in [
+        ("bomb-in-text", true, "on_text panicked at"),
+        ("bomb-in-job", true, "job panicked at"),
+        ("bomb-in-drop-of-job", true, "job panicked at"),
+        ("bomb-in-event", true, "on_event panicked at"),
+        ("bomb-in-spawned-job", false, "job panicked at"),
+        ("bomb-in-timer", false, "timer panicked at"),
+        ("bomb-in-drop-of-timer", false, "drop of a timer panicked at"),
+        ("bomb-in-drop-of-session", false, "on_closed panicked at"),
+    ] {
+        let said_before = host.log().matches(said).count();
+        let mut client = connect(&host, &format!("/{case}")).await;
+        say(&mut client, "hi").await;
+        if ends {
+            assert_eq!(closed_with(&mut client).await, 1011, "{case}");
+        } else {
+            assert_eq!(hear(&mut client).await, " 0 hi", "{case}");
+            client.close(None).await.expect("closed");
+        }
+        host.wait_for_log(said_before + 1, &[said, "bombs.rs"]);
+        ask(&mut other, case).await;
+    }
+    ask(&mut connect(&host, "/set").await, "bomb-in-drop-of-engine").await;
+    host.terminate();
+    assert_eq!(closed_with(&mut other).await, 1001);
+    assert!(host.wait().success());
+    host.wait_for_log(1, &["drop of the engine panicked at", "bombs.rs"]);
+}
+
+/// FAULTS E1: whatever an export or import answers, and however it is dropped, the old generation goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_errors_of_a_handover_are_refused() {
+    let deployed = Deployed::new("hostile");
+    let host = deployed.start(&[]);
+    let mut client = connect(&host, "/").await;
+    let mut set = connect(&host, "/set").await;
+    let mut texts = 0;
+    for kind in ["error", "bomb"] {
+        for hook in ["new", "accepts", "export_state", "export_session", "import_state", "import_session"] {
+            if (kind, hook) == ("error", "accepts") {
+                continue;
+            }
+            let case = format!("{kind}-in-{hook}");
+            let of_old = hook.starts_with("export");
+            ask(&mut set, if of_old { &case } else { "" }).await;
+            deployed.configure(&format!("case = \"{}\"", if of_old { "" } else { &case }));
+            let before = host.log().matches("reload refused").count();
+            host.hang_up();
+            let refused = host.wait_for_log(before + 1, &["reload refused"]);
+            let refused = &refused[before];
+            let why = match (kind, hook) {
+                (_, "accepts") => "does not accept the state",
+                ("error", _) => "an error that cannot say what it is: its text panicked at",
+                _ => "panicked at",
+            };
+            assert!(refused.contains(why) && (hook == "accepts" || refused.contains(hook)), "{case}: {refused}");
+            assert_eq!(ask(&mut client, "hi").await, format!(" {texts} hi"), "{case}");
+            texts += 1;
+        }
+    }
+    host.wait_for_log(1, &["a call from the host panicked at", "bombs.rs"]);
+    ask(&mut set, "").await;
+    deployed.configure("label = \"new\"");
+    host.hang_up();
+    host.wait_for_log(1, &["reloaded: 2 connections handed over"]);
+    assert_eq!(ask(&mut client, "hi").await, format!("new {texts} hi"));
+}
+
+/// FAULTS E1: a `new` with such an error refuses to start.
+#[test]
+fn a_hostile_error_of_new_is_a_refusal() {
+    for (case, why) in [("error-in-new", "its text panicked at"), ("bomb-in-new", "new panicked at")] {
+        let deployed = Deployed::new("hostile");
+        deployed.configure(&format!("case = \"{case}\""));
+        let config = deployed.folder.path().join("engine.toml");
+        let plugin = artefacts().of("hostile").to_str().expect("UTF-8");
+        let arguments = ["--plugin", plugin, "--engine-config", config.to_str().expect("UTF-8")];
+        let (code, _, stderr) = Host::refuses(&arguments, &[]);
+        assert_eq!(code, 65, "{stderr}");
+        assert!(stderr.contains(why) && stderr.contains("bombs.rs"), "{stderr}");
+    }
 }

@@ -3,6 +3,7 @@
 use super::Event;
 use crate::Client;
 use crate::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, EventObject, PartView};
+use crate::entry::entries;
 use crate::testing::message::{Frame, Message};
 use crate::testing::outgoing::Closing;
 use crate::testing::remote::Remote;
@@ -66,132 +67,134 @@ pub(super) unsafe fn client<'a>(client: *const ()) -> &'a Remote {
     unsafe { &*client.cast::<Remote>() }
 }
 
-unsafe extern "C" fn retain(object: ClientObject) {
-    // SAFETY: the object is an Arc's, and alive.
-    unsafe { Arc::increment_strong_count(object.client.cast::<Remote>()) }
-}
-
-unsafe extern "C" fn release(object: ClientObject) {
-    // SAFETY: the engine gives up a count that `retain` gave it.
-    unsafe { Arc::decrement_strong_count(object.client.cast::<Remote>()) }
-}
-
-unsafe extern "C" fn id(object: ClientObject) -> ClientId {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.id().0
-}
-
-unsafe extern "C" fn peer(object: ClientObject) -> RStr<'static> {
-    // SAFETY: the table's contract; the text lives as long as the object, which the engine respects.
-    unsafe { client(object.client) }.peer().into()
-}
-
-unsafe extern "C" fn resource(object: ClientObject) -> RStr<'static> {
-    // SAFETY: as in `peer`.
-    unsafe { client(object.client) }.resource().into()
-}
-
-unsafe extern "C" fn subprotocol(object: ClientObject) -> RStr<'static> {
-    // SAFETY: as in `peer`.
-    unsafe { client(object.client) }.subprotocol().into()
-}
-
-unsafe extern "C" fn idle_ms(object: ClientObject) -> u64 {
-    // SAFETY: the table's contract.
-    let idle = unsafe { client(object.client) }.idle();
-    u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)
-}
-
-unsafe extern "C" fn state(object: ClientObject) -> u32 {
-    // SAFETY: the table's contract.
-    match unsafe { client(object.client) }.closing() {
-        Closing::No => 0,
-        Closing::Begun | Closing::Sent => 1,
-        Closing::Gone => 2,
+entries! {
+    fn retain(object: ClientObject) {
+        // SAFETY: the object is an Arc's, and alive.
+        unsafe { Arc::increment_strong_count(object.client.cast::<Remote>()) }
     }
-}
 
-unsafe extern "C" fn pinged(object: ClientObject) -> bool {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.pinged().is_some()
-}
+    fn release(object: ClientObject) {
+        // SAFETY: the engine gives up a count that `retain` gave it.
+        unsafe { Arc::decrement_strong_count(object.client.cast::<Remote>()) }
+    }
 
-unsafe extern "C" fn buffered(object: ClientObject) -> usize {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.outgoing().backlog()
-}
+    fn id(object: ClientObject) -> ClientId {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.id().0
+    }
 
-unsafe extern "C" fn send_text(object: ClientObject, text: RStr<'_>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.send(Message::text(text.as_str())) as u32
-}
+    fn peer(object: ClientObject) -> RStr<'static> {
+        // SAFETY: the table's contract; the text lives as long as the object, which the engine respects.
+        unsafe { client(object.client) }.peer().into()
+    }
 
-unsafe extern "C" fn send_binary(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.send(Message::binary(data.as_slice())) as u32
-}
+    fn resource(object: ClientObject) -> RStr<'static> {
+        // SAFETY: as in `peer`.
+        unsafe { client(object.client) }.resource().into()
+    }
 
-unsafe extern "C" fn begin_message(object: ClientObject) -> u64 {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.begin_message()
-}
+    fn subprotocol(object: ClientObject) -> RStr<'static> {
+        // SAFETY: as in `peer`.
+        unsafe { client(object.client) }.subprotocol().into()
+    }
 
-unsafe extern "C" fn send_part(object: ClientObject, part: PartView<'_>) -> u32 {
-    let data = part.data.as_slice();
-    let content = if part.binary { Message::binary(data) } else { Message::text(String::from_utf8_lossy(data)) };
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.send_part(part.message, Frame { content, last: part.last }) as u32
-}
+    fn idle_ms(object: ClientObject) -> u64 {
+        // SAFETY: the table's contract.
+        let idle = unsafe { client(object.client) }.idle();
+        u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)
+    }
 
-unsafe extern "C" fn abandon_message(object: ClientObject, _message: u64) {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.abandon_message();
-}
+    fn state(object: ClientObject) -> u32 {
+        // SAFETY: the table's contract.
+        match unsafe { client(object.client) }.closing() {
+            Closing::No => 0,
+            Closing::Begun | Closing::Sent => 1,
+            Closing::Gone => 2,
+        }
+    }
 
-unsafe extern "C" fn ping(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.send_control(Message::ping(data.as_slice())) as u32
-}
+    fn pinged(object: ClientObject) -> bool {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.pinged().is_some()
+    }
 
-unsafe extern "C" fn pong(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.send_control(Message::pong(data.as_slice())) as u32
-}
+    fn buffered(object: ClientObject) -> usize {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.outgoing().backlog()
+    }
 
-unsafe extern "C" fn close(object: ClientObject, close: CloseView<'_>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.close(close.code, close.reason.as_str(), false) as u32
-}
+    fn send_text(object: ClientObject, text: RStr<'_>) -> u32 {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.send(Message::text(text.as_str())) as u32
+    }
 
-unsafe extern "C" fn close_now(object: ClientObject, close: CloseView<'_>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.close(close.code, close.reason.as_str(), true) as u32
-}
+    fn send_binary(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.send(Message::binary(data.as_slice())) as u32
+    }
 
-unsafe extern "C" fn discard_buffered(object: ClientObject) -> usize {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.outgoing().discard()
-}
+    fn begin_message(object: ClientObject) -> u64 {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.begin_message()
+    }
 
-unsafe extern "C" fn pause_reading(object: ClientObject, paused: bool) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.pause_reading(paused) as u32
-}
+    fn send_part(object: ClientObject, part: PartView<'_>) -> u32 {
+        let data = part.data.as_slice();
+        let content = if part.binary { Message::binary(data) } else { Message::text(String::from_utf8_lossy(data)) };
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.send_part(part.message, Frame { content, last: part.last }) as u32
+    }
 
-unsafe extern "C" fn join(object: ClientObject, group: RStr<'_>) -> u32 {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.join(group.as_str()) as u32
-}
+    fn abandon_message(object: ClientObject, _message: u64) {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.abandon_message();
+    }
 
-unsafe extern "C" fn leave(object: ClientObject, group: RStr<'_>) -> bool {
-    // SAFETY: the table's contract.
-    unsafe { client(object.client) }.leave(group.as_str())
-}
+    fn ping(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.send_control(Message::ping(data.as_slice())) as u32
+    }
 
-unsafe extern "C" fn post(object: ClientObject, event: *mut EventObject) -> u32 {
-    // SAFETY: the table's contract; the engine gives the event up.
-    unsafe {
-        let client = client(object.client);
-        client.post(Event::take(event, client.services())) as u32
+    fn pong(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.send_control(Message::pong(data.as_slice())) as u32
+    }
+
+    fn close(object: ClientObject, close: CloseView<'_>) -> u32 {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.close(close.code, close.reason.as_str(), false) as u32
+    }
+
+    fn close_now(object: ClientObject, close: CloseView<'_>) -> u32 {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.close(close.code, close.reason.as_str(), true) as u32
+    }
+
+    fn discard_buffered(object: ClientObject) -> usize {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.outgoing().discard()
+    }
+
+    fn pause_reading(object: ClientObject, paused: bool) -> u32 {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.pause_reading(paused) as u32
+    }
+
+    fn join(object: ClientObject, group: RStr<'_>) -> u32 {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.join(group.as_str()) as u32
+    }
+
+    fn leave(object: ClientObject, group: RStr<'_>) -> bool {
+        // SAFETY: the table's contract.
+        unsafe { client(object.client) }.leave(group.as_str())
+    }
+
+    fn post(object: ClientObject, event: *mut EventObject) -> u32 {
+        // SAFETY: the table's contract; the engine gives the event up.
+        unsafe {
+            let client = client(object.client);
+            client.post(Event::take(event, client.services())) as u32
+        }
     }
 }

@@ -4,12 +4,13 @@ use super::client_table;
 use super::object::{Job, TimerJob};
 use crate::Host;
 use crate::abi::{
-    AudienceView, CLIENT_ID, ClientId, ClientObject, ClientVisitor, HOST_ID, HostHandle, HostTable, Interface,
+    AudienceView, CLIENT_ID, ClientId, ClientObject, ClientVisitor, Failure, HOST_ID, HostHandle, HostTable, Interface,
     JobObject, MetricHandle, MetricView, TimerObject,
 };
+use crate::entry::{Answer, entries, tell};
 use crate::group::Whom;
 use crate::testing::message::Message;
-use crate::testing::metrics::{Kind, Metric};
+use crate::testing::metrics::{Key, Kind, Metric, Metrics};
 use crate::testing::services::Services;
 use abi_stable::std_types::{ROption, RSlice, RStr};
 use std::mem::ManuallyDrop;
@@ -43,11 +44,13 @@ static TABLE: HostTable = HostTable {
     metric,
 };
 
-unsafe extern "C" fn interface(id: RStr<'_>) -> ROption<Interface> {
-    match id.as_str() {
-        HOST_ID => ROption::RSome(Interface::new(&TABLE)),
-        CLIENT_ID => ROption::RSome(Interface::new(&client_table::TABLE)),
-        _ => ROption::RNone,
+entries! {
+    fn interface(id: RStr<'_>) -> ROption<Interface> {
+        match id.as_str() {
+            HOST_ID => ROption::RSome(Interface::new(&TABLE)),
+            CLIENT_ID => ROption::RSome(Interface::new(&client_table::TABLE)),
+            _ => ROption::RNone,
+        }
     }
 }
 
@@ -59,65 +62,67 @@ unsafe fn services(object: *const ()) -> ManuallyDrop<Arc<Services>> {
     ManuallyDrop::new(unsafe { Arc::from_raw(object.cast::<Services>()) })
 }
 
-unsafe extern "C" fn retain(object: *const ()) {
-    // SAFETY: the object is an Arc's, and alive.
-    unsafe { Arc::increment_strong_count(object.cast::<Services>()) }
-}
-
-unsafe extern "C" fn release(object: *const ()) {
-    // SAFETY: the engine gives up a count that it owns.
-    unsafe { Arc::decrement_strong_count(object.cast::<Services>()) }
-}
-
-unsafe extern "C" fn log(object: *const (), level: u32, target: RStr<'_>, message: RStr<'_>) {
-    let level = match level {
-        1 => log::Level::Error,
-        2 => log::Level::Warn,
-        3 => log::Level::Info,
-        4 => log::Level::Debug,
-        _ => log::Level::Trace,
-    };
-    // SAFETY: the table's contract.
-    unsafe { services(object) }.log(level, target.as_str(), message.as_str());
-}
-
-unsafe extern "C" fn log_level(_object: *const ()) -> u32 {
-    log::LevelFilter::Trace as u32
-}
-
-unsafe extern "C" fn is_retired(object: *const ()) -> bool {
-    // SAFETY: the table's contract.
-    unsafe { services(object) }.is_retired()
-}
-
-unsafe extern "C" fn client(object: *const (), id: ClientId) -> ClientObject {
-    // SAFETY: the table's contract.
-    let client = unsafe { services(object) }.client(crate::ClientId(id));
-    client.map_or(ClientObject::NONE, |client| client_table::handle(client).object)
-}
-
-unsafe extern "C" fn clients(object: *const (), audience: AudienceView<'_>, visitor: ClientVisitor) {
-    // SAFETY: the table's contract.
-    let clients = unsafe { services(object).audience(whom(&audience), except(&audience)) };
-    for client in clients {
-        // SAFETY: the visitor is the caller's, for this call.
-        unsafe { (visitor.visit)(visitor.object, client_table::handle(client)) };
+entries! {
+    fn retain(object: *const ()) {
+        // SAFETY: the object is an Arc's, and alive.
+        unsafe { Arc::increment_strong_count(object.cast::<Services>()) }
     }
-}
 
-unsafe extern "C" fn count(object: *const (), audience: AudienceView<'_>) -> usize {
-    // SAFETY: the table's contract.
-    unsafe { services(object).audience(whom(&audience), except(&audience)) }.len()
-}
+    fn release(object: *const ()) {
+        // SAFETY: the engine gives up a count that it owns.
+        unsafe { Arc::decrement_strong_count(object.cast::<Services>()) }
+    }
 
-unsafe extern "C" fn broadcast_text(object: *const (), audience: AudienceView<'_>, text: RStr<'_>) -> usize {
-    // SAFETY: the table's contract.
-    unsafe { broadcast(object, &audience, &Message::text(text.as_str())) }
-}
+    fn log(object: *const (), level: u32, target: RStr<'_>, message: RStr<'_>) {
+        let level = match level {
+            1 => log::Level::Error,
+            2 => log::Level::Warn,
+            3 => log::Level::Info,
+            4 => log::Level::Debug,
+            _ => log::Level::Trace,
+        };
+        // SAFETY: the table's contract.
+        unsafe { services(object) }.log(level, target.as_str(), message.as_str());
+    }
 
-unsafe extern "C" fn broadcast_binary(object: *const (), audience: AudienceView<'_>, data: RSlice<'_, u8>) -> usize {
-    // SAFETY: the table's contract.
-    unsafe { broadcast(object, &audience, &Message::binary(data.as_slice())) }
+    fn log_level(_object: *const ()) -> u32 {
+        log::LevelFilter::Trace as u32
+    }
+
+    fn is_retired(object: *const ()) -> bool {
+        // SAFETY: the table's contract.
+        unsafe { services(object) }.is_retired()
+    }
+
+    fn client(object: *const (), id: ClientId) -> ClientObject {
+        // SAFETY: the table's contract.
+        let client = unsafe { services(object) }.client(crate::ClientId(id));
+        client.map_or(ClientObject::NONE, |client| client_table::handle(client).object)
+    }
+
+    fn clients(object: *const (), audience: AudienceView<'_>, visitor: ClientVisitor) {
+        // SAFETY: the table's contract.
+        let clients = unsafe { services(object).audience(whom(&audience), except(&audience)) };
+        for client in clients {
+            // SAFETY: the visitor is the caller's, for this call.
+            unsafe { (visitor.visit)(visitor.object, client_table::handle(client)) };
+        }
+    }
+
+    fn count(object: *const (), audience: AudienceView<'_>) -> usize {
+        // SAFETY: the table's contract.
+        unsafe { services(object).audience(whom(&audience), except(&audience)) }.len()
+    }
+
+    fn broadcast_text(object: *const (), audience: AudienceView<'_>, text: RStr<'_>) -> usize {
+        // SAFETY: the table's contract.
+        unsafe { broadcast(object, &audience, &Message::text(text.as_str())) }
+    }
+
+    fn broadcast_binary(object: *const (), audience: AudienceView<'_>, data: RSlice<'_, u8>) -> usize {
+        // SAFETY: the table's contract.
+        unsafe { broadcast(object, &audience, &Message::binary(data.as_slice())) }
+    }
 }
 
 /// # Safety
@@ -142,38 +147,8 @@ unsafe fn except(audience: &AudienceView<'_>) -> Option<u64> {
     (!audience.except.is_null()).then(|| unsafe { client_table::client(audience.except) }.number())
 }
 
-unsafe extern "C" fn spawn(object: *const (), job: *mut JobObject) {
-    // SAFETY: the table's contract; the engine gives the job up.
-    unsafe {
-        let services = services(object);
-        services.submit(None, Job::take(job, &services));
-    }
-}
-
-unsafe extern "C" fn start_timer(object: *const (), timer: *mut TimerObject, after_ms: u64, every_ms: u64) -> u64 {
-    let every = (every_ms > 0).then(|| Duration::from_millis(every_ms));
-    // SAFETY: the table's contract; the engine gives the timer up.
-    unsafe {
-        let services = services(object);
-        services.start_timer(TimerJob::take(timer, &services), Duration::from_millis(after_ms), every)
-    }
-}
-
-unsafe extern "C" fn cancel_timer(object: *const (), timer: u64) {
-    // SAFETY: the table's contract.
-    unsafe { services(object) }.cancel_timer(timer);
-}
-
-unsafe extern "C" fn metric(object: *const (), metric: MetricView<'_>) -> MetricHandle {
-    let kind = match metric.kind {
-        0 => Kind::Counter,
-        1 => Kind::Gauge,
-        _ => Kind::Histogram,
-    };
-    let labels: Vec<_> =
-        metric.labels.as_slice().iter().map(|label| (label.name.as_str(), label.value.as_str())).collect();
-    // SAFETY: the table's contract.
-    let metric = unsafe { services(object) }.metric(kind, metric.name.as_str(), &labels);
+/// A metric with a count for the engine.
+fn metric_handle(metric: Arc<Metric>) -> MetricHandle {
     MetricHandle {
         object: Arc::into_raw(metric).cast(),
         retain: retain_metric,
@@ -183,22 +158,66 @@ unsafe extern "C" fn metric(object: *const (), metric: MetricView<'_>) -> Metric
     }
 }
 
-unsafe extern "C" fn retain_metric(object: *const ()) {
-    // SAFETY: the object is an Arc's, and alive.
-    unsafe { Arc::increment_strong_count(object.cast::<Metric>()) }
+impl Answer for MetricHandle {
+    fn failed(failure: *mut Failure) -> Self {
+        tell(failure);
+        metric_handle(Metrics::default().metric(Key::new(Kind::Counter, "of no use", &[])))
+    }
 }
 
-unsafe extern "C" fn release_metric(object: *const ()) {
-    // SAFETY: the engine gives up a count that it owns.
-    unsafe { Arc::decrement_strong_count(object.cast::<Metric>()) }
-}
+entries! {
+    fn spawn(object: *const (), job: *mut JobObject) {
+        // SAFETY: the table's contract; the engine gives the job up.
+        unsafe {
+            let services = services(object);
+            services.submit(None, Job::take(job, &services));
+        }
+    }
 
-unsafe extern "C" fn record_metric(object: *const (), value: f64) {
-    // SAFETY: the engine owns a count of the object.
-    unsafe { &*object.cast::<Metric>() }.record(value);
-}
+    fn start_timer(object: *const (), timer: *mut TimerObject, after_ms: u64, every_ms: u64) -> u64 {
+        let every = (every_ms > 0).then(|| Duration::from_millis(every_ms));
+        // SAFETY: the table's contract; the engine gives the timer up.
+        unsafe {
+            let services = services(object);
+            services.start_timer(TimerJob::take(timer, &services), Duration::from_millis(after_ms), every)
+        }
+    }
 
-unsafe extern "C" fn adjust_metric(object: *const (), by: f64) {
-    // SAFETY: the engine owns a count of the object.
-    unsafe { &*object.cast::<Metric>() }.adjust(by);
+    fn cancel_timer(object: *const (), timer: u64) {
+        // SAFETY: the table's contract.
+        unsafe { services(object) }.cancel_timer(timer);
+    }
+
+    fn metric(object: *const (), metric: MetricView<'_>) -> MetricHandle {
+        let kind = match metric.kind {
+            0 => Kind::Counter,
+            1 => Kind::Gauge,
+            _ => Kind::Histogram,
+        };
+        let labels: Vec<_> =
+            metric.labels.as_slice().iter().map(|label| (label.name.as_str(), label.value.as_str())).collect();
+        // SAFETY: the table's contract.
+        let metric = unsafe { services(object) }.metric(kind, metric.name.as_str(), &labels);
+        metric_handle(metric)
+    }
+
+    fn retain_metric(object: *const ()) {
+        // SAFETY: the object is an Arc's, and alive.
+        unsafe { Arc::increment_strong_count(object.cast::<Metric>()) }
+    }
+
+    fn release_metric(object: *const ()) {
+        // SAFETY: the engine gives up a count that it owns.
+        unsafe { Arc::decrement_strong_count(object.cast::<Metric>()) }
+    }
+
+    fn record_metric(object: *const (), value: f64) {
+        // SAFETY: the engine owns a count of the object.
+        unsafe { &*object.cast::<Metric>() }.record(value);
+    }
+
+    fn adjust_metric(object: *const (), by: f64) {
+        // SAFETY: the engine owns a count of the object.
+        unsafe { &*object.cast::<Metric>() }.adjust(by);
+    }
 }

@@ -6,6 +6,7 @@ use crate::abi::{
     AcceptView, AnswerHandle, ClientHandle, CloseView, ConfigView, EngineObject, EngineTable, HeaderView, RejectView,
     RequestView, Returned, SessionObject,
 };
+use crate::entry::entries;
 use crate::export::Tables;
 use crate::testing::handshake::Rejected;
 use crate::testing::remote::Remote;
@@ -189,21 +190,23 @@ enum Told {
     Reject(Rejected),
 }
 
-unsafe extern "C" fn tell_accept(object: *mut (), view: &AcceptView<'_>) {
-    let told =
-        Told::Accept { subprotocol: view.subprotocol.as_str().to_owned(), headers: owned(view.headers.as_slice()) };
-    // SAFETY: the object is the `Told` of the running `authenticate`.
-    unsafe { *object.cast::<Told>() = told };
-}
+entries! {
+    fn tell_accept(object: *mut (), view: &AcceptView<'_>) {
+        let told =
+            Told::Accept { subprotocol: view.subprotocol.as_str().to_owned(), headers: owned(view.headers.as_slice()) };
+        // SAFETY: the object is the `Told` of the running `authenticate`.
+        unsafe { *object.cast::<Told>() = told };
+    }
 
-unsafe extern "C" fn tell_reject(object: *mut (), view: &RejectView<'_>) {
-    let rejected = Rejected {
-        status: view.status,
-        headers: owned(view.headers.as_slice()),
-        body: view.body.as_slice().to_owned(),
-    };
-    // SAFETY: the object is the `Told` of the running `authenticate`.
-    unsafe { *object.cast::<Told>() = Told::Reject(rejected) };
+    fn tell_reject(object: *mut (), view: &RejectView<'_>) {
+        let rejected = Rejected {
+            status: view.status,
+            headers: owned(view.headers.as_slice()),
+            body: view.body.as_slice().to_owned(),
+        };
+        // SAFETY: the object is the `Told` of the running `authenticate`.
+        unsafe { *object.cast::<Told>() = Told::Reject(rejected) };
+    }
 }
 
 /// Copies response headers, whose values are text in the safe face.

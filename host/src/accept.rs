@@ -29,7 +29,7 @@ pub(crate) enum Accepted {
 }
 
 /// Accepts until it is dropped. Runs on the first event loop.
-pub(crate) async fn accept(listener: Listener, loops: Arc<[LoopHandle]>) {
+pub(crate) async fn accept(listener: Listener, mut reserve: Reserve, loops: Arc<[LoopHandle]>) {
     let (socket, _kept) = listener.into_parts();
     let (socket, accepted) = match socket {
         ListeningSocket::Tcp(socket) => (OwnedFd::from(socket), accepted_tcp as fn(_, _) -> _),
@@ -39,12 +39,13 @@ pub(crate) async fn accept(listener: Listener, loops: Arc<[LoopHandle]>) {
         Ok(socket) => socket,
         Err(error) => return tracing::error!("cannot accept connections: {error}"),
     };
-    let (mut reserve, mut turned_away) = (Reserve::new(), TurnedAway::default());
+    let mut turned_away = TurnedAway::default();
     loop {
         let one = tokio::select! {
             one = accept_one(&socket, &mut reserve) => one,
             () = turned_away.time_to_look() => {
                 turned_away.look();
+                reserve.fill();
                 continue;
             }
         };

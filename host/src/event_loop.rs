@@ -4,6 +4,7 @@ use crate::accept::{Accepted, accept};
 use crate::connection::Shared;
 use crate::connection_task::{Presence, start};
 use crate::deadlines::{Deadlines, TICK};
+use crate::descriptors::Reserve;
 use crate::listener::Listener;
 use crate::prefer_read;
 use crate::server::Server;
@@ -27,7 +28,7 @@ pub(crate) enum Command {
     /// Serve this connection.
     Serve(Accepted),
     /// Accept on this socket, and deal connections to all loops.
-    Accept { listener: Listener, loops: Arc<[LoopHandle]> },
+    Accept { listener: Listener, reserve: Reserve, loops: Arc<[LoopHandle]> },
     /// Accept nothing more, and end with the last connection.
     Drain,
 }
@@ -103,7 +104,9 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
                     Err(error) => tracing::warn!("connection lost before it was served: {error}"),
                 }
             }
-            Command::Accept { listener, loops } => accepting.push(tokio::task::spawn_local(accept(listener, loops))),
+            Command::Accept { listener, reserve, loops } => {
+                accepting.push(tokio::task::spawn_local(accept(listener, reserve, loops)));
+            }
             Command::Drain => break,
         }
     }

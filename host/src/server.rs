@@ -3,6 +3,7 @@
 use crate::audience::Whom;
 use crate::client::Client;
 use crate::config::Settings;
+use crate::descriptors::Reserve;
 use crate::engine::Facilities;
 use crate::event_loop::{Command, EventLoop, LoopHandle};
 use crate::http::{Site, SiteEngine};
@@ -81,7 +82,9 @@ impl Server {
         drop(started);
         starts.iter().take(threads.len()).collect::<io::Result<()>>()?;
         for listener in listeners {
-            let _ = loops[0].commands.send(Command::Accept { listener, loops: Arc::clone(&loops) });
+            // Filled before anybody is served who could take the last descriptor.
+            let reserve = Reserve::new();
+            let _ = loops[0].commands.send(Command::Accept { listener, reserve, loops: Arc::clone(&loops) });
         }
         let watches = loops.iter().map(|event_loop| Arc::clone(&event_loop.watch)).collect();
         let watched = Arc::clone(&server);

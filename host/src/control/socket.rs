@@ -34,6 +34,8 @@ const PAUSE_WHEN_EXHAUSTED: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
     listener: net::UnixListener,
+    /// Filled before anybody is served who could take the last descriptor.
+    reserve: Reserve,
     bound: BoundPath,
 }
 
@@ -81,7 +83,7 @@ impl ControlSocket {
         let backlog = i32::try_from(MOST_CONNECTIONS).unwrap_or(i32::MAX);
         let (listener, bound) = unix_socket::bind(path, Some(Mode::RUSR | Mode::WUSR), backlog)?;
         tracing::info!(path = %path.display(), "control socket");
-        Ok(ControlSocket { listener, bound })
+        Ok(ControlSocket { listener, reserve: Reserve::new(), bound })
     }
 
     /// Answers from now on. To be called in a runtime.
@@ -92,7 +94,7 @@ impl ControlSocket {
     pub(crate) fn serve(self, server: &Arc<Server>) -> io::Result<Control> {
         let listener = UnixListener::from_std(self.listener)?;
         let asked = Asked { server: Arc::downgrade(server), since: Instant::now() };
-        Ok(Control { accepting: tokio::spawn(accept(listener, asked)), _bound: self.bound })
+        Ok(Control { accepting: tokio::spawn(accept(listener, self.reserve, asked)), _bound: self.bound })
     }
 }
 
@@ -103,9 +105,8 @@ impl Drop for Control {
 }
 
 /// Accepts until it is aborted, and the connections with it.
-async fn accept(listener: UnixListener, asked: Asked) {
+async fn accept(listener: UnixListener, mut reserve: Reserve, asked: Asked) {
     let mut connections = JoinSet::new();
-    let mut reserve = Reserve::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

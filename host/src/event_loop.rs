@@ -8,6 +8,7 @@ use crate::descriptors::Reserve;
 use crate::listener::Listener;
 use crate::prefer_read;
 use crate::server::Server;
+use crate::turnstile::Turnstile;
 use crate::watch::Watch;
 use std::cell::RefCell;
 use std::io;
@@ -88,10 +89,13 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
         blank_batch: RefCell::default(),
         deadlines: RefCell::new(Deadlines::new(Instant::now())),
         prefer_read: server.settings.prefer_read,
+        turnstile: Turnstile::default(),
     });
     let ticker = tokio::task::spawn_local(tick(Rc::clone(&shared)));
     let wakes = Arc::clone(&server.facilities.wakes);
     let waker = tokio::task::spawn_local(async move { wakes.serve(index).await });
+    let at_turnstile = Rc::clone(&shared);
+    let keeper = tokio::task::spawn_local(async move { at_turnstile.turnstile.serve().await });
     let mut accepting = Vec::new();
     let presence = Presence::new(load);
     while let Some(command) = commands.recv().await {
@@ -114,6 +118,7 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
     presence.all_gone().await;
     ticker.abort();
     waker.abort();
+    keeper.abort();
 }
 
 /// A connection on this loop's runtime, and what its peer is called.

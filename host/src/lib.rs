@@ -40,6 +40,7 @@ mod scratch;
 mod settling;
 mod timers;
 mod turned_away;
+mod turnstile;
 mod unix_socket;
 mod wakes;
 mod watch;

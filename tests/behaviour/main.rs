@@ -20,6 +20,7 @@ mod engine_config;
 mod engine_world;
 mod event_loops;
 mod examples;
+mod floods;
 mod fragments;
 mod groups;
 mod handshake;

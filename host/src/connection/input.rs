@@ -1,5 +1,6 @@
 //! What comes in: whether to read, and from bytes to the engine's callbacks.
 
+use super::allowance::Allowance;
 use super::swapping::Swap;
 use super::{Connection, Shared, Stage};
 use crate::client::Closing;
@@ -19,6 +20,24 @@ const PAUSE_READING_ABOVE: usize = 1024 * 1024;
 const WRITE_ABOVE: usize = 256 * 1024;
 /// What one read may bring, however small the backlog's limit.
 const LEAST_READ: usize = 512;
+/// What one read may bring, however long the one before took to answer.
+const LEAST_HEAVY_READ: usize = 4096;
+
+/// What a read brought and a turn had no time for.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    bytes: Box<[u8]>,
+    answered: usize,
+    /// When it was read.
+    at: Instant,
+}
+
+impl Unanswered {
+    /// `None` if there are no bytes.
+    pub(super) fn new(bytes: &[u8], at: Instant) -> Option<Box<Unanswered>> {
+        (!bytes.is_empty()).then(|| Box::new(Unanswered { bytes: bytes.into(), answered: 0, at }))
+    }
+}
 
 impl<S: Wire> Connection<S> {
     pub(super) fn wants_to_read(&self, cx: &Context<'_>) -> bool {
@@ -39,73 +58,131 @@ impl<S: Wire> Connection<S> {
         self.lane.as_ref().is_some_and(|lane| lane.is_full(cx.waker()))
     }
 
-    pub(super) fn read(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<io::Result<usize>> {
+    /// Goes on with what an earlier turn has read, or reads. Returns how many bytes were there.
+    pub(super) fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+        allowance: &mut Allowance,
+    ) -> Poll<io::Result<usize>> {
+        if let Some(mut unanswered) = self.unanswered.take() {
+            allowance.begin(Instant::now());
+            let Unanswered { bytes, answered, at } = &mut *unanswered;
+            let count = bytes.len() - *answered;
+            if self.stage == Stage::Open {
+                *answered += self.answer(&mut bytes[*answered..], *at, cx, allowance)?;
+                if *answered < bytes.len() {
+                    self.unanswered = Some(unanswered);
+                }
+            }
+            return Poll::Ready(Ok(count));
+        }
         let mut buffer = shared.read_buffer.borrow_mut();
         // What is read is answered before it is looked at whether there is room for more answers.
         let most = buffer.len().min((self.client.outbox().limit() / 2).max(LEAST_READ));
+        let most = most.min(self.read_at_most as usize);
         let mut read = ReadBuf::new(&mut buffer[..most]);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
         let count = read.filled().len();
+        let now = Instant::now();
+        allowance.begin(now);
         if count > 0 && self.stage == Stage::Open {
-            let now = Instant::now();
             self.client.touch(now);
-            self.answer(&mut buffer[..count], now, cx)?;
+            let answered = self.answer(&mut buffer[..count], now, cx, allowance)?;
+            self.unanswered = Unanswered::new(&buffer[answered..count], now);
+            self.adapt_reads(most, count, answered);
+        } else {
+            allowance.note(count);
         }
         Poll::Ready(Ok(count))
     }
 
-    /// Hands what one read brought to the engine, and where it is answered with much, the answers to the socket in
-    /// between.
-    pub(super) fn answer(&mut self, mut input: &mut [u8], now: Instant, cx: &mut Context<'_>) -> io::Result<()> {
+    /// Has the next read bring about as much as can be answered in one turn: what is left of a read lies in memory of the
+    /// connection's own.
+    fn adapt_reads(&mut self, most: usize, count: usize, answered: usize) {
+        let next = match () {
+            () if answered < count => answered.max(LEAST_HEAVY_READ),
+            () if count == most => most.saturating_mul(2),
+            () => return,
+        };
+        self.read_at_most = u32::try_from(next).unwrap_or(u32::MAX);
+    }
+
+    /// Hands what a read brought to the engine, and where it is answered with much, the answers to the socket in between.
+    /// Returns how much of it the turn had time for.
+    fn answer(
+        &mut self,
+        input: &mut [u8],
+        at: Instant,
+        cx: &mut Context<'_>,
+        allowance: &mut Allowance,
+    ) -> io::Result<usize> {
+        let mut answered = 0;
         loop {
-            let mut used = 0;
             self.with_batch(|connection| {
-                used = connection.receive(input, now);
-                if used == input.len() {
+                answered += connection.receive(&mut input[answered..], at, allowance);
+                if answered == input.len() {
                     connection.callback(|instance, client, session| instance.on_read_complete(client, session));
                 }
             });
-            if used == input.len() || self.stage != Stage::Open {
-                return Ok(());
+            if self.stage != Stage::Open {
+                return Ok(input.len());
             }
-            input = &mut input[used..];
+            if answered == input.len() || allowance.is_spent() {
+                return Ok(answered);
+            }
             self.write(cx)?;
+            if allowance.look() {
+                return Ok(answered);
+            }
         }
     }
 
-    /// Hands messages in `input` to the engine, all of them unless the batch grows large. Returns how much was used.
-    /// The last call of the receiver, for which nothing may be left, lets it give back the memory of an assembled
-    /// message.
-    pub(super) fn receive(&mut self, input: &mut [u8], now: Instant) -> usize {
+    /// Hands messages in `input` to the engine, all of them unless the batch grows large or the turn takes too long.
+    /// Returns how much was used. The last call of the receiver, for which nothing may be left, lets it give back the
+    /// memory of an assembled message.
+    fn receive(&mut self, input: &mut [u8], at: Instant, allowance: &mut Allowance) -> usize {
         let mut done = 0;
         let most = WRITE_ABOVE.min(self.client.outbox().limit() / 2);
         while self.stage == Stage::Open {
             let Some(session) = &mut self.session else { break };
             let (client, instance) = (&self.client, &self.instance);
-            let (used, called) = match self.receiver.receive(now, &mut input[done..]) {
+            let left = input.len() - done;
+            let (used, size, called) = match self.receiver.receive(at, &mut input[done..]) {
                 Err(fault) => {
                     self.peer_fault(&fault);
                     break;
                 }
-                Ok((_, None)) => break,
+                Ok((used, None)) if used == left => break,
+                // It has done much without an event.
+                Ok((used, None)) => {
+                    done += used;
+                    if allowance.look() {
+                        return done;
+                    }
+                    continue;
+                }
                 Ok((used, Some(Received::Close { code, reason }))) => {
                     self.code = code;
                     self.stage = Stage::Flushing;
                     self.close_received = true;
                     let answers_ours = client.closing() >= Closing::Sent;
                     client.outbox().note_close_received();
-                    (used, if answers_ours { Ok(None) } else { instance.on_close(client, session, code, reason) })
+                    (used, 0, if answers_ours { Ok(None) } else { instance.on_close(client, session, code, reason) })
                 }
                 // After our own close frame only the peer's is of interest.
-                Ok((used, Some(_))) if client.closing() >= Closing::Sent => (used, Ok(None)),
-                Ok((used, Some(Received::Text(text)))) => (used, instance.on_text(client, session, text)),
-                Ok((used, Some(Received::Binary(data)))) => (used, instance.on_binary(client, session, data)),
-                Ok((used, Some(Received::Ping(data)))) => (used, instance.on_ping(client, session, data)),
-                Ok((used, Some(Received::Pong(data)))) => (used, instance.on_pong(client, session, data)),
+                Ok((used, Some(_))) if client.closing() >= Closing::Sent => (used, used, Ok(None)),
+                Ok((used, Some(Received::Text(text)))) => (used, text.len(), instance.on_text(client, session, text)),
+                Ok((used, Some(Received::Binary(data)))) => {
+                    (used, data.len(), instance.on_binary(client, session, data))
+                }
+                Ok((used, Some(Received::Ping(data)))) => (used, 0, instance.on_ping(client, session, data)),
+                Ok((used, Some(Received::Pong(data)))) => (used, 0, instance.on_pong(client, session, data)),
             };
             self.finish(called);
             done += used;
-            if done < input.len() && self.client.outbox().batched() > most {
+            let spent = allowance.note(size);
+            if done < input.len() && (spent || self.client.outbox().batched() > most) {
                 return done;
             }
         }

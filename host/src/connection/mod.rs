@@ -3,6 +3,7 @@
 //! Moves bytes between its stream and the protocol, calls the engine per message, and ends in an orderly way. Written
 //! over the byte stream as a type parameter: it does not know TCP, TLS or HTTP. It lives and dies on one event loop.
 
+mod allowance;
 mod engine;
 mod input;
 mod output;
@@ -16,7 +17,10 @@ use crate::engine::{Instance, Session};
 use crate::jobs::Lane;
 use crate::prefer_read::Turn;
 use crate::protocol::{Limits, Receiver, close};
+use crate::turnstile::{Place, Turnstile};
 use crate::wire::{Socket, Wire};
+use allowance::Allowance;
+use input::Unanswered;
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -25,9 +29,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use swapping::Swap;
-
-/// Reads in one turn before other connections of the loop get theirs.
-const READS_PER_TURN: usize = 16;
 
 /// What all connections of one event loop share.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub deadlines: RefCell<Deadlines>,
     /// How long writes may wait for reads.
     pub prefer_read: Option<Duration>,
+    /// Where a connection waits whose last turn was too long.
+    pub turnstile: Turnstile,
 }
 
 /// One connection, as a future that ends when it is over. It is all that a connection's task holds while nothing
@@ -75,8 +78,14 @@ pub(crate) struct Connection<S> {
     alarm: Option<Alarm>,
     waker: Option<Waker>,
     shared: Rc<Shared>,
-    /// What came behind the handshake's request, until the first turn.
-    leftover: Option<Box<[u8]>>,
+    /// What was read and has not been answered: behind the handshake's request, or by a turn that was cut short.
+    unanswered: Option<Box<Unanswered>>,
+    /// What one read may bring; less than the loop's buffer has room for after a read that took too long to answer.
+    read_at_most: u32,
+    /// The last turn took too long: the next one is begun through the turnstile.
+    heavy: bool,
+    /// Its place there.
+    place: Option<Place>,
     opened: bool,
 }
 
@@ -100,10 +109,12 @@ impl<S: Wire> Future for Connection<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let connection = self.get_mut();
         let shared = Rc::clone(&connection.shared);
+        if connection.stands_in_line(cx, &shared) {
+            return Poll::Pending;
+        }
         connection.borrow_memory(&shared);
         if !std::mem::replace(&mut connection.opened, true) {
-            let leftover = connection.leftover.take().unwrap_or_default();
-            connection.open(leftover, cx);
+            connection.open();
         }
         let turn = connection.turn(cx, &shared);
         connection.return_memory(&shared);
@@ -151,23 +162,32 @@ impl<S: Wire> Connection<S> {
             alarm: None,
             waker: None,
             shared,
-            leftover: Some(leftover.into()),
+            unanswered: Unanswered::new(leftover, Instant::now()),
+            read_at_most: u32::MAX,
+            heavy: false,
+            place: None,
             opened: false,
             client,
         }
     }
 
-    /// Tells the engine, then hands over what came with the handshake.
-    fn open(&mut self, mut leftover: Box<[u8]>, cx: &mut Context<'_>) {
+    fn open(&mut self) {
         self.with_batch(|connection| {
             connection.callback(|instance, client, session| instance.on_open(client, session));
         });
         self.plan_idle_check();
-        if !leftover.is_empty()
-            && let Err(error) = self.answer(&mut leftover, Instant::now(), cx)
-        {
-            self.broken(&error);
+    }
+
+    /// Whether it must wait for its place in line.
+    fn stands_in_line(&mut self, cx: &Context<'_>, shared: &Shared) -> bool {
+        if self.heavy && self.place.is_none() {
+            self.place = Some(shared.turnstile.join(cx.waker()));
         }
+        let waits = self.place.is_some_and(|place| !shared.turnstile.has_come(place));
+        if !waits {
+            self.place = None;
+        }
+        waits
     }
 
     fn borrow_memory(&mut self, shared: &Shared) {
@@ -189,10 +209,10 @@ impl<S: Wire> Connection<S> {
         }
     }
 
-    /// One turn: execute what others ask, write, read, until there is nothing to do.
+    /// One turn: execute what others ask, write, read, until there is nothing to do or the turn has taken too long.
     fn turn(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
         self.note_waker(cx);
-        let mut reads = 0;
+        let mut allowance = Allowance::new(self.heavy);
         loop {
             self.take_orders();
             self.meet_deadlines(shared);
@@ -220,18 +240,20 @@ impl<S: Wire> Connection<S> {
             if !self.wants_to_read(cx) {
                 break;
             }
-            if reads == READS_PER_TURN {
-                cx.waker().wake_by_ref();
+            if allowance.is_spent() {
+                self.place = Some(shared.turnstile.join(cx.waker()));
                 break;
             }
-            reads += 1;
-            match self.read(cx, shared) {
+            match self.read(cx, shared, &mut allowance) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(0)) => self.end_of_input(),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => self.broken(&error),
             }
         }
+        let overrun = allowance.overrun(self.heavy);
+        self.heavy = overrun.is_some();
+        shared.turnstile.note(overrun.unwrap_or_default());
         self.arm(cx, shared);
         self.client.outbox().publish_unwritten(self.backlog());
         Poll::Pending

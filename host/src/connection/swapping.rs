@@ -17,8 +17,8 @@ pub(super) enum Swap {
 }
 
 impl<S: Wire> Connection<S> {
-    /// Takes part in a swap of the engine. No callback is under way here, and every message that was read has been
-    /// handed over: the connection is at the boundary of a message, or the receiver holds the start of one.
+    /// Takes part in a swap of the engine. No callback is under way here: the connection is at the boundary of a
+    /// message, or the receiver holds the start of one. What was read and not answered goes to whoever has the session then.
     pub(super) fn take_step(&mut self, step: Step) {
         match step {
             Step::Freeze(_answered) => self.swap = Swap::Frozen,

@@ -28,7 +28,9 @@ impl<S: Wire> Connection<S> {
         let now = Instant::now();
         if self.close_deadline.is_some_and(|deadline| deadline <= now) {
             self.stage = Stage::Over;
-        } else if let Err(fault) = self.receiver.handle_timeout(now) {
+        } else if self.unanswered.is_none()
+            && let Err(fault) = self.receiver.handle_timeout(now)
+        {
             self.peer_fault(&fault);
         }
     }

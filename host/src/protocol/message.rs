@@ -71,9 +71,12 @@ impl Receiver {
     /// Consumes from the front of `input`, unmasking in place, up to and including the next event. Returns the bytes
     /// consumed and the event.
     ///
-    /// No event means that all of `input` was consumed and more is needed: unfinished headers and payloads are kept
-    /// inside, and `input` is free again. A caller goes on until then, even with nothing left to pass, since memory
-    /// that an event borrowed is given back by the call after it.
+    /// No event and all of `input` consumed: more is needed. Unfinished headers and payloads are kept inside, and `input`
+    /// is free again. A caller goes on until then, even with nothing left to pass, since memory that an event borrowed
+    /// is given back by the call after it.
+    ///
+    /// No event and less consumed: much has been done, such as many fragments joined, and the caller may want to do
+    /// something else before it goes on.
     ///
     /// After [`Received::Close`] or a fault everything is consumed without an event.
     ///

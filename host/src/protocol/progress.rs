@@ -36,7 +36,7 @@ pub(super) struct Progress {
 /// What made [`Progress::advance`] stop.
 #[derive(Debug, PartialEq)]
 pub(super) enum Step {
-    /// The input is used up.
+    /// The input is used up, or much has been done with it.
     Starved,
     /// The message is complete.
     Message,
@@ -56,6 +56,16 @@ struct Payload {
     /// Bytes still to come.
     remaining: usize,
 }
+
+/// Work that is much: in frames, of which each counts for 1, or any part of one.
+const MUCH: usize = 128;
+/// Inflated bytes that count for a frame.
+const INFLATED_PER_FRAME: usize = 512;
+/// So much of a compressed payload, in bytes, is inflated before it is looked at how much has come of it: at most a
+/// thousand times as much.
+const INFLATED_AT_ONCE: usize = 512;
+/// What it counts for by itself, in frames: it may be tables for decoding, of which nothing comes.
+const PER_INFLATED_PART: usize = 16;
 
 /// The most memory for a message, in bytes, that is kept for another.
 const KEPT_ROOM: usize = 1024 * 1024;
@@ -117,7 +127,8 @@ impl Progress {
         size_of::<Progress>() + inflating + self.room.capacity() + self.message.as_ref().map_or(0, Assembly::capacity)
     }
 
-    /// Takes in `input` up to the next event. Returns the bytes consumed. With `deflate`, messages may be compressed.
+    /// Takes in `input` up to the next event, or until much has been done. Returns the bytes consumed. With `deflate`,
+    /// messages may be compressed.
     pub(super) fn advance(
         &mut self,
         input: &mut [u8],
@@ -125,6 +136,7 @@ impl Progress {
         mut deflate: Option<&mut Incoming>,
     ) -> Result<(usize, Step), Fault> {
         let mut at = 0;
+        let mut work = 0;
         loop {
             let mut frame = match self.frame.take() {
                 Some(frame) => frame,
@@ -137,22 +149,30 @@ impl Progress {
                 }
             };
 
-            let part = at..at + frame.remaining.min(input.len() - at);
+            let inflates = self.inflating.is_some() && !frame.opcode.is_control();
+            let most = if inflates { INFLATED_AT_ONCE } else { usize::MAX };
+            let part = at..at + frame.remaining.min(input.len() - at).min(most);
+            let before = self.message.as_ref().map_or(0, Assembly::len);
             at = part.end;
             mask::unmask(&mut input[part.clone()], frame.key);
             frame.key = mask::turned(frame.key, part.len());
             frame.remaining -= part.len();
 
-            let starved = frame.remaining > 0;
+            let unfinished = frame.remaining > 0;
             let step = if frame.opcode.is_control() {
                 self.take_control(&frame, part, input)?
             } else {
                 self.take_data(&frame, &input[part], max_message, deflate.as_deref_mut())?
             };
-            if starved {
+            if unfinished {
                 self.frame = Some(frame);
             }
-            if starved || step != Step::Starved {
+            work += 1;
+            if inflates {
+                let inflated = self.message.as_ref().map_or(0, Assembly::len) - before;
+                work += PER_INFLATED_PART + inflated / INFLATED_PER_FRAME;
+            }
+            if (unfinished && at == input.len()) || step != Step::Starved || work >= MUCH {
                 return Ok((at, step));
             }
         }

@@ -1,0 +1,115 @@
+//! How much a connection may do in one turn.
+//!
+//! A turn ends with the work that there is, or after [`TURN`]. A look at the clock costs about as much as a small
+//! message, so that it is looked at only after so much work that it does not matter.
+
+use std::time::{Duration, Instant};
+
+/// A turn that takes longer is cut short: what else was read waits, and the connection stands in line (`turnstile`).
+///
+/// Shorter, and large messages pay more for looking after others; longer, and everyone waits longer for a client that
+/// floods.
+const TURN: Duration = Duration::from_micros(250);
+/// The work until the clock is first looked at, in frames or KiB: more than a client with few messages on their way has.
+const FIRST_LOOK: u32 = 17;
+/// The most work between two looks, about 20 us of the cheapest.
+const MOST_BETWEEN: u32 = 256;
+
+/// What one turn has done so far.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    /// Set at the turn's first look at the clock, which is before its work.
+    began: Option<Instant>,
+    /// Frames, and KiB.
+    done: u32,
+    /// How much is to be done until the clock is looked at.
+    look_at: u32,
+    spent: bool,
+}
+
+impl Allowance {
+    /// For a turn. After one that took too long the clock is looked at from the first message on.
+    pub(super) fn new(heavy: bool) -> Allowance {
+        Allowance { began: None, done: 0, look_at: if heavy { 1 } else { FIRST_LOOK }, spent: false }
+    }
+
+    /// The turn begins at the latest now.
+    #[inline]
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.began.get_or_insert(now);
+    }
+
+    /// Notes that a message of so many bytes was dealt with. Returns whether the turn is over.
+    #[inline]
+    pub(super) fn note(&mut self, bytes: usize) -> bool {
+        self.done = self.done.saturating_add(1 + u32::try_from(bytes / 1024).unwrap_or(u32::MAX));
+        if self.done < self.look_at { self.spent } else { self.look() }
+    }
+
+    /// Looks at the clock. Returns whether the turn is over.
+    pub(super) fn look(&mut self) -> bool {
+        let now = Instant::now();
+        self.spent |= now.duration_since(*self.began.get_or_insert(now)) >= TURN;
+        // Twice the work takes twice the time: the turn is at most twice too long.
+        self.look_at = self.done.saturating_add(self.done.clamp(1, MOST_BETWEEN));
+        self.spent
+    }
+
+    /// Whether the turn is over, as far as that has been seen.
+    #[inline]
+    pub(super) fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// At the end of a turn: how long it took, if that was too long.
+    pub(super) fn overrun(&mut self, heavy: bool) -> Option<Duration> {
+        if !heavy && !self.spent && self.done < FIRST_LOOK {
+            return None;
+        }
+        let took = self.began?.elapsed();
+        (took >= TURN).then_some(took)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn began(before: Duration, heavy: bool) -> Allowance {
+        let mut allowance = Allowance::new(heavy);
+        allowance.begin(Instant::now().checked_sub(before).unwrap());
+        allowance
+    }
+
+    #[test]
+    fn few_small_messages_do_not_cost_a_look_at_the_clock() {
+        let mut allowance = began(2 * TURN, false);
+        assert!((1..FIRST_LOOK).all(|_| !allowance.note(20)));
+        assert!(allowance.note(20));
+    }
+
+    #[test]
+    fn a_large_message_counts_for_many() {
+        let mut allowance = began(2 * TURN, false);
+        assert!(allowance.note(1024 * 1024));
+        assert!(allowance.overrun(false).is_some());
+    }
+
+    #[test]
+    fn who_took_too_long_is_looked_at_from_the_first_message_on() {
+        assert!(began(2 * TURN, true).note(0));
+    }
+
+    #[test]
+    fn looks_become_rare_but_not_too_rare() {
+        let mut allowance = began(Duration::ZERO, false);
+        allowance.began = Some(Instant::now() + Duration::from_secs(60));
+        let mut looks = 0;
+        for _ in 0..10_000 {
+            let before = allowance.look_at;
+            allowance.note(0);
+            looks += u32::from(allowance.look_at != before);
+        }
+        assert!((10_000 / MOST_BETWEEN..50).contains(&looks), "{looks}");
+    }
+}

@@ -1,0 +1,109 @@
+//! The line of those who took too long: one of them at a time, between looks at the sockets of all others.
+//!
+//! tokio polls its sockets only when no task is ready, or after 61 tasks. A task that wakes itself is always ready, and 61
+//! turns of a client that floods are too long for everyone else. So a connection whose turn was too long stands in line
+//! here before its next: in each round of the loop, those in line together get as much time as everyone else had in the
+//! round before, and one of them is let through in any case.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::num::NonZeroU64;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// What those in line get in one round at most, beyond which no further one is let through.
+const MOST_PER_ROUND: Duration = Duration::from_millis(1);
+
+/// The line of one event loop.
+#[derive(Debug, Default)]
+pub(crate) struct Turnstile {
+    line: RefCell<VecDeque<Waker>>,
+    /// How many have ever stood in line.
+    joined: Cell<u64>,
+    /// How many of them have been let through.
+    admitted: Cell<u64>,
+    /// What those who were let through have taken in this round.
+    taken: Cell<Duration>,
+    /// Wakes [`Turnstile::serve`] when the line is not empty any more.
+    keeper: RefCell<Option<Waker>>,
+}
+
+/// A place in the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(NonZeroU64);
+
+impl Turnstile {
+    /// Joins the line. `waker` is woken when its place has come.
+    pub(crate) fn join(&self, waker: &Waker) -> Place {
+        self.line.borrow_mut().push_back(waker.clone());
+        let place = NonZeroU64::MIN.saturating_add(self.joined.get());
+        self.joined.set(place.get());
+        if let Some(keeper) = self.keeper.take() {
+            keeper.wake();
+        }
+        Place(place)
+    }
+
+    /// Whether whoever has this place has been let through.
+    pub(crate) fn has_come(&self, place: Place) -> bool {
+        place.0.get() <= self.admitted.get()
+    }
+
+    /// Notes what somebody took for a turn.
+    pub(crate) fn note(&self, took: Duration) {
+        self.taken.set(self.taken.get() + took);
+    }
+
+    /// Lets through whose place has come, for ever. To be run as one of the loop's tasks.
+    pub(crate) async fn serve(&self) {
+        let mut allowed = Duration::ZERO;
+        loop {
+            self.somebody().await;
+            let began = Instant::now();
+            self.taken.set(Duration::ZERO);
+            while self.admit_one() {
+                // Behind whom that has woken.
+                behind_ready_tasks().await;
+                if self.taken.get() >= allowed {
+                    break;
+                }
+            }
+            // Behind a look at the sockets, and behind those that it wakes.
+            tokio::task::yield_now().await;
+            allowed = began.elapsed().saturating_sub(self.taken.get()).min(MOST_PER_ROUND);
+        }
+    }
+
+    fn admit_one(&self) -> bool {
+        let Some(next) = self.line.borrow_mut().pop_front() else { return false };
+        self.admitted.set(self.admitted.get() + 1);
+        next.wake();
+        true
+    }
+
+    /// Waits until somebody stands in line.
+    async fn somebody(&self) {
+        poll_fn(|cx| {
+            if !self.line.borrow().is_empty() {
+                return Poll::Ready(());
+            }
+            self.keeper.replace(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// Goes on after the tasks that are ready now.
+async fn behind_ready_tasks() {
+    let mut waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -34,6 +34,7 @@ mod prefer_read;
 mod probation;
 mod protocol_errors;
 mod readme;
+mod rehearsal;
 mod restart;
 mod revisions;
 mod several_engines;

@@ -27,10 +27,18 @@ pub struct CheckArgs {
     /// In the child: do the steps, and tell of them on what stands in for stdin.
     #[arg(long, hide = true)]
     pub in_child: bool,
+
+    /// In the child: go no further than to open it.
+    #[arg(long, hide = true, requires = "in_child")]
+    pub only_open: bool,
+
+    /// In the child: FILE is a private copy of this one, and is opened itself.
+    #[arg(long, hide = true, requires = "in_child", value_name = "FILE")]
+    pub copy_of: Option<PathBuf>,
 }
 
 /// The longest time for a step.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn timeout(text: &str) -> Result<Duration, String> {
     let timeout = crate::cli::duration(text)?;

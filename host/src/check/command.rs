@@ -4,7 +4,7 @@ use super::args::CheckArgs;
 use super::findings::{Finding, LogLine, Outcome, Step};
 use super::life;
 use super::report::{Examined, Report};
-use super::subject::{Next, Subject};
+use super::subject::{Next, Order, Subject};
 use crate::engine::{Image, LoadError, find};
 use crate::exit::{PLUGIN_REFUSED, Refused};
 use anyhow::Context;
@@ -40,7 +40,9 @@ pub fn check(args: &CheckArgs) -> Result<(), Refused> {
     let fit = looked_at.0 != Outcome::Failed;
     report.add(examined(Step::File, looked_at, began.elapsed(), Vec::new()));
     if fit {
-        let subject = Subject::start(args, &report.file).context("cannot start a process to check it in");
+        let config = args.engine_config.as_deref();
+        let order = Order { file: &report.file, copy_of: None, only_open: false, config, timeout: args.timeout };
+        let subject = Subject::start(&order).context("cannot start a process to check it in");
         follow(subject.map_err(Refused::internal)?, args, &mut report)?;
     }
     if report.usable {
@@ -104,10 +106,14 @@ fn follow(mut subject: Subject, args: &CheckArgs, report: &mut Report) -> Result
             }
             Next::Finding(Finding::Ended { outcome, text, seconds }) => {
                 report.add(Examined { name: step, outcome, text, seconds, log: take(&mut log) });
-                (step, began) = (following(step), Instant::now());
+                (step, began) = (step.next(), Instant::now());
             }
             Next::End => {
-                let status = subject.wait().context("cannot wait for its process").map_err(Refused::internal)?;
+                let status = subject.wait(began + args.timeout).context("cannot wait for its process");
+                let Some(status) = status.map_err(Refused::internal)? else {
+                    let text = format!("the process says nothing more, and has not ended after {:?}", args.timeout);
+                    break (Outcome::Failed, text, Some("it must leave alone descriptors that are not its own".into()));
+                };
                 if step == Step::Exit && status.success() {
                     break (Outcome::Ok, "the process ended".into(), None);
                 }
@@ -126,11 +132,6 @@ fn follow(mut subject: Subject, args: &CheckArgs, report: &mut Report) -> Result
     progress.finish_and_clear();
     report.output = subject.end();
     Ok(())
-}
-
-/// The step that comes behind this one.
-fn following(step: Step) -> Step {
-    Step::ALL.into_iter().skip_while(|other| *other != step).nth(1).unwrap_or(Step::Exit)
 }
 
 fn examined(name: Step, (outcome, text): (Outcome, String), took: Duration, log: Vec<LogLine>) -> Examined {

@@ -38,6 +38,11 @@ impl Step {
         Step::Exit,
     ];
 
+    /// The step that comes behind this one.
+    pub(super) fn next(self) -> Step {
+        Step::ALL.into_iter().skip_while(|other| *other != self).nth(1).unwrap_or(Step::Exit)
+    }
+
     /// As in reports.
     pub fn name(self) -> &'static str {
         match self {

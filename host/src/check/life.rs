@@ -3,6 +3,7 @@
 use super::args::CheckArgs;
 use super::findings::{Finding, Step};
 use super::guest::{Guest, Heard, PATIENCE, Then, Welcome};
+use super::inherited::close_descriptors;
 use super::journal::{Journal, Stop, Underway};
 use crate::audience::{Backlog, BacklogPolicy};
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
@@ -15,6 +16,7 @@ use crate::server::{Running, Server};
 use crate::swap::{ReloadLimits, Way};
 use anyhow::Context;
 use rustix::process::{Signal, set_parent_process_death_signal};
+use signal_hook::low_level;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,8 +37,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// The child cannot be what it is meant to be. What the engine does is told, and no error.
 pub(super) fn lead(args: &CheckArgs) -> Result<(), Refused> {
     // Nobody waits for a check whose parent is gone.
-    let journal = set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(Into::into)
+    let journal = close_descriptors()
+        .and_then(|()| Ok(set_parent_process_death_signal(Some(Signal::KILL))?))
         .and_then(|()| Journal::start())
         .context("cannot talk to the process that checks")
         .map_err(Refused::internal)?;
@@ -48,6 +50,11 @@ pub(super) fn lead(args: &CheckArgs) -> Result<(), Refused> {
 
 fn live(args: &CheckArgs, journal: &Journal) -> Result<(), Stop> {
     let plugin = open(args, journal)?;
+    if args.only_open {
+        journal.tell(&Finding::Began(Step::Exit));
+        // Without what the library would run at the end.
+        low_level::exit(0);
+    }
     let settings = settings(args.timeout);
     let (runtime, mount, facilities) = make(args, journal, plugin, &settings)?;
 
@@ -84,7 +91,13 @@ fn settings(timeout: Duration) -> Settings {
         ping_after: None,
         close_after_no_pong: None,
         // Early enough for its reason to be heard.
-        reload: ReloadLimits { deadline: timeout / 2, max_generations: 2, drain: None, probation: None },
+        reload: ReloadLimits {
+            deadline: timeout / 2,
+            max_generations: 2,
+            drain: None,
+            probation: None,
+            rehearse: None,
+        },
         static_folder: None,
         http: HttpLimits::default(),
     }
@@ -92,7 +105,11 @@ fn settings(timeout: Duration) -> Settings {
 
 fn open(args: &CheckArgs, journal: &Journal) -> Result<Plugin, Stop> {
     let step = journal.begin(Step::Open);
-    let plugin = match Plugin::load(&args.file) {
+    let opened = match &args.copy_of {
+        Some(original) => Plugin::open_copy_of(original, &args.file),
+        None => Plugin::load(&args.file),
+    };
+    let plugin = match opened {
         Ok(plugin) => plugin,
         Err(error) => return Err(step.failed(error)),
     };

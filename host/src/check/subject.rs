@@ -1,10 +1,11 @@
 //! The child, as its parent sees it.
 
-use super::args::CheckArgs;
 use super::findings::Finding;
 use crate::scratch::Scratch;
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -18,6 +19,26 @@ const TAIL: usize = 8 * 1024;
 const LINES: usize = 12;
 /// How long a process that somebody else holds the pipes of may keep us from seeing their end.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often to look whether a process has ended that is about to.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// The program of this process, also if its file has been replaced or removed since.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// What a child is to do.
+#[derive(Debug)]
+pub(super) struct Order<'a> {
+    /// The library.
+    pub file: &'a Path,
+    /// The file that this one is a private copy of, if it is to be opened itself.
+    pub copy_of: Option<&'a Path>,
+    /// To go no further than to open it.
+    pub only_open: bool,
+    /// The configuration to make the engine with.
+    pub config: Option<&'a Path>,
+    /// How long each step may take.
+    pub timeout: Duration,
+}
 
 /// A child that leads an engine through its life.
 #[derive(Debug)]
@@ -41,22 +62,35 @@ pub(super) enum Next {
 }
 
 impl Subject {
-    /// Starts a child for this file.
+    /// Starts a child that ends with the calling thread, which is to wait for it.
     ///
     /// # Errors
     ///
     /// What the system says.
-    pub(super) fn start(args: &CheckArgs, file: &Path) -> io::Result<Subject> {
+    pub(super) fn start(order: &Order<'_>) -> io::Result<Subject> {
         let (from_child, findings) = io::pipe()?;
         let (output, standard) = io::pipe()?;
         let temporary = Scratch::new()?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["check", "--in-child", "--timeout", &humantime::format_duration(args.timeout).to_string()]);
-        if let Some(config) = &args.engine_config {
+        let mut command = Command::new(OWN_PROGRAM);
+        command.arg0("wshost");
+        command.args(["check", "--in-child", "--timeout", &humantime::format_duration(order.timeout).to_string()]);
+        if order.only_open {
+            command.arg("--only-open");
+        }
+        if let Some(original) = order.copy_of {
+            command.arg("--copy-of").arg(original);
+        }
+        if let Some(config) = order.config {
             command.arg("--engine-config").arg(config);
         }
-        command.arg("--").arg(file);
+        command.arg("--").arg(order.file);
         command.env("TMPDIR", temporary.path());
+        // Not for it: sockets handed over, and whom to tell that the server is ready.
+        for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"] {
+            command.env_remove(name);
+        }
+        // A signal for the server and all its group, such as that of a terminal that is closed, is none of its business.
+        command.process_group(0);
         // The one descriptor beside these two that a child inherits: an engine prints to stdout and stderr.
         command.stdin(findings).stdout(standard.try_clone()?).stderr(standard);
         let process = command.spawn()?;
@@ -77,17 +111,25 @@ impl Subject {
         }
     }
 
-    /// Waits for the end of one that has no more to say.
+    /// Waits for the end of one that has no more to say. `None`: it has not ended by then.
     ///
     /// # Errors
     ///
     /// What the system says.
-    pub(super) fn wait(&mut self) -> io::Result<ExitStatus> {
-        self.process.wait()
+    pub(super) fn wait(&mut self, until: Instant) -> io::Result<Option<ExitStatus>> {
+        loop {
+            let status = self.process.try_wait()?;
+            if status.is_some() || Instant::now() >= until {
+                return Ok(status);
+            }
+            thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// Ends it, and returns the last lines that it wrote to stdout and stderr.
     pub(super) fn end(mut self) -> Vec<String> {
+        // With what it has started.
+        let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = self.all_written.recv_timeout(PATIENCE);

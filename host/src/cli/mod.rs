@@ -6,7 +6,7 @@ mod values;
 
 pub(crate) use numbers::grouped;
 pub use serve::ServeArgs;
-pub use values::{LogFormat, PluginArg, PolicyArg};
+pub use values::{LogFormat, PluginArg, PolicyArg, RehearseArg};
 pub(crate) use values::{duration, duration_or_zero, size};
 
 use crate::bench::BenchArgs;

@@ -2,7 +2,7 @@
 
 use crate::audience::Backlog;
 use crate::cli::values::{
-    LogFormat, PluginArg, PolicyArg, bytes, duration, duration_or_zero, message_size, read_size, threshold,
+    LogFormat, PluginArg, PolicyArg, RehearseArg, bytes, duration, duration_or_zero, message_size, read_size, threshold,
 };
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::control::ControlArg;
@@ -134,6 +134,15 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DURATION", default_value = "5s", env = "WSHOST_RELOAD_TIMEOUT", value_parser = duration)]
     pub reload_timeout: Duration,
 
+    /// How far a plugin is led in a process of its own before a reload opens it here: what crashes, hangs or fails there
+    /// is refused, and nobody has noticed.
+    ///
+    /// open takes some milliseconds and calls none of the engine's callbacks. life finds more, and calls its new, with its
+    /// configuration, beside the engine that runs: not for engines that cannot be there twice. Each step may take as long
+    /// as --reload-timeout.
+    #[arg(long, value_name = "EXTENT", default_value = "open", env = "WSHOST_REHEARSE")]
+    pub rehearse: RehearseArg,
+
     /// How long connections stay with an old engine that offers no handover; then they are closed with 1012, so that they
     /// connect again, to the new one [default: until they end]
     #[arg(long, value_name = "DURATION", env = "WSHOST_RELOAD_DRAIN", value_parser = duration)]
@@ -211,6 +220,7 @@ impl ServeArgs {
                 deadline: self.reload_timeout,
                 max_generations: usize::from(self.max_generations),
                 drain: self.reload_drain,
+                rehearse: self.rehearse.extent(),
                 probation: self.probation.map(|length| Probation { length, panics: self.probation_panics }),
             },
             static_folder: None,

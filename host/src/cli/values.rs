@@ -1,6 +1,7 @@
 //! Values on the command line that are more than a number: files under paths, sizes and durations with their units.
 
 use crate::audience::BacklogPolicy;
+use crate::check::Extent;
 use bytesize::ByteSize;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,27 @@ pub enum PolicyArg {
     Close,
     /// Drop new messages until there is room again.
     Drop,
+}
+
+/// How far a plugin is rehearsed before a server opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RehearseArg {
+    /// Not at all.
+    No,
+    /// Open it and check its tables.
+    Open,
+    /// Make its engine as well, visit it, hand it its own export, and drop it.
+    Life,
+}
+
+impl RehearseArg {
+    pub(super) fn extent(self) -> Option<Extent> {
+        match self {
+            RehearseArg::No => None,
+            RehearseArg::Open => Some(Extent::Open),
+            RehearseArg::Life => Some(Extent::Life),
+        }
+    }
 }
 
 /// One `--plugin` or `--engine-config`.

@@ -48,7 +48,7 @@ fn exit_code(refused: swap::Refused) -> u8 {
         Refused::Ending | Refused::TooMany { .. } => exit::UNAVAILABLE,
         Refused::Load(error) => exit::Refused::from(error).code,
         Refused::Config { .. } | Refused::NotMade { configuration_at_fault: true, .. } => exit::BAD_CONFIGURATION,
-        Refused::NotMade { .. } | Refused::Schema(_) | Refused::Failed(_) => exit::PLUGIN_REFUSED,
+        Refused::NotMade { .. } | Refused::Unfit(_) | Refused::Schema(_) | Refused::Failed(_) => exit::PLUGIN_REFUSED,
     }
 }
 

@@ -1,21 +1,17 @@
-//! A plugin's file, before anything of it runs: whether it is a library that this machine can open, what it says of
-//! itself, and the private copy that is opened in its place.
+//! A plugin's file, before anything of it runs: whether it is a library that this machine can open, and what it says of
+//! itself.
 
 use super::fingerprint::Fingerprint;
 use super::library::LoadError;
 use super::revision;
-use crate::scratch::Scratch;
+use super::staged::Staged;
 use abi_stable::library::ROOT_MODULE_LOADER_NAME;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
 use object::{Endianness, elf};
 use plugin_api::abi::{FileManifest, MANIFEST_SECTION};
-use rustix::fs::{StatVfsMountFlags, statvfs};
-use std::env;
-use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The content of a plugin's file, read once: what is checked is what is opened.
 #[derive(Debug)]
@@ -85,30 +81,14 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// [`LoadError::NotStaged`]: there is no room for it, for example.
-    pub(super) fn stage(&self) -> Result<(Scratch, PathBuf), LoadError> {
-        self.copy().map_err(|error| self.not_staged(error))
+    /// [`LoadError::OtherRevision`], and [`LoadError::NotStaged`]: there is no room for it, for example.
+    pub fn stage(&self) -> Result<Staged, LoadError> {
+        self.check_revision()?;
+        Staged::of(self)
     }
 
-    /// No copy, and why.
-    pub(super) fn not_staged(&self, error: io::Error) -> LoadError {
-        LoadError::NotStaged { path: self.path.clone(), folder: env::temp_dir(), error }
-    }
-
-    fn copy(&self) -> io::Result<(Scratch, PathBuf)> {
-        static GENERATION: AtomicU64 = AtomicU64::new(1);
-        let mut hasher = DefaultHasher::new();
-        self.content.hash(&mut hasher);
-        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-        let file_name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let folder = Scratch::new()?;
-        // The loader does not say it.
-        if statvfs(folder.path()).is_ok_and(|system| system.f_flag.contains(StatVfsMountFlags::NOEXEC)) {
-            return Err(io::Error::other("it is mounted noexec"));
-        }
-        let copy = folder.path().join(format!("{generation}-{:016x}-{file_name}", hasher.finish()));
-        fs::write(&copy, &self.content)?;
-        Ok((folder, copy))
+    pub(super) fn content(&self) -> &[u8] {
+        &self.content
     }
 }
 
@@ -174,6 +154,7 @@ fn own_machine() -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     /// Opening one would keep it in memory for good.
     #[test]

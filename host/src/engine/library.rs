@@ -8,6 +8,7 @@
 use super::fingerprint::Fingerprint;
 use super::image::Image;
 use super::revision::{not_offered, other_version};
+use super::staged::not_staged;
 use crate::scratch::Scratch;
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
@@ -169,18 +170,28 @@ impl Plugin {
     /// Why it is refused. Nothing of the engine's own code has run then, except what the library runs when it is opened;
     /// one whose manifest names another revision is not even opened.
     pub fn open(image: &Image) -> Result<Plugin, LoadError> {
-        image.check_revision()?;
-        let (staged, copy) = image.stage()?;
-        let Tables { manifest, engine, handover } = open(image, &copy)?;
-        Ok(Plugin {
-            path: image.path().to_owned(),
-            fingerprint: image.fingerprint(),
-            manifest,
-            engine,
-            handover,
-            copy,
-            _staged: Some(staged),
-        })
+        image.stage()?.open()
+    }
+
+    /// Opens a private copy of `path` that another process has made and looks after.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Staged::open`](super::staged::Staged::open).
+    pub(crate) fn open_copy_of(path: &Path, copy: &Path) -> Result<Plugin, LoadError> {
+        let fingerprint = Fingerprint::of(copy).ok_or_else(|| not_staged(path, io::ErrorKind::NotFound.into()))?;
+        Self::of_copy(path.to_owned(), fingerprint, None, copy.to_owned(), None)
+    }
+
+    pub(super) fn of_copy(
+        path: PathBuf,
+        fingerprint: Fingerprint,
+        told: Option<&FileManifest>,
+        copy: PathBuf,
+        staged: Option<Scratch>,
+    ) -> Result<Plugin, LoadError> {
+        let Tables { manifest, engine, handover } = open(&path, told, &copy)?;
+        Ok(Plugin { path, fingerprint, manifest, engine, handover, copy, _staged: staged })
     }
 
     /// An engine that is linked into this program, which counts as its file. For tests and measurements: there is no other
@@ -277,13 +288,13 @@ struct Tables {
     handover: Option<&'static HandoverTable>,
 }
 
-fn open(image: &Image, copy: &Path) -> Result<Tables, LoadError> {
-    let path = image.path();
+/// Opens the copy of a file that says this of itself, as far as that is known.
+fn open(path: &Path, told: Option<&FileManifest>, copy: &Path) -> Result<Tables, LoadError> {
     // SAFETY: opening runs the library's initialisers; that this is the engine's code to run is the operator's decision.
     let library =
         unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| match copy.symlink_metadata() {
             Ok(_) => LoadError::Refused { path: path.to_owned(), error: reason(&error, copy) },
-            Err(gone) => image.not_staged(gone),
+            Err(gone) => not_staged(path, gone),
         })?;
     // Never closed, also when it is refused below.
     let library = ManuallyDrop::new(library);
@@ -291,7 +302,7 @@ fn open(image: &Image, copy: &Path) -> Result<Tables, LoadError> {
     // SAFETY: a symbol of this name is only made by abi_stable, as this type.
     let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) }
         .map_err(|_| LoadError::NotAnEngine { path: path.to_owned() })?;
-    let other = |why: String| LoadError::other_revision(path, image.manifest(), why);
+    let other = |why: String| LoadError::other_revision(path, told, why);
     let header = header.upgrade().map_err(|error| other(first_difference(&error)))?;
     if !first_seen(std::ptr::from_ref(header).addr()) {
         return Err(LoadError::SeenBefore { path: path.to_owned() });
@@ -381,9 +392,9 @@ mod tests {
         let path = folder.path().join("libx.so");
         fs::write(&path, program).unwrap();
         let image = Image::read(&path).unwrap();
-        let (staged, copy) = image.stage().unwrap();
-        drop(staged);
-        let Err(error) = open(&image, &copy) else { panic!("opened what is not there") };
+        let staged = image.stage().unwrap();
+        fs::remove_file(staged.copy()).unwrap();
+        let Err(error) = staged.open() else { panic!("opened what is not there") };
         assert!(matches!(error, LoadError::NotStaged { .. }), "{error}");
     }
 

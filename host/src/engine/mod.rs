@@ -18,6 +18,7 @@ mod metric_table;
 mod object;
 mod revision;
 mod services;
+mod staged;
 
 pub use fingerprint::Fingerprint;
 pub use handover::{Handover, Schema};
@@ -26,3 +27,4 @@ pub use instance::{Answer, CallbackResult, Config, Instance, NotMade, Session, T
 pub use library::{LoadError, Plugin, find};
 pub use object::{EngineFailure, Event, Job};
 pub use services::Facilities;
+pub use staged::Staged;

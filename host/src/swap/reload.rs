@@ -2,12 +2,13 @@
 
 use super::probation::{Probation, Trial};
 use super::{gentle, hand_over};
-use crate::engine::{Config, EngineFailure, Handover, Instance, LoadError, Plugin, Schema, find};
+use crate::check::{Extent, Unfit, rehearse};
+use crate::engine::{Config, EngineFailure, Handover, Image, Instance, LoadError, Plugin, Schema, find};
 use crate::mount::Mount;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What came of a reload.
 #[derive(Clone, Debug)]
@@ -88,6 +89,9 @@ pub enum Refused {
     /// The file is no engine for this host.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// It would do harm.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// The configuration cannot be read.
     #[error("cannot read the engine configuration {file}: {error}")]
     Config {
@@ -138,7 +142,13 @@ pub(crate) fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) 
     if loaded >= limits.max_generations {
         return Err(Refused::TooMany { loaded, most: limits.max_generations });
     }
-    let plugin = Arc::new(Plugin::load(&find(file.unwrap_or(&mount.plugin_file()))?)?);
+    let staged = Image::read(&find(file.unwrap_or(&mount.plugin_file()))?)?.stage()?;
+    if let Some(extent) = limits.rehearse {
+        let began = Instant::now();
+        rehearse(&staged, extent, mount.config_file(), limits.deadline)?;
+        tracing::debug!(file = %staged.path().display(), "rehearsed in {:.1?}", began.elapsed());
+    }
+    let plugin = Arc::new(staged.open()?);
     mount.note_loaded(&plugin);
     let old = mount.current();
     let successor = Successor { plugin, config: read_config(mount)?, always_gently: false };
@@ -159,6 +169,9 @@ pub struct ReloadLimits {
     /// After which connections that stay with an engine without handover are closed with 1012. `None`: never. Until then
     /// each generation that has any runs on.
     pub drain: Option<Duration>,
+    /// How far a plugin is led in a process of its own before it is opened, if it is. Takes some milliseconds to be opened,
+    /// and for a life as long as the engine takes.
+    pub rehearse: Option<Extent>,
     /// How new generations are tried, if they are.
     pub probation: Option<Probation>,
 }

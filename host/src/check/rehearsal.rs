@@ -1,0 +1,179 @@
+//! A plugin rehearsed: opened in a process of its own, and led through its life if that is asked for, before the server
+//! opens it. What would have ended the server ends that process, and is a refusal with the name of its step.
+//!
+//! The file that is rehearsed is the private copy, which is opened afterwards. The process is this same program, started
+//! anew: it shares no memory, no descriptors and no threads with the server, and ends with it.
+
+use super::args::LONGEST;
+use super::findings::{Finding, Outcome, Step};
+use super::subject::{Next, Order, Subject};
+use crate::engine::Staged;
+use signal_hook::low_level::signal_name;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+/// How far a plugin is led in its rehearsal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// It is opened, and its tables are checked. None of its callbacks is called.
+    Open,
+    /// Its engine is made as well, visited by a client, handed its own export, and dropped.
+    Life,
+}
+
+/// Why a plugin is not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// There is no process for it.
+    #[error("it cannot be rehearsed, since no process can be started for that: {0}; --rehearse no does without")]
+    NotStarted(io::Error),
+    /// It did something that would have ended the server.
+    #[error(
+        "its rehearsal {how} while {doing}{last_words}: the file is damaged, or this is a fault of the engine's; try wshost check",
+        doing = doing(*step)
+    )]
+    Ended {
+        /// In which step.
+        step: Step,
+        /// `crashed with SIGSEGV`, for example.
+        how: String,
+        /// What it wrote before.
+        last_words: String,
+    },
+    /// It was not done in time.
+    #[error("its rehearsal was not done after {patience:?} with {}: it hangs there, or needs a longer --reload-timeout", doing(*step))]
+    Late {
+        /// With which step.
+        step: Step,
+        /// How long each may take.
+        patience: Duration,
+    },
+    /// A step failed.
+    #[error("its rehearsal failed in {}: {why}", doing(*step))]
+    Failed {
+        /// Which.
+        step: Step,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Rehearses a plugin. `config` is its engine's, and `patience` is for each step.
+///
+/// # Errors
+///
+/// Why it had better not be opened.
+pub(crate) fn rehearse(
+    staged: &Staged,
+    extent: Extent,
+    config: Option<&Path>,
+    patience: Duration,
+) -> Result<(), Unfit> {
+    let patience = patience.min(LONGEST);
+    let order = Order {
+        file: staged.copy(),
+        copy_of: Some(staged.path()),
+        only_open: extent == Extent::Open,
+        config,
+        timeout: patience,
+    };
+    let mut subject = Subject::start(&order).map_err(Unfit::NotStarted)?;
+    let seen = follow(&mut subject, patience);
+    let written = subject.end();
+    seen.map_err(|unfit| match unfit {
+        Unfit::Ended { step, how, .. } => {
+            let last_words = written.last().map(|line| format!(" ({:?})", shortened(line))).unwrap_or_default();
+            Unfit::Ended { step, how, last_words }
+        }
+        other => other,
+    })
+}
+
+fn follow(subject: &mut Subject, patience: Duration) -> Result<(), Unfit> {
+    let (mut step, mut began, mut error) = (Step::Open, Instant::now(), None);
+    loop {
+        match subject.next(began + patience) {
+            Next::Finding(Finding::Began(next)) => (step, began, error) = (next, Instant::now(), None),
+            Next::Finding(Finding::Logged(line)) if line.level == "ERROR" => {
+                error.get_or_insert(line.text);
+            }
+            Next::Finding(Finding::Logged(_) | Finding::Manifest(_)) => {}
+            Next::Finding(Finding::Ended { outcome: Outcome::Failed, text, .. }) => {
+                let why = error.map_or_else(|| text.clone(), |error| format!("{text}: {error}"));
+                return Err(Unfit::Failed { step, why: shortened(&why) });
+            }
+            Next::Finding(Finding::Ended { .. }) => (step, began) = (step.next(), Instant::now()),
+            Next::End => {
+                return match subject.wait(began + patience).map_err(Unfit::NotStarted)? {
+                    None => Err(Unfit::Late { step, patience }),
+                    Some(status) if step == Step::Exit && status.success() => Ok(()),
+                    Some(status) => Err(Unfit::Ended { step, how: ended(status), last_words: String::new() }),
+                };
+            }
+            Next::Late => return Err(Unfit::Late { step, patience }),
+        }
+    }
+}
+
+/// How the process ended.
+fn ended(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(signal) => {
+            let name = signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned);
+            format!("crashed with {name}")
+        }
+        None => format!("ended itself with exit code {}", status.code().unwrap_or_default()),
+    }
+}
+
+/// What is done in a step, in words that go on from "while".
+fn doing(step: Step) -> &'static str {
+    match step {
+        Step::File | Step::Open => "opening it",
+        Step::Interfaces => "asking for its tables",
+        Step::New => "making the engine",
+        Step::Connect => "letting a client in",
+        Step::Text => "taking a text",
+        Step::Binary => "taking binary data",
+        Step::Close => "letting a client go",
+        Step::Handover => "taking over from itself",
+        Step::Shutdown => "dropping the engine",
+        Step::Exit => "ending its process",
+    }
+}
+
+/// Text of the engine's, in one line of bounded length that no terminal takes for more than text.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 500;
+    let escaped = |character: char| {
+        if character.is_control() { character.escape_default().to_string() } else { character.to_string() }
+    };
+    let mut line: String = text.chars().take(MOST).map(escaped).collect();
+    if text.chars().nth(MOST).is_some() {
+        line.push_str("...");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_engine_writes_stays_one_line_of_bounded_length() {
+        assert_eq!(shortened("a\nb\u{1b}[31m café"), "a\\nb\\u{1b}[31m café");
+        let long = shortened(&"x".repeat(100_000));
+        assert!(long.len() < 600 && long.ends_with("..."), "{}", long.len());
+    }
+
+    #[test]
+    fn a_refusal_says_how_it_ended_and_with_what() {
+        let ended = Unfit::Ended { step: Step::Open, how: ended(ExitStatus::from_raw(11)), last_words: String::new() };
+        assert!(ended.to_string().contains("crashed with SIGSEGV while opening it"), "{ended}");
+        let late = Unfit::Late { step: Step::New, patience: Duration::from_secs(5) };
+        assert!(late.to_string().contains("not done after 5s with making the engine"), "{late}");
+    }
+}

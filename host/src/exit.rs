@@ -1,6 +1,9 @@
 //! How the process ends when it could not do what it was told: exit codes as in sysexits, and a sentence.
 
 use crate::engine::LoadError;
+use crate::log;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
@@ -18,6 +21,35 @@ pub const TRY_AGAIN: u8 = 75;
 pub const NOT_ALLOWED: u8 = 77;
 /// A configuration cannot be used.
 pub const BAD_CONFIGURATION: u8 = 78;
+
+/// How long the end waits for whoever reads the log.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// Whether the end that is coming is the host's own doing.
+static BY_OURSELVES: AtomicBool = AtomicBool::new(false);
+
+/// Ends the process, at once but for what the log still has to say, for which there is a quarter of a second. Nothing of
+/// an engine's runs any more: `exit` would take the loader's lock, which an engine may hold for ever, and run the
+/// destructors of libraries.
+pub fn leave(code: u8) -> ! {
+    by_ourselves();
+    log::flush(LAST_WORDS);
+    end::now(code)
+}
+
+/// The host is about to end the process: whoever calls `exit` from now on does it for the host.
+pub fn by_ourselves() {
+    BY_OURSELVES.store(true, Ordering::SeqCst);
+}
+
+/// The end without destructors.
+#[allow(unsafe_code)]
+mod end {
+    pub(super) fn now(code: u8) -> ! {
+        // SAFETY: `_exit` may be called anywhere, and does not return.
+        unsafe { libc::_exit(code.into()) }
+    }
+}
 
 /// Why what was asked for was not done.
 #[derive(Debug)]

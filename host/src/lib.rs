@@ -1,5 +1,8 @@
 //! The wshost server: everything behind the command line. ARCHITECTURE.md tells how the parts fit together.
 
+// What nobody reads must not be able to end the server, nor to hold it up: see `log`, and `cli::answer` for commands.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod audience;
 pub mod bench;
 pub mod check;
@@ -14,6 +17,7 @@ pub mod exit;
 pub mod http;
 pub mod keepalive;
 pub mod listener;
+pub mod log;
 pub mod metrics;
 pub mod mount;
 pub mod plugin_watch;

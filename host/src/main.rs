@@ -1,16 +1,17 @@
 //! `wshost`: reads the command line, does what it says, and tells how it ended.
 
+// See `wshost::log`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use clap::Parser;
-use std::io::IsTerminal;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 use wshost::bench::bench;
 use wshost::check::check;
-use wshost::cli::{Cli, Command, LogFormat};
-use wshost::control;
-use wshost::descriptors;
-use wshost::exit::{Refused, USAGE};
+use wshost::cli::answer::{print_clap, say};
+use wshost::cli::{Cli, Command};
+use wshost::exit::{self, Refused, USAGE};
 use wshost::serve::serve;
+use wshost::{control, descriptors, log};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -19,8 +20,8 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            return ended(print_clap(&error).map(|()| ExitCode::from(code)));
         }
     };
     descriptors::raise_limit();
@@ -29,31 +30,33 @@ fn main() -> ExitCode {
         Some(Command::Check(args)) => check(args),
         Some(Command::Reload(args)) => return ended(control::reload(args)),
         Some(Command::Status(args)) => return ended(control::status(args)),
-        None => {
-            start_log(cli.serve.log_format);
-            serve(&cli.serve)
-        }
+        None => match log::start(cli.serve.log_format) {
+            Ok(()) => leave(serve(&cli.serve)),
+            Err(refused) => Err(refused),
+        },
     };
     ended(done.map(|()| ExitCode::SUCCESS))
 }
 
-fn ended(done: Result<ExitCode, Refused>) -> ExitCode {
+/// Ends the server, whose log is the way to say why.
+fn leave(done: Result<(), Refused>) -> ! {
     match done {
-        Ok(code) => code,
+        Ok(()) => exit::leave(0),
         Err(Refused { code, why }) => {
             // A caller that gave the log to a collector still sees why its command ended.
-            eprintln!("wshost: {why}");
-            ExitCode::from(code)
+            log::say(&format!("wshost: {why}"));
+            exit::leave(code)
         }
     }
 }
 
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("WSHOST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
-    match format {
-        LogFormat::Text => log.with_target(false).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
+fn ended(done: Result<ExitCode, Refused>) -> ExitCode {
+    exit::by_ourselves();
+    match done {
+        Ok(code) => code,
+        Err(Refused { code, why }) => {
+            say(format_args!("wshost: {why}"));
+            ExitCode::from(code)
+        }
     }
 }

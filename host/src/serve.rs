@@ -7,12 +7,12 @@ use crate::engine::{Config, Facilities, Instance, Plugin, find};
 use crate::exit::{self, Refused};
 use crate::http::Folder;
 use crate::listener::{Address, Listener};
+use crate::log;
 use crate::mount::Mount;
 use crate::plugin_watch::PluginWatch;
 use crate::server::{Running, Server};
 use crate::signals::{Signals, Told};
 use anyhow::Context;
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -68,8 +68,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), Refused> {
     };
 
     tracing::info!(addresses, "listening");
-    println!("listening on {addresses} ({engines})");
-    let _ = std::io::stdout().flush();
+    log::tell_on_stdout(format!("listening on {addresses} ({engines})"));
     let ended = runtime.block_on(until_told_to_end(running, signals, control)).map_err(Refused::internal);
     // An engine may still hang in a reload: the end does not wait for it.
     runtime.shutdown_background();
@@ -185,7 +184,7 @@ async fn until_told_to_end(running: Running, mut signals: Signals, control: Opti
                 Told::End(why) => {
                     tracing::warn!("{why} again: ending at once");
                     drop(control);
-                    std::process::exit(0);
+                    exit::leave(0);
                 }
                 Told::Reload => tracing::warn!("not reloading: the server is ending"),
             }

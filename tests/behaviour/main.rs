@@ -28,6 +28,7 @@ mod hostile;
 mod jobs;
 mod keepalive;
 mod listen;
+mod log;
 mod overwritten;
 mod panics;
 mod prefer_read;

@@ -5,7 +5,8 @@ use crate::bench::fault::Fault;
 use crate::bench::progress::Progress;
 use crate::bench::report::Report;
 use crate::bench::run::run;
-use std::io::{self, Write};
+use crate::cli::answer::answer;
+use std::io;
 
 /// Does what the command line says. The report goes to stdout, also where a fault ended the run.
 ///
@@ -22,11 +23,12 @@ pub fn bench(args: &BenchArgs) -> Result<(), Fault> {
 }
 
 fn print(report: &Report, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    if json {
-        serde_json::to_writer(&mut out, report)?;
-        writeln!(out)
-    } else {
-        writeln!(out, "{report}")
-    }
+    answer(|out| {
+        if json {
+            serde_json::to_writer(&mut *out, report)?;
+            writeln!(out)
+        } else {
+            writeln!(out, "{report}")
+        }
+    })
 }

@@ -5,13 +5,14 @@ use super::findings::{Finding, LogLine, Outcome, Step};
 use super::life;
 use super::report::{Examined, Report};
 use super::subject::{Next, Order, Subject};
+use crate::cli::answer::answer;
 use crate::engine::{Image, LoadError, find};
 use crate::exit::{PLUGIN_REFUSED, Refused};
 use anyhow::Context;
 use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use signal_hook::low_level::signal_name;
-use std::io::{self, Write};
+use std::io;
 use std::mem::take;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -172,21 +173,22 @@ fn mend(step: Step, log: &[LogLine]) -> Option<String> {
 }
 
 fn print(report: &Report, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    if json {
-        serde_json::to_writer(&mut out, report)?;
-        return writeln!(out);
-    }
-    write!(out, "{report}")?;
-    if report.usable {
-        let notes = report.steps.iter().filter(|step| step.outcome == Outcome::Note).count();
-        let notes = match notes {
-            0 => String::new(),
-            1 => ", with a note above".to_owned(),
-            notes => format!(", with {notes} notes above"),
-        };
-        let advice = report.advice.as_deref().unwrap_or_default();
-        writeln!(out, "\n{} can be served{notes}; {advice}", report.engine())?;
-    }
-    Ok(())
+    answer(|out| {
+        if json {
+            serde_json::to_writer(&mut *out, report)?;
+            return writeln!(out);
+        }
+        write!(out, "{report}")?;
+        if report.usable {
+            let notes = report.steps.iter().filter(|step| step.outcome == Outcome::Note).count();
+            let notes = match notes {
+                0 => String::new(),
+                1 => ", with a note above".to_owned(),
+                notes => format!(", with {notes} notes above"),
+            };
+            let advice = report.advice.as_deref().unwrap_or_default();
+            writeln!(out, "\n{} can be served{notes}; {advice}", report.engine())?;
+        }
+        Ok(())
+    })
 }

@@ -1,5 +1,6 @@
 //! The command line: what an operator can say, and what is made of it.
 
+pub mod answer;
 mod numbers;
 mod serve;
 mod values;
@@ -64,6 +65,8 @@ Examples:
   wshost reload                                                the engine anew, from its file, while everyone stays
   wshost status                                                engines, connections, generations
 
-The log goes to stderr; WSHOST_LOG=debug shows more of it. When the server is ready, one line goes to stdout.
+The log goes to stderr; WSHOST_LOG=debug shows more of it. Nobody waits for whoever reads it: lines that are not taken in
+time are dropped, and counted. Of events of one kind, 50 are logged in a row, then one per second, and how many were left
+out. When the server is ready, one line goes to stdout.
 Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot listen; 78 bad
 configuration.";

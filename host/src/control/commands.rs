@@ -3,9 +3,9 @@
 use super::args::{AskArgs, ReloadArgs, StatusArgs};
 use super::ask::ask;
 use super::protocol::{Refusal, Reply, Request};
+use crate::cli::answer::{answer, say};
 use crate::engine::find;
 use crate::exit::{self, Refused};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -41,7 +41,7 @@ fn run(args: &AskArgs, request: &Request) -> Result<ExitCode, Refused> {
         }
     };
     if !told.is_empty() {
-        writeln!(io::stdout(), "{told}").map_err(|error| {
+        answer(|stdout| writeln!(stdout, "{told}")).map_err(|error| {
             Refused::new(exit::INTERNAL, format!("it was done, but cannot be written to stdout: {error}"))
         })?;
     }
@@ -49,7 +49,7 @@ fn run(args: &AskArgs, request: &Request) -> Result<ExitCode, Refused> {
         Reply::Status(_) | Reply::Accepted(_) => Ok(ExitCode::SUCCESS),
         Reply::Refused(Refusal { reason, exit_code }) => {
             // The answer to what was asked, not a fault of this command: without its name before it.
-            eprintln!("refused: {reason}");
+            say(format_args!("refused: {reason}"));
             Ok(ExitCode::from(exit_code))
         }
         Reply::Error(why) => Err(Refused::new(exit::INTERNAL, format!("the server did not understand: {why}"))),

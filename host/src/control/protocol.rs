@@ -51,6 +51,9 @@ pub(crate) struct Status {
     pub workers: usize,
     /// Jobs that no worker has begun.
     pub jobs_waiting: usize,
+    /// Lines of the log that nobody will read: they could not be written, or nobody took them in time.
+    #[serde(default)]
+    pub log_lines_lost: u64,
     /// Generations of one engine at most.
     pub max_generations: usize,
     pub engines: Vec<EngineStatus>,

@@ -3,6 +3,7 @@
 use super::library_memory::Usage;
 use super::protocol::{EngineStatus, Retired, Status};
 use crate::audience::Whom;
+use crate::log;
 use crate::mount::{LoadedLibrary, Mount};
 use crate::server::Server;
 use std::path::Path;
@@ -20,6 +21,7 @@ pub(super) fn of(server: &Server, since: Instant) -> Status {
         loops: server.settings.loops,
         workers: server.settings.workers,
         jobs_waiting: server.facilities.pool.waiting(),
+        log_lines_lost: log::lost().sum(),
         max_generations: most,
         engines: server.mounts.iter().map(|mount| of_engine(mount, most, usage.as_ref())).collect(),
     }

@@ -32,6 +32,9 @@ impl Display for Status {
         write!(f, "wshost {}, pid {}, up {uptime}", self.version, self.pid)?;
         write!(f, "; {}, {}", counted(self.loops, "event loop"), counted(self.workers, "worker"))?;
         write!(f, ", {} waiting", counted(self.jobs_waiting, "job"))?;
+        if self.log_lines_lost > 0 {
+            write!(f, "; {} of the log lost", counted(self.log_lines_lost as usize, "line"))?;
+        }
         if self.ending {
             write!(f, "; it is ending")?;
         }
@@ -146,6 +149,7 @@ mod tests {
             loops: 1,
             workers: 2,
             jobs_waiting: 0,
+            log_lines_lost: 0,
             max_generations: 32,
             engines,
         };

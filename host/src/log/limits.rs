@@ -1,0 +1,232 @@
+//! How often an event of one kind is logged: a burst, then a rate, and how many were left out.
+
+use super::escape;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::{Duration, Instant};
+use tracing::{Level, Metadata};
+
+/// Kinds that are told apart; an engine can make up as many as it likes.
+const KINDS: usize = 1024;
+/// The kind of all that come when there are so many.
+const OTHERS: u64 = u64::MAX;
+/// How often it is told that events of a kind are being left out.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+/// A kind of which nothing was left out for so long is quiet again.
+const QUIET: Duration = Duration::from_secs(1);
+/// Bytes of a line that are kept to say what was left out.
+const SAMPLE: usize = 200;
+
+/// How often events of a kind may be logged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rate {
+    /// In a row.
+    burst: f64,
+    per_second: f64,
+}
+
+impl Rate {
+    /// For what the host tells by itself: enough for everything that happens once, and for people.
+    const EVENT: Rate = Rate { burst: 50.0, per_second: 1.0 };
+    /// For what somebody looks for by asking for more.
+    const DETAIL: Rate = Rate { burst: 5000.0, per_second: 1000.0 };
+    /// For lines of engines: many may be meant.
+    const ENGINE: Rate = Rate { burst: 1000.0, per_second: 1000.0 };
+
+    /// For events of this description.
+    pub(super) fn of(metadata: &Metadata<'_>) -> Rate {
+        match *metadata.level() {
+            Level::DEBUG | Level::TRACE => Rate::DETAIL,
+            _ if metadata.target() == super::layer::ENGINE => Rate::ENGINE,
+            _ => Rate::EVENT,
+        }
+    }
+}
+
+/// What has been logged of each kind.
+#[derive(Debug)]
+pub(super) struct Limits {
+    kinds: BTreeMap<u64, Kind>,
+    /// Whether some were left out that have not been told of.
+    pub(super) untold: bool,
+}
+
+#[derive(Debug)]
+struct Kind {
+    rate: Rate,
+    /// How many may be logged now, as of `at`.
+    tokens: f64,
+    at: Instant,
+    left_out: u64,
+    last_left_out: Instant,
+    last_told: Instant,
+    level: Level,
+    target: &'static str,
+    /// The message of the latest that was logged.
+    sample: String,
+}
+
+/// What was left out of one kind.
+#[derive(Debug, PartialEq)]
+pub(super) struct LeftOut {
+    pub level: Level,
+    pub target: &'static str,
+    pub count: u64,
+    /// The message of one that was logged.
+    pub sample: String,
+}
+
+impl Limits {
+    pub(super) const fn new() -> Self {
+        Limits { kinds: BTreeMap::new(), untold: false }
+    }
+
+    /// Whether another event of this kind may be logged. If not, it is counted.
+    pub(super) fn admit(&mut self, kind: u64, metadata: &'static Metadata<'static>, now: Instant) -> bool {
+        if self.kinds.len() >= KINDS && !self.kinds.contains_key(&kind) {
+            self.kinds.retain(|_, kind| kind.left_out > 0 || !kind.is_full(now));
+        }
+        let kind = if self.kinds.len() >= KINDS && !self.kinds.contains_key(&kind) { OTHERS } else { kind };
+        let kind = match self.kinds.entry(kind) {
+            Entry::Occupied(kind) => kind.into_mut(),
+            Entry::Vacant(place) => place.insert(Kind::new(Rate::of(metadata), metadata, now)),
+        };
+        let admitted = kind.take(now);
+        self.untold |= !admitted;
+        admitted
+    }
+
+    /// Keeps the message of one that was logged.
+    pub(super) fn note(&mut self, kind: u64, message: &str) {
+        if let Some(kind) = self.kinds.get_mut(&kind) {
+            kind.sample.clear();
+            kind.sample.push_str(escape::shortened(message, SAMPLE));
+        }
+    }
+
+    /// What has been left out and is to be told of now; all of it if that is the last chance.
+    pub(super) fn left_out(&mut self, now: Instant, all: bool) -> Vec<LeftOut> {
+        if !self.untold {
+            return Vec::new();
+        }
+        let told = self.kinds.values_mut().filter_map(|kind| kind.tell(now, all)).collect();
+        self.untold = self.kinds.values().any(|kind| kind.left_out > 0);
+        told
+    }
+}
+
+impl Kind {
+    fn new(rate: Rate, metadata: &'static Metadata<'static>, now: Instant) -> Kind {
+        Kind {
+            rate,
+            tokens: rate.burst,
+            at: now,
+            left_out: 0,
+            last_left_out: now,
+            last_told: now,
+            level: *metadata.level(),
+            target: metadata.target(),
+            sample: String::new(),
+        }
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let tokens = self.tokens + now.saturating_duration_since(self.at).as_secs_f64() * self.rate.per_second;
+        (self.tokens, self.at) = (tokens.min(self.rate.burst), now);
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            return true;
+        }
+        if self.left_out == 0 {
+            self.last_told = now;
+        }
+        self.left_out += 1;
+        self.last_left_out = now;
+        false
+    }
+
+    fn is_full(&self, now: Instant) -> bool {
+        self.tokens + now.saturating_duration_since(self.at).as_secs_f64() * self.rate.per_second >= self.rate.burst
+    }
+
+    fn tell(&mut self, now: Instant, all: bool) -> Option<LeftOut> {
+        let due = all
+            || now.saturating_duration_since(self.last_told) >= TELL_EVERY
+            || now.saturating_duration_since(self.last_left_out) >= QUIET;
+        if self.left_out == 0 || !due {
+            return None;
+        }
+        self.last_told = now;
+        let count = std::mem::take(&mut self.left_out);
+        Some(LeftOut { level: self.level, target: self.target, count, sample: self.sample.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::callsite::Callsite;
+
+    fn metadata(level: Level) -> &'static Metadata<'static> {
+        match level {
+            Level::INFO => {
+                tracing::callsite! { name: "", kind: tracing::metadata::Kind::EVENT, level: Level::INFO, fields: }
+                    .metadata()
+            }
+            _ => tracing::callsite! { name: "", kind: tracing::metadata::Kind::EVENT, level: Level::DEBUG, fields: }
+                .metadata(),
+        }
+    }
+
+    #[test]
+    fn a_flood_is_a_burst_then_a_rate_and_a_count_of_the_others() {
+        let (mut limits, begin) = (Limits::new(), Instant::now());
+        let mut admitted = 0;
+        for millis in 0..10_000 {
+            admitted += u32::from(limits.admit(1, metadata(Level::INFO), begin + Duration::from_millis(millis)));
+            if admitted == 1 {
+                limits.note(1, "handshake failed: no key");
+            }
+        }
+        assert!((58..=60).contains(&admitted), "{admitted}");
+        assert!(limits.admit(2, metadata(Level::INFO), begin), "another kind is not concerned");
+        let told = limits.left_out(begin + Duration::from_secs(10), false);
+        let expected = LeftOut {
+            level: Level::INFO,
+            target: metadata(Level::INFO).target(),
+            count: 10_000 - u64::from(admitted),
+            sample: "handshake failed: no key".into(),
+        };
+        assert_eq!(told, [expected]);
+        assert_eq!(limits.left_out(begin + Duration::from_secs(99), true), []);
+    }
+
+    #[test]
+    fn what_was_left_out_is_told_when_it_is_quiet_or_all_ends() {
+        let (mut limits, begin) = (Limits::new(), Instant::now());
+        (0..51).for_each(|_| _ = limits.admit(1, metadata(Level::INFO), begin));
+        assert_eq!(limits.left_out(begin + QUIET / 2, false), []);
+        assert_eq!(limits.left_out(begin + QUIET, false).len(), 1);
+        let later = begin + Duration::from_millis(1);
+        (0..9).for_each(|_| _ = limits.admit(1, metadata(Level::INFO), later));
+        assert_eq!(limits.left_out(later, true)[0].count, 9);
+    }
+
+    #[test]
+    fn details_are_limited_too_and_generously() {
+        let (mut limits, begin) = (Limits::new(), Instant::now());
+        let admitted = (0..20_000).filter(|_| limits.admit(1, metadata(Level::DEBUG), begin)).count();
+        assert_eq!(admitted, 5000);
+    }
+
+    #[test]
+    fn kinds_without_end_take_no_memory_without_end() {
+        let (mut limits, begin) = (Limits::new(), Instant::now());
+        for kind in 0..100_000 {
+            limits.admit(kind, metadata(Level::INFO), begin);
+        }
+        assert!(limits.kinds.len() <= KINDS + 1);
+        let later = begin + Duration::from_secs(60);
+        assert!(limits.admit(7_777_777, metadata(Level::INFO), later), "what is quiet makes room");
+    }
+}

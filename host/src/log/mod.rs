@@ -1,0 +1,101 @@
+//! The log: what is written for people to read while the server runs.
+//!
+//! Whoever logs only puts a line into a bounded queue; one thread writes them to stderr. So nobody waits for whoever reads
+//! the log: what finds no room is dropped, what cannot be written is lost, both are counted and told, and neither is a
+//! reason for anything else to fail. Nothing else in the host prints, but for the command line's answers
+//! ([`crate::cli::answer`]) and the last line of a process that crashes.
+//!
+//! Knows nothing of engines or clients: lines come through [`tracing`]'s macros, from any thread at any stage of its life,
+//! destructors of thread-locals included. So nothing here keeps anything in thread-locals.
+
+mod escape;
+mod filter;
+mod layer;
+mod limits;
+mod line;
+mod queue;
+mod signals;
+mod writer;
+
+pub use queue::Lost;
+
+use crate::cli::LogFormat;
+use crate::exit::{INTERNAL, Refused};
+use layer::ToQueue;
+use queue::Queue;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::panic::PanicHookInfo;
+use std::thread;
+use std::time::Duration;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Lines on their way to the writer.
+static QUEUE: Queue = Queue::new();
+
+/// Starts the log on stderr. `WSHOST_LOG` says what is kept.
+///
+/// # Errors
+///
+/// `WSHOST_LOG` says nothing that can be followed, or there is no thread to write.
+pub fn start(format: LogFormat) -> Result<(), Refused> {
+    let filter = filter::from_environment()?;
+    signals::ignore();
+    let format = match format {
+        LogFormat::Text => line::Format::Text { colours: io::stderr().is_terminal() },
+        LogFormat::Json => line::Format::Json,
+    };
+    // A descriptor of our own: an engine that closes 2 cannot have the log written into what is opened next.
+    let stderr = io::stderr().as_fd().try_clone_to_owned();
+    let stderr = stderr.map_err(|error| Refused::new(INTERNAL, format!("cannot use stderr: {error}")))?;
+    let write = move || writer::run(&QUEUE, &stderr, format);
+    let started = thread::Builder::new().name("wshost-log".into()).spawn(write);
+    started.map_err(|error| Refused::new(INTERNAL, format!("no thread to write the log: {error}")))?;
+    tracing_subscriber::registry().with(filter).with(ToQueue::new(&QUEUE, format)).init();
+    std::panic::set_hook(Box::new(note_panic));
+    Ok(())
+}
+
+/// Waits until what has been logged is written, but no longer than this.
+pub fn flush(at_most: Duration) {
+    QUEUE.wait_until_written(at_most);
+}
+
+/// Says why the process ends, as a line without a time.
+pub fn say(text: &str) {
+    let mut line = String::new();
+    escape::push(&mut line, text);
+    line.push('\n');
+    QUEUE.push(line);
+}
+
+/// Lines that nobody will read.
+pub fn lost() -> Lost {
+    QUEUE.lost()
+}
+
+/// Writes a line to stdout, on a thread of its own: who reads it, if anybody, keeps nobody waiting.
+pub fn tell_on_stdout(line: String) {
+    let write = move || {
+        let stdout = io::stdout();
+        if let Err(unwritten) = writer::write_all(stdout.as_fd(), format!("{line}\n").as_bytes()) {
+            let why = unwritten.why;
+            tracing::warn!("stdout does not take the line that says that the server is ready: {why}");
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("wshost-ready".into()).spawn(write) {
+        tracing::warn!("no thread to write to stdout: {error}");
+    }
+}
+
+/// Rust's own hook writes to stderr, and waits for whoever reads it.
+fn note_panic(info: &PanicHookInfo<'_>) {
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("without a text");
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let thread = thread::current();
+    let thread = thread.name().unwrap_or("without a name");
+    tracing::error!("a fault of wshost, please report it: thread {thread} panicked at {place}: {text}");
+}

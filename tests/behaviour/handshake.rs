@@ -1,6 +1,6 @@
 //! The HTTP front of the running program (FAULTS H). Its own tests have the rest.
 
-use crate::common::{Host, Raw, connect, try_connect};
+use crate::common::{Host, Raw, connect, frame, try_connect};
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -61,9 +61,115 @@ fn connection_headers_add_up_and_a_body_is_refused() {
     let two = valid.replace("Connection: Upgrade", "Connection: keep-alive\r\nConnection: foo, upgrade");
     raw.send(two.as_bytes());
     assert!(raw.read_head().starts_with("HTTP/1.1 101 "));
-    for header in ["Content-Length: 2", "Content-Length: 0", "Transfer-Encoding: chunked"] {
+    // No body, as proxies and devices say it: and what follows is a frame.
+    let mut raw = Raw::dial(&host);
+    let empty = valid.replace("Host: localhost", "Host: localhost\r\nContent-Length: 0");
+    raw.send(&[empty.as_bytes(), &frame(0x81, b"hi")].concat());
+    assert!(raw.read_head().starts_with("HTTP/1.1 101 "));
+    assert_eq!(raw.read_frame(), (0x81, b"hi".to_vec()));
+    for header in [
+        "Content-Length: 2",
+        "Content-Length: 0\r\nContent-Length: 2",
+        "Content-Length: -0",
+        "Content-Length:",
+        "Transfer-Encoding: chunked",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: chunked\r\nContent-Length: 0",
+    ] {
         let answer = ask(&host, &valid.replace("Host: localhost", &format!("Host: localhost\r\n{header}")));
         assert!(answer.starts_with("HTTP/1.1 400 "), "{header}: {answer}");
+    }
+}
+
+// P8
+#[test]
+fn a_request_names_its_host_once_or_is_refused() {
+    let host = Host::with("echo", &[]);
+    let upgrade = Raw::request("/");
+    let page = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for request in [upgrade.as_str(), page] {
+        for lines in [
+            "",
+            "Host: a\r\nHost: a\r\n",
+            "Host: a\r\nX: y\r\nHOST: b\r\n",
+            "Host: a b\r\n",
+            "Host: a/b\r\n",
+            "Host: u@a\r\n",
+        ] {
+            let answer = ask(&host, &request.replace("Host: localhost\r\n", lines));
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{lines:?}: {answer}");
+        }
+    }
+    let old = ask(&host, "GET / HTTP/1.0\r\n\r\n");
+    assert!(old.starts_with("HTTP/1.0 426 ") || old.starts_with("HTTP/1.1 426 "), "{old}");
+    assert!(ask(&host, "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n").contains(" 400 "));
+    assert!(ask(&host, &upgrade.replace("HTTP/1.1", "HTTP/1.0")).contains(" 400 "), "RFC 6455: HTTP/1.1 or higher");
+    for valid in ["Host: [::1]:9001", "Host: a.example:", "host:   localhost:80  ", "Host:"] {
+        let mut raw = Raw::dial(&host);
+        raw.send(upgrade.replace("Host: localhost", valid).as_bytes());
+        assert!(raw.read_head().starts_with("HTTP/1.1 101 "), "{valid}");
+    }
+}
+
+// P8
+#[test]
+fn the_host_of_an_absolute_target_is_the_one_that_the_engine_sees() {
+    let host = Host::with("probe", &[]);
+    let mut raw = Raw::dial(&host);
+    raw.send(Raw::request("http://b.example:81/request").as_bytes());
+    let head = raw.read_head();
+    assert!(head.starts_with("HTTP/1.1 101 ") && head.contains("Some(\"b.example:81\")"), "{head}");
+    let lacking = Raw::request("http://b.example/").replace("Host: localhost\r\n", "");
+    assert!(ask(&host, &lacking).starts_with("HTTP/1.1 400 "));
+    for target in ["*", "localhost:80", "http://u@b/", "x"] {
+        let answer = ask(&host, &Raw::request(target));
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{target}: {answer}");
+    }
+}
+
+// P8: what a proxy in front could take for something else.
+#[test]
+fn a_head_that_can_be_read_in_two_ways_is_refused() {
+    let host = Host::with("echo", &[]);
+    let valid = Raw::request("/");
+    for (instead, of) in [
+        ("Host : localhost", "Host: localhost"),
+        ("Host: localhost\r\n folded", "Host: localhost"),
+        ("Host: localhost\r\n\tfolded", "Host: localhost"),
+        ("Host: local\0host", "Host: localhost"),
+        ("Host: localhost\rX: y", "Host: localhost"),
+        ("X: \x7f\r\nHost: localhost", "Host: localhost"),
+        ("X\0: y\r\nHost: localhost", "Host: localhost"),
+        (": y\r\nHost: localhost", "Host: localhost"),
+        ("no colon\r\nHost: localhost", "Host: localhost"),
+        ("GET / HTTP/1.1\r\n Host: localhost", "GET / HTTP/1.1\r\nHost: localhost"),
+        ("GET  / HTTP/1.1", "GET / HTTP/1.1"),
+        ("GET / HTTP/1.1 ", "GET / HTTP/1.1"),
+        ("GET / HTTP/2.0", "GET / HTTP/1.1"),
+        ("GET /\0 HTTP/1.1", "GET / HTTP/1.1"),
+        ("GET /\t HTTP/1.1", "GET / HTTP/1.1"),
+        (
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        ),
+        ("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13", "Sec-WebSocket-Version: 13"),
+    ] {
+        let request = valid.replace(of, instead);
+        assert_ne!(request, valid);
+        let answer = ask(&host, &request);
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.matches("HTTP/1.").count() == 1, "{instead:?}: {answer}");
+    }
+    // Case does not matter, nor does it how a list is spread over lines.
+    for (instead, of) in [
+        ("UPGRADE: WebSocket", "Upgrade: websocket"),
+        ("connection:keep-alive,UPGRADE", "Connection: Upgrade"),
+        ("Connection: keep-alive, Upgrade", "Connection: Upgrade"),
+        ("Connection: ,, upgrade ,", "Connection: Upgrade"),
+        ("Upgrade: h2c, websocket", "Upgrade: websocket"),
+    ] {
+        let mut raw = Raw::dial(&host);
+        raw.send(valid.replace(of, instead).as_bytes());
+        assert!(raw.read_head().starts_with("HTTP/1.1 101 "), "{instead}");
     }
 }
 

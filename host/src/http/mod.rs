@@ -5,6 +5,7 @@
 mod deadline;
 mod file;
 mod folder;
+mod host;
 mod page;
 mod request;
 mod response;

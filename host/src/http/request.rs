@@ -1,11 +1,12 @@
 //! What a request asks for, and whether it is a valid handshake (RFC 6455 section 4.2.1).
 
+use super::host;
 use ::http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
     TRANSFER_ENCODING, UPGRADE,
 };
 use ::http::request::Parts;
-use ::http::{HeaderMap, Method, Version};
+use ::http::{HeaderMap, HeaderValue, Method, Version};
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(super) enum Asked {
 pub(super) enum Invalid {
     /// Neither GET nor HEAD.
     Method,
-    /// Not what RFC 6455 section 4.2.1 asks for.
+    /// Not what HTTP or RFC 6455 section 4.2.1 asks for.
     Request(&'static str),
     /// Another version of the protocol (RFC 6455 section 4.4).
     Version,
@@ -29,6 +30,13 @@ pub(super) enum Invalid {
 
 /// Sorts a request.
 pub(super) fn sort(parts: &Parts) -> Result<Asked, Invalid> {
+    if let Some(why) = host::fault(parts) {
+        return Err(Invalid::Request(why));
+    }
+    if matches!(parts.method, Method::GET | Method::HEAD) && !parts.uri.path().starts_with('/') {
+        // RFC 9112 section 3.2: only OPTIONS and CONNECT have other targets.
+        return Err(Invalid::Request("its target is no path"));
+    }
     if parts.method == Method::HEAD {
         return Ok(Asked::Page);
     }
@@ -43,19 +51,18 @@ pub(super) fn sort(parts: &Parts) -> Result<Asked, Invalid> {
     if parts.version < Version::HTTP_11 {
         return Err(Invalid::Request("an upgrade needs HTTP/1.1"));
     }
-    // 4.2.1, 2
-    if !parts.headers.contains_key(HOST) {
-        return Err(Invalid::Request("the Host header is missing"));
-    }
     // 4.2.1, 4: a Connection header that contains "upgrade".
     if !has_token(&parts.headers, &CONNECTION, "upgrade") {
         return Err(Invalid::Request("Upgrade: websocket needs Connection: Upgrade"));
     }
     // What follows the head must be frames: a body would be a way to smuggle one past a proxy.
-    if parts.headers.contains_key(CONTENT_LENGTH) || parts.headers.contains_key(TRANSFER_ENCODING) {
+    if has_body(&parts.headers) {
         return Err(Invalid::Request("an upgrade has no body"));
     }
     // 4.2.1, 6
+    if parts.headers.get_all(SEC_WEBSOCKET_VERSION).iter().nth(1).is_some() {
+        return Err(Invalid::Request("Sec-WebSocket-Version must be there once"));
+    }
     if single(&parts.headers, &SEC_WEBSOCKET_VERSION) != Some("13") {
         return Err(Invalid::Version);
     }
@@ -69,6 +76,15 @@ pub(super) fn sort(parts: &Parts) -> Result<Asked, Invalid> {
 /// Whether the client offers this subprotocol.
 pub(super) fn offers(headers: &HeaderMap, protocol: &str) -> bool {
     tokens(headers, &SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == protocol)
+}
+
+/// Whether a body follows. A length of 0 announces none: proxies and devices send it with every request.
+fn has_body(headers: &HeaderMap) -> bool {
+    let is_zero = |length: &HeaderValue| {
+        let lengths = length.to_str().unwrap_or_default().split(',').map(str::trim);
+        lengths.into_iter().all(|length| !length.is_empty() && length.bytes().all(|digit| digit == b'0'))
+    };
+    headers.contains_key(TRANSFER_ENCODING) || !headers.get_all(CONTENT_LENGTH).iter().all(is_zero)
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {

@@ -4,7 +4,7 @@ use super::deadline::Deadline;
 use super::folder::Found;
 use super::request::{Asked, Invalid, sort};
 use super::response::{self, Answer};
-use super::{Decision, Folder, HttpError, HttpLimits, Site, SiteEngine, file, page};
+use super::{Decision, Folder, HttpError, HttpLimits, Site, SiteEngine, file, host, page};
 use ::http::request::Parts;
 use ::http::{Request, StatusCode};
 use bytes::Bytes;
@@ -55,8 +55,10 @@ where
     let deadline = Deadline::new(limits.handshake_timeout);
     let service = service_fn(|request: Request<Incoming>| {
         Box::pin(async {
-            let (parts, _) = request.into_parts();
-            let (answer, came_of_it) = respond(&parts, site, &deadline, &decide).await;
+            let (mut parts, _) = request.into_parts();
+            let asked = sort(&parts);
+            host::of_target(&mut parts);
+            let (answer, came_of_it) = respond(asked, &parts, site, &deadline, &decide).await;
             outcome.replace(came_of_it);
             Ok::<_, Infallible>(answer)
         })
@@ -97,12 +99,13 @@ enum Outcome<T> {
 }
 
 async fn respond<T>(
+    asked: Result<Asked, Invalid>,
     parts: &Parts,
     site: &Site,
     deadline: &Deadline,
     decide: &impl AsyncFn(&Parts) -> Decision<T>,
 ) -> (Answer, Outcome<T>) {
-    let key = match sort(parts) {
+    let key = match asked {
         Ok(Asked::WebSocket { key }) => key,
         Ok(Asked::Page) => {
             return match &site.folder {

@@ -4,9 +4,21 @@ use crate::{Client, Engine, Result};
 
 /// An engine whose connections can pass to its next generation.
 ///
-/// When a new version of a plugin takes over, the host stops reading from the engine's clients, lets their jobs finish,
-/// exports the engine's state and every session, and imports them into the new generation. If anything fails in that,
-/// the old generation goes on with what it has: exporting consumes nothing. No message is lost, and no connection.
+/// When a new version of a plugin takes over, the host
+///
+/// 1. makes every export once on trial while everyone goes on, and throws the bytes away. Only the client whose session is
+///    being exported waits for that; an export that blocks or fails is known before it holds up others;
+/// 2. waits until the callbacks and jobs that are at work have ended, while everyone goes on;
+/// 3. stops reading from the engine's clients, lets what has begun meanwhile finish, exports the engine's state and every
+///    session, and imports them into the new generation. Everyone waits for that, for no longer than the operator's
+///    `--reload-max-pause`, 1 s unless set. If it takes longer, everyone goes on with the old generation and the host comes
+///    back to 2, unless an import has begun: then the reload is refused.
+///
+/// If anything fails in that, the old generation goes on with what it has: exporting consumes nothing. No message is lost,
+/// and no connection. So exports are made twice at least, and must neither send nor change anything. All calls come from
+/// one thread of the host's, which is none of the event loops and no worker: they do not overlap. What they take, everyone
+/// waits for: 100 µs for each of 10,000 sessions are a second. When everyone has gone on, the old sessions and the old
+/// engine are dropped, elsewhere.
 ///
 /// Afterwards the old generation is [retired](crate::Host::is_retired): its handles reach nobody any more, and threads of its
 /// own that are still at work should end. Handles given to `import_state` and `import_session` of the new one work at once.
@@ -57,23 +69,27 @@ pub trait Handover: Engine {
         schema.name == Self::SCHEMA && schema.version == Self::VERSION
     }
 
-    /// The engine's own state. Default: nothing. `[handover thread, all clients quiet]`
+    /// The engine's own state. Default: nothing.
+    ///
+    /// On trial it is called while callbacks run: what it locks, they may wait for. `[handover thread, all clients quiet; and
+    /// on trial before]`
     fn export_state(&self) -> Result<Vec<u8>> {
         Ok(Vec::new())
     }
 
     /// Takes over the state of the generation before; called once, before any session is imported, and before any other
-    /// callback. Default: ignores it. `[handover thread]`
+    /// callback. Default: ignores it. `[handover thread, all clients quiet]`
     fn import_state(&self, schema: &Schema, state: &[u8]) -> Result<()> {
         let _ = (schema, state);
         Ok(())
     }
 
-    /// A client's session. `[handover thread, all clients quiet]`
+    /// A client's session. On trial, no callback of this client runs meanwhile, but its jobs may, and those of others.
+    /// `[handover thread, all clients quiet; and on trial before]`
     fn export_session(&self, client: &Client, session: &Self::Session) -> Result<Vec<u8>>;
 
     /// Makes a client's session of what the generation before exported. `on_open` is not called again.
-    /// `[handover thread]`
+    /// `[handover thread, all clients quiet]`
     fn import_session(&self, client: &Client, schema: &Schema, session: &[u8]) -> Result<Self::Session>;
 }
 

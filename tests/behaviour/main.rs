@@ -43,6 +43,7 @@ mod shutdown;
 mod staging;
 mod static_files;
 mod swap;
+mod swap_blocked;
 mod swap_drops;
 mod swap_load;
 mod swap_refused;

@@ -40,7 +40,7 @@ async fn an_engine_that_cannot_export_runs_on() {
     let cases = [
         ("fails = 'export-state'", "told to keep its state"),
         ("fails = 'export-session'", "export_session panicked at tests/fixtures/heir/src/lib.rs:"),
-        ("fails = 'export-blocks'", "not done after 2s: an export or import was at work"),
+        ("fails = 'export-blocks'", "not done after 2s: export_session of client "),
     ];
     for (config, why) in cases {
         let deployed = Deployed::new("heir");

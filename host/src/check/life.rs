@@ -93,6 +93,7 @@ fn settings(timeout: Duration) -> Settings {
         // Early enough for its reason to be heard.
         reload: ReloadLimits {
             deadline: timeout / 2,
+            max_pause: timeout / 4,
             max_generations: 2,
             drain: None,
             probation: None,

@@ -130,9 +130,18 @@ pub struct ServeArgs {
     #[arg(long, value_name = "[PATH=]FILE", env = "WSHOST_ENGINE_CONFIG", value_delimiter = ',')]
     pub engine_config: Vec<PluginArg>,
 
-    /// How long a reload may hold up an engine's clients; later, the old engine goes on.
+    /// How long a reload may take to hand the clients over, jobs that it waits for included; later, the old engine goes on.
+    ///
+    /// All but those whose own session is being exported go on meanwhile, see --reload-max-pause.
     #[arg(long, value_name = "DURATION", default_value = "5s", env = "WSHOST_RELOAD_TIMEOUT", value_parser = duration)]
     pub reload_timeout: Duration,
+
+    /// How long a reload may hold up all of an engine's clients at once, whatever the engine does.
+    ///
+    /// If it takes longer, all go on with the old engine, and it is tried again until --reload-timeout is over, unless the
+    /// new one has begun to import. Exports and imports of all sessions must fit into it.
+    #[arg(long, value_name = "DURATION", default_value = "1s", env = "WSHOST_RELOAD_MAX_PAUSE", value_parser = duration)]
+    pub reload_max_pause: Duration,
 
     /// How far a plugin is led in a process of its own before a reload opens it here: what crashes, hangs or fails there
     /// is refused, and nobody has noticed.
@@ -218,6 +227,7 @@ impl ServeArgs {
             close_after_no_pong: self.close_after_no_pong,
             reload: ReloadLimits {
                 deadline: self.reload_timeout,
+                max_pause: self.reload_max_pause,
                 max_generations: usize::from(self.max_generations),
                 drain: self.reload_drain,
                 rehearse: self.rehearse.extent(),

@@ -47,7 +47,16 @@ impl<S: Wire> Connection<S> {
         self.instance.pool().submit(self.lane.get_or_insert_default(), Box::new(work));
     }
 
-    pub(super) fn deliver(&mut self, events: VecDeque<Event>) {
+    /// Delivers what was posted, unless the session is away.
+    pub(super) fn deliver_events(&mut self) {
+        let Some(batch) = &mut self.batch else { return };
+        if !batch.events.is_empty() && self.session.is_some() {
+            let events = std::mem::take(&mut batch.events);
+            self.deliver(events);
+        }
+    }
+
+    fn deliver(&mut self, events: VecDeque<Event>) {
         self.with_batch(|connection| {
             // One that an earlier generation posted cannot be read by this one.
             let instance = Arc::clone(&connection.instance);

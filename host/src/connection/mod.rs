@@ -280,16 +280,17 @@ impl<S: Wire> Connection<S> {
     fn take_orders(&mut self) {
         let Some(batch) = &mut self.batch else { return };
         self.client.outbox().execute_queued(batch);
-        if !batch.events.is_empty() && self.session.is_some() {
-            let events = std::mem::take(&mut batch.events);
-            self.deliver(events);
-        }
+        self.deliver_events();
         let Some(batch) = &mut self.batch else { return };
         let steps = std::mem::take(&mut batch.steps);
         if batch.failed && self.stage == Stage::Open {
             self.fail(close::INTERNAL, "the engine failed");
         }
-        steps.into_iter().for_each(|step| self.take_step(step));
+        if !steps.is_empty() {
+            steps.into_iter().for_each(|step| self.take_step(step));
+            // What came while the session was away.
+            self.deliver_events();
+        }
     }
 
     /// The stream is of no use any more.

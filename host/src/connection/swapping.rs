@@ -21,6 +21,7 @@ impl<S: Wire> Connection<S> {
     /// message, or the receiver holds the start of one. What was read and not answered goes to whoever has the session then.
     pub(super) fn take_step(&mut self, step: Step) {
         match step {
+            Step::Answer(_answered) => {}
             Step::Freeze(_answered) => self.swap = Swap::Frozen,
             Step::HandIn(ticket) => {
                 if let Some(session) = self.session.take() {
@@ -30,7 +31,7 @@ impl<S: Wire> Connection<S> {
                     }
                 }
             }
-            // The engine is still at work on the session, past the deadline. It comes back with a step of its own.
+            // The engine is still at work on the session, for too long. It comes back with a step of its own.
             Step::Resume(None) if self.swap == Swap::SessionAway => {}
             Step::Resume(session) => {
                 if let Some(session) = session {

@@ -44,7 +44,7 @@ fn exit_code(refused: swap::Refused) -> u8 {
     use swap::Refused;
     match refused {
         Refused::NoSuchPath { .. } => exit::USAGE,
-        Refused::Busy | Refused::Late { .. } => exit::TRY_AGAIN,
+        Refused::Busy | Refused::Late { .. } | Refused::ImportsTooLong { .. } => exit::TRY_AGAIN,
         Refused::Ending | Refused::TooMany { .. } => exit::UNAVAILABLE,
         Refused::Load(error) => exit::Refused::from(error).code,
         Refused::Config { .. } | Refused::NotMade { configuration_at_fault: true, .. } => exit::BAD_CONFIGURATION,

@@ -100,7 +100,7 @@ mod tests {
             include_str!("object.rs"),
         ];
         for file in files {
-            let unguarded = file.lines().find(|line| line.contains("extern \"C\" fn"));
+            let unguarded = file.lines().find(|line| line.contains("extern \"C\" fn "));
             assert_eq!(unguarded, None, "to be made by table_functions!");
         }
     }

@@ -71,6 +71,11 @@ impl Handover {
         Schema { name: self.table.0.schema.name.as_str(), version: self.table.0.schema.version }
     }
 
+    /// Whether its sessions are `()`, which have nothing that could be exported.
+    pub fn has_no_state(&self) -> bool {
+        self.schema() == Schema { name: "()", version: 1 }
+    }
+
     /// Whether it can import what another generation exports.
     pub fn accepts(&self, schema: Schema) -> bool {
         // SAFETY: the engine is alive; the view lives for the call.

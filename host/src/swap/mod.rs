@@ -1,17 +1,28 @@
 //! The live swap: a new generation of an engine takes over while everyone stays connected.
 //!
 //! ```text
-//! running ── gate closed ──▶ freezing ── all frozen, nothing under way ──▶ collecting ── all sessions here ──▶ handing over
-//!    ▲                          │                                             │                                   │
-//!    │                       deadline                                      deadline                 error, panic, deadline
-//!    │                          ▼                                             ▼                                   ▼
-//!    ├────────────── resumed with the old generation: nothing has happened ◀──┴───────────────────────────────────┤
-//!    └────────────── resumed with the new generation ◀──────────────────────────────────────────────── all imported
+//! running ─▶ trying ── every export made once, nobody frozen ─▶ waiting ── what was at work has ended, nobody frozen ─▶
+//!               │                                               ▲  │
+//!         error, deadline                                       │  deadline
+//!               ▼                                               │  ▼
+//!            refused                                            │  refused
+//!                                                               │
+//! ─▶ gate closed ─▶ freezing ── all frozen, nothing under way ─▶ collecting ── all sessions here ─▶ exporting ─▶ importing
+//!        │             │                                            │                                  │            │
+//!        └─────────────┴──── for longer than the longest pause: ────┴──────────────────────────────────┤            │
+//!                            resumed, a while for everyone, then waiting again                         │            │
+//!                                                                                 error, panic: resumed, refused ◀──┤
+//!                                                                                                                   │
+//!                                    resumed with the new generation ◀──────────────────────────────── all imported ┘
 //! ```
 //!
 //! Nothing is read between freezing and resuming, so that no message is lost, repeated or reordered: what clients send
-//! meanwhile waits in their sockets. What is queued for them is written all the while.
+//! meanwhile waits in their sockets. What is queued for them is written all the while. That takes no longer than
+//! `--reload-max-pause`, whatever an engine does: then everyone goes on with the generation that there is. Imports are not
+//! tried again, since the new generation is used up by then.
 
+mod beforehand;
+mod errands;
 mod gentle;
 mod probation;
 mod reload;
@@ -27,9 +38,10 @@ use crate::batch::Order;
 use crate::client::Client;
 use crate::engine::{EngineFailure, Handover, Instance, Schema};
 use crate::mount::Mount;
+use errands::{At, Call, Errands};
 use plugin_api::Sent;
-use seats::{Seats, Ticket};
-use std::sync::{Arc, mpsc};
+use seats::{Ended, Seats, Ticket};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,14 +53,70 @@ struct HandedOver {
     pause: Duration,
 }
 
+/// Why a handover, or an attempt at it, came to nothing.
+enum Held {
+    /// This was at work when its time was over. Nothing has happened, another attempt may succeed.
+    Late(String),
+    /// There is no use in another attempt.
+    Refused(Refused),
+}
+
+impl From<EngineFailure> for Held {
+    fn from(failure: EngineFailure) -> Self {
+        Held::Refused(Refused::Failed(failure))
+    }
+}
+
 /// Hands the connections of one generation over to the next.
 ///
 /// # Errors
 ///
 /// Why the old generation goes on.
-fn hand_over(mount: &Mount, from: &Handover, to: &Handover, deadline: Duration) -> Result<HandedOver, Refused> {
+fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &ReloadLimits) -> Result<HandedOver, Refused> {
+    let &ReloadLimits { deadline, max_pause, .. } = limits;
     let until = Instant::now() + deadline;
     let late = |what| Refused::Late { what, deadline };
+    let errands = Errands::start().map_err(|error| {
+        let message = format!("no thread for it: {error}");
+        Refused::Failed(EngineFailure { callback: "handover", message, location: String::new() })
+    })?;
+    tracing::debug!("handing over: first every export is tried");
+    let tried = beforehand::try_exports(from, &clients_of(from.instance()), &errands, until);
+    let mut outcome = tried.and_then(|()| try_once(mount, from, to, &errands, until, max_pause));
+    loop {
+        match outcome {
+            Ok(handed_over) => return Ok(handed_over),
+            Err(Held::Refused(refused)) => return Err(refused),
+            Err(Held::Late(what)) => {
+                // Everyone goes on for longer than they were held up.
+                let next = Instant::now() + 2 * max_pause;
+                if next >= until {
+                    return Err(late(what));
+                }
+                tracing::info!("handover put off, everyone goes on for now: {what}");
+                // An export that has not returned comes first.
+                if !errands.wait_until_done(until) {
+                    return Err(late(what));
+                }
+                thread::sleep(next.saturating_duration_since(Instant::now()));
+                outcome = try_once(mount, from, to, &errands, until, max_pause);
+            }
+        }
+    }
+}
+
+/// Waits for a good moment, then freezes everyone, for no longer than `max_pause`.
+fn try_once(
+    mount: &Mount,
+    from: &Handover,
+    to: &Handover,
+    errands: &Errands,
+    until: Instant,
+    max_pause: Duration,
+) -> Result<HandedOver, Held> {
+    wait_for_those_at_work(from.instance(), until)?;
+    let until = until.min(Instant::now() + max_pause);
+    let late = |what: &str| Held::Late(what.to_owned());
     // From here on nobody opens a connection: all there are, are in the audience.
     let closed_gate = mount.close_gate(until).ok_or_else(|| late("a handshake was under way"))?;
     let began = Instant::now();
@@ -68,30 +136,48 @@ fn hand_over(mount: &Mount, from: &Handover, to: &Handover, deadline: Duration) 
         if !seats.wait(until) {
             return Err(late("a connection did not answer"));
         }
-        exchange(from, to, &seats, until).map_err(|failed| match failed {
-            Failed::Late => late("an export or import was at work"),
-            Failed::Engine(failure) => Refused::Failed(failure),
-        })
+        exchange(from, to, &seats, errands, until)
     })();
     match gone_on {
         Ok(()) => {
             mount.set_current(Arc::clone(to.instance()));
             old.retire();
             to.instance().release_timers();
-            old.end_timers();
-            let sessions = seats.end(true);
-            resume_others(&clients, sessions);
+            let Ended { resumed, left_behind, .. } = seats.end(true);
+            resume_others(&clients, resumed);
             drop(closed_gate);
-            Ok(HandedOver { sessions, pause: began.elapsed() })
+            let pause = began.elapsed();
+            // Everyone has gone on: now what is left behind may be dropped.
+            old.end_timers();
+            drop(left_behind);
+            Ok(HandedOver { sessions: resumed, pause })
         }
-        Err(refused) => {
-            let sessions = seats.end(false);
-            resume_others(&clients, sessions);
+        Err(held) => {
+            let at_work = errands.at_work(from.instance().audience());
+            let ended = seats.end(false);
+            resume_others(&clients, ended.resumed);
             old.release_timers();
             drop(closed_gate);
-            Err(refused)
+            match held {
+                Held::Late(_) if ended.importing => Err(Held::Refused(Refused::ImportsTooLong { at_work, max_pause })),
+                held => Err(held),
+            }
         }
     }
+}
+
+/// Waits until every callback and job that is at work now has ended, so that nobody is frozen to wait for those.
+fn wait_for_those_at_work(old: &Instance, until: Instant) -> Result<(), Held> {
+    tracing::debug!("the handover waits for callbacks and jobs that are at work");
+    let seats = Arc::new(Seats::default());
+    tell(&seats, &clients_of(old), Step::Answer);
+    if !seats.wait(until) {
+        return Err(Held::Late("a callback was at work".to_owned()));
+    }
+    if !old.audience().activity.wait_for_present(until) {
+        return Err(Held::Late("jobs were at work".to_owned()));
+    }
+    Ok(())
 }
 
 /// The clients that a generation serves.
@@ -119,33 +205,20 @@ fn resume_others(clients: &[Arc<Client>], resumed: usize) {
     }
 }
 
-enum Failed {
-    Late,
-    Engine(EngineFailure),
+/// Exports from one generation and imports into the other.
+fn exchange(from: &Handover, to: &Handover, seats: &Arc<Seats>, errands: &Errands, until: Instant) -> Result<(), Held> {
+    let (own_from, own_to, shared) = (from.clone(), to.clone(), Arc::clone(seats));
+    let exchanging = errands.begin(move |at| export_and_import(&own_from, &own_to, &shared, at));
+    Ok(exchanging.wait(until).ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??)
 }
 
-/// Exports from one generation and imports into the other, on a thread of its own: an engine that blocks there is left
-/// to itself, and only the client whose session it has waits for it.
-fn exchange(from: &Handover, to: &Handover, seats: &Arc<Seats>, until: Instant) -> Result<(), Failed> {
-    let (done, is_done) = mpsc::channel();
-    let (from, to, shared) = (from.clone(), to.clone(), Arc::clone(seats));
-    let body = move || {
-        let _ = done.send(export_and_import(&from, &to, &shared));
-    };
-    let started = thread::Builder::new().name("wshost-handover".into()).spawn(body);
-    if let Err(error) = started {
-        let message = format!("no thread for it: {error}");
-        return Err(Failed::Engine(EngineFailure { callback: "handover", message, location: String::new() }));
-    }
-    let left = until.saturating_duration_since(Instant::now());
-    is_done.recv_timeout(left).map_err(|_| Failed::Late)?.map_err(Failed::Engine)
-}
-
-fn export_and_import(from: &Handover, to: &Handover, seats: &Seats) -> Result<(), EngineFailure> {
+fn export_and_import(from: &Handover, to: &Handover, seats: &Seats, at: &At) -> Result<(), EngineFailure> {
     let schema: Schema = from.schema();
+    at.come_to(Call::ExportState, None);
     let state = from.export_state()?;
     for index in 0..seats.len() {
         let export = |seat: &mut seats::Seat| {
+            at.come_to(Call::ExportSession, Some(&seat.client));
             seat.exported = from.export_session(&seat.client, &seat.session)?;
             Ok(())
         };
@@ -153,9 +226,14 @@ fn export_and_import(from: &Handover, to: &Handover, seats: &Seats) -> Result<()
         let Some(exported) = seats.with_seat(index, export) else { return Ok(()) };
         exported?;
     }
+    if !seats.begin_imports() {
+        return Ok(());
+    }
+    at.come_to(Call::ImportState, None);
     to.import_state(schema, &state)?;
     for index in 0..seats.len() {
         let import = |seat: &mut seats::Seat| {
+            at.come_to(Call::ImportSession, Some(&seat.client));
             let exported = std::mem::take(&mut seat.exported);
             seat.successor = Some(to.import_session(&seat.client, schema, &exported)?);
             Ok(())

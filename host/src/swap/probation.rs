@@ -61,7 +61,9 @@ pub(crate) fn go_back(mount: &Mount, trial: Trial, limits: &ReloadLimits) -> Res
     let (plugin, config) = trial.before;
     let successor = Successor { plugin, config, always_gently: false };
     let went_back = match succeed(mount, &successor, limits) {
-        Err(refused @ (Refused::Schema(_) | Refused::Failed(_) | Refused::Late { .. })) => {
+        Err(
+            refused @ (Refused::Schema(_) | Refused::Failed(_) | Refused::Late { .. } | Refused::ImportsTooLong { .. }),
+        ) => {
             tracing::warn!("connections stay with the engine that panics, since they cannot be handed over: {refused}");
             succeed(mount, &Successor { always_gently: true, ..successor }, limits)
         }

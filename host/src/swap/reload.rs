@@ -122,9 +122,19 @@ pub enum Refused {
     #[error("not done after {deadline:?}: {what}")]
     Late {
         /// What was under way then.
-        what: &'static str,
+        what: String,
         /// The deadline.
         deadline: Duration,
+    },
+    /// Everyone would have waited for too long. Imports are not tried twice.
+    #[error(
+        "nobody is held up for longer than {max_pause:?}, see --reload-max-pause, and importing takes longer: {at_work} then"
+    )]
+    ImportsTooLong {
+        /// Which call was at work.
+        at_work: String,
+        /// The limit.
+        max_pause: Duration,
     },
 }
 
@@ -162,8 +172,12 @@ pub(crate) fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) 
 /// What reloads are held to.
 #[derive(Clone, Copy, Debug)]
 pub struct ReloadLimits {
-    /// From the start of a handover to its end. A large value lets an engine that hangs stop its clients for that long.
+    /// From the start of a handover to its end, attempts that were given up included. Only clients whose own session is
+    /// being exported may wait for so long.
     pub deadline: Duration,
+    /// For how long all clients may wait in one attempt. A large value lets an engine that hangs stop them for that long, a
+    /// small one refuses engines whose state takes long to pass over.
+    pub max_pause: Duration,
     /// Generations of one engine at most, each of which costs memory until the host ends.
     pub max_generations: usize,
     /// After which connections that stay with an engine without handover are closed with 1012. `None`: never. Until then
@@ -222,7 +236,7 @@ fn take_over(mount: &Mount, old: &Arc<Instance>, new: &Arc<Instance>, limits: &R
     if !to.accepts(from.schema()) {
         return Err(Refused::Schema(from.schema()));
     }
-    let handed_over = hand_over(mount, &from, &to, limits.deadline)?;
+    let handed_over = hand_over(mount, &from, &to, limits)?;
     Ok(Way::Handover { sessions: handed_over.sessions, pause: handed_over.pause })
 }
 

@@ -9,6 +9,8 @@ use std::time::Instant;
 /// What a connection is told, one after the other.
 #[derive(Debug)]
 pub(crate) enum Step {
+    /// Show that no callback holds up the loop. Answered by dropping the ticket.
+    Answer(Ticket),
     /// Read nothing more, and call the engine for nothing but events. Answered by dropping the ticket.
     Freeze(Ticket),
     /// Hand in the session.
@@ -29,11 +31,16 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Lets the connection go on with its session, or with the successor.
-    pub(crate) fn resume(self, with_successor: bool) {
-        let session = if with_successor { self.successor.unwrap_or(self.session) } else { self.session };
+    /// Lets the connection go on with its session, or with the successor. Returns the session that is left behind.
+    #[must_use]
+    pub(crate) fn resume(self, with_successor: bool) -> Option<Session> {
+        let (session, left_behind) = match self.successor {
+            Some(successor) if with_successor => (successor, Some(self.session)),
+            other => (self.session, other),
+        };
         // A connection is never over while its session is here.
         self.client.outbox().enqueue(Order::Swap(Step::Resume(Some(session))));
+        left_behind
     }
 }
 
@@ -49,8 +56,21 @@ struct State {
     missing: usize,
     /// A place is empty while somebody works on the seat.
     seats: Vec<Option<Seat>>,
+    /// The new generation imports: it is of no use any more if the swap is over before that is.
+    importing: bool,
     /// Nobody waits any more: what comes is sent back.
     over: bool,
+}
+
+/// How a swap ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// How many connections were told to go on with a session.
+    pub resumed: usize,
+    /// Imports had begun.
+    pub importing: bool,
+    /// To be dropped when everyone has gone on.
+    pub left_behind: Vec<Session>,
 }
 
 /// The right and duty to answer once. Dropped, it is an answer.
@@ -82,6 +102,18 @@ impl Seats {
         self.lock().seats.len()
     }
 
+    /// Takes the seat of whoever handed in last, for good. `None`: there is none, or the swap is over.
+    pub(crate) fn take(&self) -> Option<Seat> {
+        self.lock().seats.pop().flatten()
+    }
+
+    /// Notes that the new generation imports from now on. Returns whether it may: the swap is not over.
+    pub(crate) fn begin_imports(&self) -> bool {
+        let mut state = self.lock();
+        state.importing = !state.over;
+        state.importing
+    }
+
     /// Works on one seat, outside of the lock. `None`: the swap is over, or the seat is.
     pub(crate) fn with_seat<R>(&self, index: usize, work: impl FnOnce(&mut Seat) -> R) -> Option<R> {
         let mut state = self.lock();
@@ -95,7 +127,7 @@ impl Seats {
         if state.over {
             drop(state);
             // The others have gone on without waiting for this one.
-            seat.resume(false);
+            drop(seat.resume(false));
             return None;
         }
         state.seats[index] = Some(seat);
@@ -103,17 +135,18 @@ impl Seats {
     }
 
     /// Ends the swap: lets every connection go on, with its successor or with the session it had.
-    pub(crate) fn end(&self, with_successors: bool) -> usize {
+    pub(crate) fn end(&self, with_successors: bool) -> Ended {
         let mut state = self.lock();
         state.over = true;
+        let importing = state.importing;
         let seats = std::mem::take(&mut state.seats);
         drop(state);
-        let mut resumed = 0;
+        let (mut resumed, mut left_behind) = (0, Vec::with_capacity(seats.len()));
         for seat in seats.into_iter().flatten() {
-            seat.resume(with_successors);
+            left_behind.extend(seat.resume(with_successors));
             resumed += 1;
         }
-        resumed
+        Ended { resumed, importing, left_behind }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

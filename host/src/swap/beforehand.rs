@@ -1,0 +1,89 @@
+//! Before anybody is frozen: every export is made once on trial, while everyone goes on, so that one which blocks or fails
+//! is known before it could hold up others.
+//!
+//! A connection gives its session away for its own export, and gets it back at once; only its client waits. The bytes are
+//! thrown away: what a session holds may change in other ways than by its callbacks, so they are out of date at once.
+
+use super::errands::{Call, Errands};
+use super::seats::{Seats, Step};
+use super::{Held, tell};
+use crate::client::{Client, Closing};
+use crate::engine::{EngineFailure, Handover};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// So many clients are asked for their sessions at a time: one wake-up per loop does for several.
+const AT_ONCE: usize = 64;
+/// Nobody waits for longer than this for the export of another's session, or for another to answer.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Tries the exports of an engine and of the sessions that these clients have.
+///
+/// # Errors
+///
+/// The engine's error or panic, or what was at work when `until` came.
+pub(super) fn try_exports(
+    from: &Handover,
+    clients: &[Arc<Client>],
+    errands: &Errands,
+    until: Instant,
+) -> Result<(), Held> {
+    if from.has_no_state() {
+        return Ok(());
+    }
+    let own = from.clone();
+    let state = errands.begin(move |at| {
+        at.come_to(Call::ExportState, None);
+        own.export_state().map(drop)
+    });
+    state.wait(until).ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??;
+    let mut left = clients.to_vec();
+    while !left.is_empty() {
+        if Instant::now() >= until {
+            return Err(Held::Late(format!("exports of {} sessions were still to be tried", left.len())));
+        }
+        let later = left.split_off(AT_ONCE.min(left.len()));
+        let seats = Arc::new(Seats::default());
+        tell(&seats, &left, Step::HandIn);
+        let all_answered = seats.wait((Instant::now() + PATIENCE).min(until));
+        let exported = export_those_here(from, &seats, errands, until)?;
+        left.retain(|client| !exported.contains(&client.number()) && client.closing() != Closing::Gone);
+        // Those whose loop is in a callback: nobody waits for that but we.
+        if !all_answered && !seats.wait(until) {
+            return Err(Held::Late("a callback was at work".to_owned()));
+        }
+        // First the others: those that are left may be held up again.
+        left.splice(0..0, later);
+    }
+    Ok(())
+}
+
+/// Exports the sessions that have been handed in, and lets each go on at once. Returns the numbers of their clients.
+fn export_those_here(
+    from: &Handover,
+    seats: &Arc<Seats>,
+    errands: &Errands,
+    until: Instant,
+) -> Result<HashSet<u64>, Held> {
+    let (own, shared) = (from.clone(), Arc::clone(seats));
+    let exporting = errands.begin(move |at| {
+        let mut exported = HashSet::new();
+        // None: the others have gone on without waiting for the one before.
+        while let Some(seat) = shared.take() {
+            at.come_to(Call::ExportSession, Some(&seat.client));
+            let bytes = own.export_session(&seat.client, &seat.session);
+            exported.insert(seat.client.number());
+            let _none_left_behind = seat.resume(false);
+            bytes?;
+        }
+        Ok::<_, EngineFailure>(exported)
+    });
+    let exported = exporting.wait((Instant::now() + PATIENCE).min(until));
+    // Whoever is late keeps its session.
+    seats.end(false);
+    let exported = exported
+        .or_else(|| exporting.wait(until))
+        .ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))?;
+    Ok(exported?)
+}

@@ -1,0 +1,176 @@
+//! What blocks during a swap holds up the clients that it must, and nobody else for longer than `--reload-max-pause`.
+
+use crate::common::{Client, Deployed, Host, ask, connect, hear, say};
+use std::fs;
+use std::path::PathBuf;
+
+/// A hostile engine as an operator has it, which blocks until it is let go.
+struct Blocked {
+    deployed: Deployed,
+    host: Host,
+}
+
+impl Blocked {
+    fn start(case: &str, arguments: &[&str]) -> Blocked {
+        let deployed = Deployed::new("hostile");
+        configure(&deployed, case, "old");
+        let host = deployed.start(&[&["--loops", "2", "--workers", "2"], arguments].concat());
+        Blocked { deployed, host }
+    }
+
+    /// Asks for a reload, to an engine of this case.
+    fn reload(&self, case: &str) {
+        configure(&self.deployed, case, "new");
+        self.host.hang_up();
+    }
+
+    fn let_go(&self) {
+        fs::write(until(&self.deployed), "").expect("written");
+    }
+}
+
+fn until(deployed: &Deployed) -> PathBuf {
+    deployed.folder.path().join("let-go")
+}
+
+fn configure(deployed: &Deployed, case: &str, label: &str) {
+    deployed.configure(&format!("case = '{case}'\nlabel = '{label}'\nuntil = '{}'", until(deployed).display()));
+}
+
+async fn several(host: &Host, path: &str) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        clients.push(connect(host, path).await);
+    }
+    clients
+}
+
+/// Each asks once more: nothing has been lost or repeated.
+async fn all_ask(clients: &mut [Client], label: &str, count: u32) {
+    for client in clients {
+        assert_eq!(ask(client, "hi").await, format!("{label} {count} hi"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_an_export_blocks_only_the_client_whose_session_it_has_waits() {
+    let blocked = Blocked::start("", &["--reload-timeout", "60s"]);
+    let host = &blocked.host;
+    let mut others = several(host, "/").await;
+    let mut client = connect(host, "/export-blocks").await;
+    all_ask(&mut others, "old", 0).await;
+    blocked.reload("");
+    host.wait_for_log(1, &["export_session blocks"]);
+    say(&mut client, "hi").await;
+    for count in 1..20 {
+        all_ask(&mut others, "old", count).await;
+    }
+    assert_eq!(ask(&mut connect(host, "/").await, "hi").await, "old 0 hi", "new ones are let in");
+    assert!(!host.log().contains("reload refused"));
+    // It comes back, with what it has said meanwhile, and the swap succeeds after all.
+    blocked.let_go();
+    host.wait_for_log(1, &["reloaded: ", "connections handed over"]);
+    assert!(hear(&mut client).await.ends_with(" 0 hi"));
+    all_ask(&mut others, "new", 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_blocks_past_the_deadline_refuses_the_reload_and_its_client_is_named() {
+    let cases = [("", "/export-blocks", "export_session of client "), ("export-state-blocks", "/", "export_state was")];
+    for (engine, path, why) in cases {
+        let blocked = Blocked::start(engine, &["--reload-timeout", "1s"]);
+        let host = &blocked.host;
+        let mut others = several(host, "/").await;
+        let mut client = connect(host, path).await;
+        blocked.reload("");
+        let line = host.wait_for_log(1, &["reload refused", "not done after 1s"]).remove(0);
+        assert!(line.contains(why), "{line}");
+        all_ask(&mut others, "old", 0).await;
+        blocked.let_go();
+        assert_eq!(ask(&mut client, "hi").await, "old 0 hi");
+        // Nothing has been used up.
+        blocked.reload("");
+        host.wait_for_log(1, &["reloaded: 7 connections handed over"]);
+        all_ask(&mut others, "new", 1).await;
+        assert_eq!(ask(&mut client, "hi").await, "new 1 hi");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_blocks_while_all_are_frozen_holds_them_up_for_the_longest_pause_and_the_swap_is_tried_again() {
+    let blocked = Blocked::start("", &["--reload-max-pause", "200ms", "--reload-timeout", "60s"]);
+    let host = &blocked.host;
+    let mut others = several(host, "/").await;
+    let mut client = connect(host, "/second-export-blocks").await;
+    blocked.reload("");
+    host.wait_for_log(1, &["handover put off", "export_session of client "]);
+    for count in 0..20 {
+        all_ask(&mut others, "old", count).await;
+    }
+    say(&mut client, "hi").await;
+    blocked.let_go();
+    let line = host.wait_for_log(1, &["reloaded: 7 connections handed over"]).remove(0);
+    assert!(!line.contains("generation=3"), "the same attempt at a generation: {line}");
+    assert!(hear(&mut client).await.ends_with(" 0 hi"));
+    all_ask(&mut others, "new", 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_blocks_refuses_the_reload_after_the_longest_pause() {
+    let cases = [("", "/import-blocks", "import_session of client "), ("import-state-blocks", "/", "import_state was")];
+    for (engine, path, why) in cases {
+        let blocked = Blocked::start("", &["--reload-max-pause", "200ms", "--reload-timeout", "60s"]);
+        let host = &blocked.host;
+        let mut others = several(host, "/").await;
+        let mut client = connect(host, path).await;
+        blocked.reload(engine);
+        let line = host.wait_for_log(1, &["reload refused", "nobody is held up for longer than 200ms"]).remove(0);
+        assert!(line.contains(why) && line.contains("--reload-max-pause"), "{line}");
+        all_ask(&mut others, "old", 0).await;
+        blocked.let_go();
+        assert_eq!(ask(&mut client, "hi").await, "old 0 hi");
+        blocked.reload("");
+        host.wait_for_log(1, &["reloaded: 7 connections handed over"]);
+        all_ask(&mut others, "new", 1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_job_is_waited_for_while_everyone_goes_on() {
+    let blocked = Blocked::start("", &["--reload-timeout", "60s"]);
+    let host = &blocked.host;
+    let mut others = several(host, "/").await;
+    let mut client = connect(host, "/job-blocks").await;
+    assert_eq!(ask(&mut client, "hi").await, "old 0 hi");
+    host.wait_for_log(1, &["a job blocks"]);
+    blocked.reload("");
+    host.wait_for_log(1, &["the handover waits for callbacks and jobs"]);
+    for count in 0..20 {
+        all_ask(&mut others, "old", count).await;
+    }
+    blocked.let_go();
+    host.wait_for_log(1, &["reloaded: 7 connections handed over"]);
+    assert!(!host.log().contains("handover put off"), "nobody was frozen to wait for it");
+    all_ask(&mut others, "new", 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_blocks_its_loop_holds_up_no_client_of_another_loop() {
+    let blocked = Blocked::start("", &["--reload-timeout", "60s"]);
+    let host = &blocked.host;
+    // Dealt to one loop each.
+    let mut client = connect(host, "/text-blocks").await;
+    let mut other = connect(host, "/").await;
+    say(&mut client, "hi").await;
+    host.wait_for_log(1, &["on_text blocks"]);
+    blocked.reload("");
+    host.wait_for_log(1, &["handing over: first every export is tried"]);
+    for count in 0..20 {
+        all_ask(std::slice::from_mut(&mut other), "old", count).await;
+    }
+    blocked.let_go();
+    assert_eq!(hear(&mut client).await, "old 0 hi");
+    host.wait_for_log(1, &["reloaded: 2 connections handed over"]);
+    assert_eq!(ask(&mut other, "hi").await, "new 20 hi");
+    assert_eq!(ask(&mut client, "hi").await, "new 1 hi");
+}

@@ -285,7 +285,8 @@ mod tests {
 
     /// FIN and opcode of each frame, and its text.
     fn frames(batch: &Batch) -> Vec<(u8, String)> {
-        let mut rest = batch.write.unwritten();
+        let unwritten = batch.write.unwritten().concat();
+        let mut rest = &unwritten[..];
         let mut frames = Vec::new();
         while let [first, length, more @ ..] = rest {
             let (payload, behind) = more.split_at(usize::from(*length));

@@ -192,7 +192,7 @@ impl<S: Wire> Connection<S> {
 
     fn borrow_memory(&mut self, shared: &Shared) {
         let batch = self.batch.get_or_insert_with(|| shared.blank_batch.take().unwrap_or_default());
-        if batch.write.held() == 0 {
+        if !batch.write.has_memory() {
             batch.write.lend(shared.write_memory.take());
         }
         batch.socket = if shared.prefer_read.is_none() { Socket::lend(&self.stream) } else { None };

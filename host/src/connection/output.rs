@@ -3,7 +3,7 @@
 use super::swapping::Swap;
 use super::{Connection, Shared, Stage};
 use crate::wire::Wire;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -35,7 +35,12 @@ impl<S: Wire> Connection<S> {
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Some(batch) = &mut self.batch else { return Ok(()) };
         while !batch.write.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, batch.write.unwritten()) {
+            let stream = Pin::new(&mut self.stream);
+            let offered = match batch.write.unwritten() {
+                [frames, [], []] => stream.poll_write(cx, frames),
+                parts => stream.poll_write_vectored(cx, &parts.map(IoSlice::new)),
+            };
+            match offered {
                 Poll::Pending => {
                     batch.blocked = true;
                     return Ok(());

@@ -1,7 +1,10 @@
 //! Frames on their way to the socket.
 //!
 //! Finds the boundaries between frames in the frames' own headers, and only when asked to put something between them,
-//! so that the ordinary way in and out keeps no books. Knows no limit: the backlog's is the connection's business.
+//! so that the ordinary way in and out keeps no books. What is put between them lies in a buffer of its own, so that what
+//! waits behind it is never moved. Knows no limit: the backlog's is the connection's business.
+
+use std::ops::Range;
 
 use super::Opcode;
 use super::deflate::Deflater;
@@ -11,6 +14,8 @@ use super::encode::{append, encode, encode_close, frame_length, long_header};
 const KEPT_CAPACITY: usize = 4 * 1024 * 1024;
 /// Unused capacity, in bytes, that a buffer with something in it keeps when its memory is asked for.
 const SPARE_CAPACITY: usize = 4096;
+/// The largest capacity, in bytes, that is kept for control frames put ahead when there are none.
+const KEPT_FOR_CONTROL: usize = 1024;
 
 /// Bytes on their way to the socket: whole server frames, of which the first may be partly written.
 #[derive(Debug, Default)]
@@ -20,14 +25,31 @@ pub struct WriteBuffer {
     written: usize,
     /// A boundary between frames, before which no frame is wholly unwritten.
     boundary: usize,
-    /// Where the control frames end that were last put ahead, if any of them is still unwritten.
+    /// Where `control` goes between `bytes`; behind what is written as long as there is any. At other times, where the
+    /// control frames end that were last put ahead, if any of them is still unwritten.
     ahead: usize,
+    /// Control frames that go ahead of data which lies in `bytes` already.
+    control: Vec<u8>,
+    /// What of `control` is on the wire.
+    control_written: usize,
+    /// Bytes moved from one place to another.
+    #[cfg(test)]
+    pub moved: usize,
 }
 
 impl WriteBuffer {
     /// An empty buffer, which holds no memory.
     pub const fn new() -> Self {
-        WriteBuffer { bytes: Vec::new(), written: 0, boundary: 0, ahead: 0 }
+        WriteBuffer {
+            bytes: Vec::new(),
+            written: 0,
+            boundary: 0,
+            ahead: 0,
+            control: Vec::new(),
+            control_written: 0,
+            #[cfg(test)]
+            moved: 0,
+        }
     }
 
     /// Appends a frame behind everything.
@@ -70,57 +92,115 @@ impl WriteBuffer {
     /// Puts a control frame ahead of all data that is not yet on the wire: behind the frame in flight, if there is
     /// one, and behind pings and pongs that wait there already.
     ///
-    /// Takes time proportional to [`WriteBuffer::len`], since what waits is moved.
+    /// Takes constant time, whatever waits.
     pub fn push_control_ahead(&mut self, opcode: Opcode, payload: &[u8]) {
-        // RFC 6455 section 5.4: control frames "MAY be injected in the middle of a fragmented message".
+        if self.control.is_empty() {
+            self.ahead = self.place_for_control();
+            if self.ahead == self.bytes.len() {
+                encode(&mut self.bytes, opcode, true, payload);
+                self.ahead = self.bytes.len();
+                return;
+            }
+        }
+        encode(&mut self.control, opcode, true, payload);
+    }
+
+    /// Where a control frame goes that is put ahead. RFC 6455 section 5.4: control frames "MAY be injected in the middle of
+    /// a fragmented message".
+    fn place_for_control(&mut self) -> usize {
         let mut place = self.unstarted().max(self.ahead);
         while self.bytes.get(place).is_some_and(|first| is_ping_or_pong(*first)) {
             place += frame_length(&self.bytes[place..]);
         }
-        let before = self.bytes.len();
-        encode(&mut self.bytes, opcode, true, payload);
-        let length = self.bytes.len() - before;
-        self.bytes[place..].rotate_right(length);
-        self.ahead = place + length;
+        place
     }
 
-    /// What is to be written next.
+    /// What is to be written, in the order of the wire.
     #[inline]
-    pub fn unwritten(&self) -> &[u8] {
-        &self.bytes[self.written..]
+    pub fn unwritten(&self) -> [&[u8]; 3] {
+        if self.control.is_empty() {
+            return [&self.bytes[self.written..], &[], &[]];
+        }
+        let (before, behind) = self.bytes[self.written..].split_at(self.ahead - self.written);
+        [before, &self.control[self.control_written..], behind]
     }
 
     /// Takes note that the first `written` bytes of [`WriteBuffer::unwritten`] are on the wire.
     ///
-    /// When that was all, memory beyond 1 MiB is given back.
+    /// When that was all, memory beyond 4 MiB is given back.
     #[inline]
     pub fn advance(&mut self, written: usize) {
         debug_assert!(written <= self.len());
         if written >= self.len() {
             self.clear();
-        } else {
+        } else if self.control.is_empty() {
             self.written += written;
             self.compact();
+        } else {
+            self.advance_with_control(written);
         }
+    }
+
+    fn advance_with_control(&mut self, written: usize) {
+        let before = written.min(self.ahead - self.written);
+        let control = (written - before).min(self.control.len() - self.control_written);
+        self.control_written += control;
+        self.written += written - control;
+        if self.control_written == self.control.len() {
+            self.clear_control();
+        } else if self.control_written >= self.control.len() / 2 {
+            self.forget_written_control();
+        }
+        self.compact();
     }
 
     /// Drops every frame of which nothing is on the wire and keeps the rest of the one in flight. Returns the bytes
     /// dropped.
     pub fn discard_unstarted(&mut self) -> usize {
+        let before = self.len();
         let keep = self.unstarted();
-        let dropped = self.bytes.len() - keep;
         self.bytes.truncate(keep);
+        self.discard_unstarted_control();
         self.ahead = self.ahead.min(keep);
         if self.is_empty() {
             self.clear();
         }
-        dropped
+        before - self.len()
+    }
+
+    fn discard_unstarted_control(&mut self) {
+        let in_flight = self.control_in_flight();
+        self.control.truncate(in_flight.end);
+        if in_flight.is_empty() {
+            self.clear_control();
+        }
+    }
+
+    /// The control frame of which a part is on the wire; nothing, behind those that are, if there is none.
+    fn control_in_flight(&self) -> Range<usize> {
+        let (mut start, mut end) = (0, 0);
+        while end < self.control_written {
+            start = end;
+            end += frame_length(&self.control[start..]);
+        }
+        if end == self.control_written { end..end } else { start..end }
+    }
+
+    /// Moves the control frames that are not yet on the wire as a whole to the front.
+    fn forget_written_control(&mut self) {
+        let start = self.control_in_flight().start;
+        self.control.drain(..start);
+        self.control_written -= start;
+        #[cfg(test)]
+        {
+            self.moved += self.control.len();
+        }
     }
 
     /// Bytes that wait to be written.
     #[inline]
     pub fn len(&self) -> usize {
-        self.bytes.len() - self.written
+        self.bytes.len() - self.written + self.control.len() - self.control_written
     }
 
     /// Whether nothing waits to be written.
@@ -131,7 +211,12 @@ impl WriteBuffer {
 
     /// Bytes of heap.
     pub fn held(&self) -> usize {
-        self.bytes.capacity()
+        self.bytes.capacity() + self.control.capacity()
+    }
+
+    /// Whether it has memory for frames.
+    pub fn has_memory(&self) -> bool {
+        self.bytes.capacity() > 0
     }
 
     /// Lends memory to a buffer that has none. Whatever is in `memory` is dropped.
@@ -149,10 +234,12 @@ impl WriteBuffer {
     pub fn take_memory(&mut self) -> Option<Vec<u8>> {
         if self.is_empty() {
             self.clear();
+            self.control = Vec::new();
             return Some(std::mem::take(&mut self.bytes));
         }
-        let spare = self.bytes.capacity() - self.len();
-        (spare > self.len() + SPARE_CAPACITY).then(|| {
+        let unwritten = self.bytes.len() - self.written;
+        let spare = self.bytes.capacity() - unwritten;
+        (spare > unwritten + SPARE_CAPACITY).then(|| {
             self.forget_written();
             let fitting = self.bytes.clone();
             std::mem::replace(&mut self.bytes, fitting)
@@ -176,15 +263,24 @@ impl WriteBuffer {
         self.written = 0;
         self.boundary = 0;
         self.ahead = 0;
+        self.clear_control();
+    }
+
+    #[inline]
+    fn clear_control(&mut self) {
+        self.control_written = 0;
+        self.control.clear();
+        if self.control.capacity() > KEPT_FOR_CONTROL {
+            self.control = Vec::new();
+        }
     }
 
     /// Moves what is unwritten to the front once it is no more than what is written. Each byte written so pays for at
     /// most one byte moved, and a buffer that is never quite empty does not grow without end.
     fn compact(&mut self) {
-        if self.written < self.len() {
-            return;
+        if self.written >= self.bytes.len() - self.written {
+            self.forget_written();
         }
-        self.forget_written();
     }
 
     /// Moves what is unwritten to the front.
@@ -193,6 +289,10 @@ impl WriteBuffer {
         self.ahead = self.ahead.saturating_sub(self.written);
         self.bytes.drain(..self.written);
         self.written = 0;
+        #[cfg(test)]
+        {
+            self.moved += self.bytes.len();
+        }
     }
 }
 

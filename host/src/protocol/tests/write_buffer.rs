@@ -25,6 +25,11 @@ fn payloads(bytes: &[u8]) -> Vec<String> {
     frames(bytes).into_iter().map(|(_, payload)| String::from_utf8(payload).unwrap()).collect()
 }
 
+/// What waits, in one piece.
+fn unwritten(buffer: &WriteBuffer) -> Vec<u8> {
+    buffer.unwritten().concat()
+}
+
 fn with_data(payloads: &[&str]) -> WriteBuffer {
     let mut buffer = WriteBuffer::new();
     payloads.iter().for_each(|payload| buffer.push(Opcode::Text, true, payload.as_bytes()));
@@ -35,20 +40,20 @@ fn with_data(payloads: &[&str]) -> WriteBuffer {
 fn frames_go_out_in_order() {
     let mut buffer = with_data(&["one", "two"]);
     buffer.push_encoded(b"\x81\x05three\x81\x04four");
-    assert_eq!(payloads(buffer.unwritten()), ["one", "two", "three", "four"]);
+    assert_eq!(payloads(&unwritten(&buffer)), ["one", "two", "three", "four"]);
     assert_eq!(buffer.len(), 5 + 5 + 7 + 6);
     buffer.advance(3);
-    assert_eq!(buffer.unwritten()[..4], *b"ne\x81\x03");
+    assert_eq!(unwritten(&buffer)[..4], *b"ne\x81\x03");
     buffer.advance(20);
     assert!(buffer.is_empty());
-    assert_eq!(buffer.unwritten(), b"");
+    assert_eq!(unwritten(&buffer), b"");
 }
 
 #[test]
 fn a_control_frame_goes_ahead_of_all_data() {
     let mut buffer = with_data(&["one", "two"]);
     buffer.push_control_ahead(Opcode::Pong, b"pong");
-    assert_eq!(payloads(buffer.unwritten()), ["pong", "one", "two"]);
+    assert_eq!(payloads(&unwritten(&buffer)), ["pong", "one", "two"]);
 }
 
 #[test]
@@ -57,16 +62,16 @@ fn control_frames_keep_their_order() {
     for payload in ["a", "b", "c"] {
         buffer.push_control_ahead(Opcode::Pong, payload.as_bytes());
     }
-    assert_eq!(payloads(buffer.unwritten()), ["a", "b", "c", "one"]);
+    assert_eq!(payloads(&unwritten(&buffer)), ["a", "b", "c", "one"]);
     buffer.advance(4);
     buffer.push_control_ahead(Opcode::Pong, b"d");
-    assert_eq!(payloads(&buffer.unwritten()[2..]), ["c", "d", "one"]);
+    assert_eq!(payloads(&unwritten(&buffer)[2..]), ["c", "d", "one"]);
 
     let mut buffer = WriteBuffer::new();
     buffer.push(Opcode::Ping, true, b"keepalive");
     buffer.push(Opcode::Text, true, b"one");
     buffer.push_control_ahead(Opcode::Pong, b"pong");
-    assert_eq!(payloads(buffer.unwritten()), ["keepalive", "pong", "one"]);
+    assert_eq!(payloads(&unwritten(&buffer)), ["keepalive", "pong", "one"]);
 }
 
 #[test]
@@ -77,10 +82,10 @@ fn a_control_frame_waits_for_the_frame_in_flight() {
         let whole = with_data(&[&first]).len();
         for written in [1, 2, 5, whole / 2, whole - 1, whole].into_iter().filter(|written| *written <= whole) {
             let mut buffer = with_data(&[&first, "two", "three"]);
-            let mut wire = buffer.unwritten()[..written].to_vec();
+            let mut wire = unwritten(&buffer)[..written].to_vec();
             buffer.advance(written);
             buffer.push_control_ahead(Opcode::Ping, b"ping");
-            wire.extend(buffer.unwritten());
+            wire.extend(unwritten(&buffer));
             let expected = [&first[..], "ping", "two", "three"];
             assert_eq!(payloads(&wire), expected, "{written} of {whole}");
         }
@@ -93,7 +98,7 @@ fn a_control_frame_goes_ahead_of_a_close_frame() {
     let mut buffer = WriteBuffer::new();
     buffer.push_close(close::GOING_AWAY, "bye");
     buffer.push_control_ahead(Opcode::Pong, b"");
-    assert_eq!(frames(buffer.unwritten()), [(0xA, vec![]), (0x8, b"\x03\xe9bye".to_vec())]);
+    assert_eq!(frames(&unwritten(&buffer)), [(0xA, vec![]), (0x8, b"\x03\xe9bye".to_vec())]);
 }
 
 #[test]
@@ -101,10 +106,10 @@ fn what_has_not_begun_can_be_dropped() {
     let mut buffer = with_data(&["one", "two", "three"]);
     buffer.advance(6);
     assert_eq!(buffer.discard_unstarted(), 7);
-    assert_eq!(buffer.unwritten(), b"\x03two");
+    assert_eq!(unwritten(&buffer), b"\x03two");
     assert_eq!(buffer.discard_unstarted(), 0);
     buffer.push_close(close::POLICY, "");
-    assert_eq!(buffer.unwritten(), b"\x03two\x88\x02\x03\xf0");
+    assert_eq!(unwritten(&buffer), b"\x03two\x88\x02\x03\xf0");
 }
 
 #[test]
@@ -116,7 +121,7 @@ fn everything_can_be_dropped_between_frames() {
     assert!(buffer.is_empty());
     buffer.push(Opcode::Text, true, b"new");
     buffer.push_control_ahead(Opcode::Pong, b"p");
-    assert_eq!(payloads(buffer.unwritten()), ["p", "new"]);
+    assert_eq!(payloads(&unwritten(&buffer)), ["p", "new"]);
 }
 
 #[test]
@@ -153,9 +158,9 @@ fn what_waits_keeps_no_more_memory_than_it_needs() {
     assert!(buffer.held() < 100, "{}", buffer.held());
     // The frame in flight is still known.
     buffer.push_control_ahead(Opcode::Ping, b"q");
-    assert_eq!(buffer.unwritten()[..4], *b"\x03one");
+    assert_eq!(unwritten(&buffer)[..4], *b"\x03one");
     buffer.advance(4);
-    assert_eq!(payloads(buffer.unwritten()), ["q", "two", "three"]);
+    assert_eq!(payloads(&unwritten(&buffer)), ["q", "two", "three"]);
     assert!(buffer.take_memory().is_none());
 }
 
@@ -170,13 +175,52 @@ fn a_buffer_that_is_never_empty_does_not_grow_without_end() {
     assert!(buffer.held() <= 4096, "{}", buffer.held());
 }
 
+/// A client that pings behind a large reply must not cost more than its pings.
 #[test]
-fn a_flood_of_control_frames_takes_linear_time() {
-    let mut buffer = WriteBuffer::new();
-    for _ in 0..200_000 {
-        buffer.push_control_ahead(Opcode::Pong, b"");
+fn a_control_frame_moves_nothing_of_what_waits() {
+    for waits in [0, 1, 4 * 1024 * 1024] {
+        let mut buffer = with_data(&[&"x".repeat(waits), "last"]);
+        buffer.advance(1);
+        for _ in 0..100_000 {
+            buffer.push_control_ahead(Opcode::Pong, b"pong");
+        }
+        assert_eq!(buffer.moved, 0, "{waits} bytes wait");
+        let pongs = payloads(&unwritten(&buffer)[with_data(&[&"x".repeat(waits)]).len() - 1..]);
+        assert_eq!((pongs.len(), &pongs[100_000][..]), (100_001, "last"));
     }
-    assert_eq!(buffer.len(), 400_000);
+}
+
+#[test]
+fn control_frames_that_are_written_slowly_are_moved_and_kept_a_few_times_at_most() {
+    let mut buffer = with_data(&["one", "two"]);
+    buffer.advance(1);
+    for _ in 0..10 {
+        buffer.push_control_ahead(Opcode::Pong, b"pong");
+    }
+    for _ in 0..100_000 {
+        buffer.push_control_ahead(Opcode::Pong, b"pong");
+        buffer.advance(6);
+    }
+    assert!(buffer.moved < 4 * 600_000, "{} bytes were moved", buffer.moved);
+    assert!(buffer.held() < 4096, "{} bytes are held", buffer.held());
+}
+
+#[test]
+fn a_control_frame_in_flight_is_not_torn() {
+    let mut buffer = with_data(&["one", "two"]);
+    let mut wire = unwritten(&buffer)[..1].to_vec();
+    buffer.advance(1);
+    for payload in ["a", "b", "c"] {
+        buffer.push_control_ahead(Opcode::Pong, payload.as_bytes());
+    }
+    // The rest of the first, and of the pongs one and a part of another.
+    wire.extend_from_slice(&unwritten(&buffer)[..4 + 3 + 2]);
+    buffer.advance(4 + 3 + 2);
+    assert_eq!(buffer.discard_unstarted(), 3 + 5);
+    buffer.push(Opcode::Text, true, b"new");
+    buffer.push_control_ahead(Opcode::Ping, b"p");
+    wire.extend_from_slice(&unwritten(&buffer));
+    assert_eq!(payloads(&wire), ["one", "a", "b", "p", "new"]);
 }
 
 #[test]
@@ -193,7 +237,7 @@ fn what_the_socket_does_not_take_of_a_large_message_waits() {
         assert_eq!(buffer.len(), whole - taken);
         buffer.push(Opcode::Text, true, b"behind");
         buffer.push_control_ahead(Opcode::Ping, b"ping");
-        wire.extend_from_slice(buffer.unwritten());
+        wire.extend_from_slice(&unwritten(&buffer));
         let expected = if taken == 0 { ["ping", &message, "behind"] } else { [&message, "ping", "behind"] };
         assert_eq!(payloads(&wire), expected, "{taken} of {whole}");
         // All of it or none can be dropped.
@@ -266,19 +310,19 @@ proptest! {
                 }
                 Action::Write(most) => {
                     let written = most.min(buffer.len());
-                    wire.extend_from_slice(&buffer.unwritten()[..written]);
+                    wire.extend_from_slice(&unwritten(&buffer)[..written]);
                     buffer.advance(written);
                     prop_assert_eq!(buffer.len(), before - written);
                 }
                 Action::Discard => {
                     dropped += buffer.discard_unstarted();
                     let mut started = wire.clone();
-                    started.extend_from_slice(buffer.unwritten());
+                    started.extend_from_slice(&unwritten(&buffer));
                     frames(&started);
                 }
             }
         }
-        wire.extend_from_slice(buffer.unwritten());
+        wire.extend_from_slice(&unwritten(&buffer));
         prop_assert_eq!(wire.len() + dropped, pushed);
         let frames = frames(&wire);
         for kind in [Opcode::Binary, Opcode::Ping] {

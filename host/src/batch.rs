@@ -7,6 +7,7 @@ use crate::swap::Step;
 use crate::wire::Socket;
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::time::Instant;
 
 /// So large a message, in bytes, is offered to the socket where it lies rather than copied: below, a system call for each
 /// costs as much as the copy.
@@ -89,6 +90,8 @@ pub(crate) struct Batch {
     pub socket: Option<Socket>,
     /// What a swap wants of the connection.
     pub steps: Vec<Step>,
+    /// Since when nothing has been read from the client by our own choice.
+    pub unread_since: Option<Instant>,
     /// The pong to send when the socket takes something again.
     pong: Option<Box<[u8]>>,
     fragmented: Option<Box<Fragmented>>,
@@ -111,11 +114,23 @@ impl Batch {
 
     /// Whether it is as a new one for a connection without compression.
     pub(crate) fn is_blank(&self) -> bool {
-        let Batch { write, deflater, events, paused, close_written, failed, blocked, socket, steps, pong, fragmented } =
-            self;
+        let Batch {
+            write,
+            deflater,
+            events,
+            paused,
+            close_written,
+            failed,
+            blocked,
+            socket,
+            steps,
+            unread_since,
+            pong,
+            fragmented,
+        } = self;
         let nothing_waits = write.is_empty() && events.is_empty() && steps.is_empty();
         let nothing_kept = deflater.is_none() && socket.is_none() && pong.is_none() && fragmented.is_none();
-        nothing_waits && nothing_kept && !(*paused || *close_written || *failed || *blocked)
+        nothing_waits && nothing_kept && !(*paused || *close_written || *failed || *blocked || unread_since.is_some())
     }
 
     /// Bytes that wait for the socket.

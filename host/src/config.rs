@@ -40,9 +40,9 @@ pub struct Settings {
     pub backlog: Backlog,
     /// Whether messages are compressed where clients offer it, and how.
     pub compression: Option<Compression>,
-    /// A client that is silent for this long is pinged; zero is never. `None`: as the engine wishes, or 150 s.
+    /// A client that is silent for this long is pinged; zero is never. `None`: as the engine wishes, or 30 s.
     pub ping_after: Option<Duration>,
-    /// A pinged client that stays silent for this long is closed; zero is never. `None`: as the engine wishes, or 150 s.
+    /// A pinged client that stays silent for this long is closed; zero is never. `None`: as the engine wishes, or 30 s.
     pub close_after_no_pong: Option<Duration>,
     /// Limits of reloads.
     pub reload: ReloadLimits,

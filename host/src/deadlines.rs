@@ -2,8 +2,12 @@
 //!
 //! A deadline is late by up to one [`TICK`]. Who is woken looks at its own deadlines again: a deadline past the wheel's
 //! horizon wakes its task there to set it anew. Who needs no waking any more says so: a waker keeps the memory of its task.
+//!
+//! The wheel has a time of its own, in which all deadlines of its loop are set and judged. It stands still while the loop is
+//! away, in a callback that blocks or because the process is stopped: no peer is to blame for time in which nothing was read.
 
 use slab::Slab;
+use std::cell::Cell;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -17,8 +21,10 @@ const SLOTS: u32 = 1024;
 pub struct Deadlines {
     slots: Vec<Slab<Waker>>,
     began: Instant,
-    /// The start of `tick`.
+    /// The start of `tick`, in the wheel's time.
     now: Instant,
+    /// How far the wheel's time is behind the clock: for so long has the loop been away.
+    away: Duration,
     /// Ticks since the wheel began; the slot of this one is the next to come. A u32 does for 34 years.
     tick: u32,
 }
@@ -30,10 +36,20 @@ pub struct Alarm {
     key: u32,
 }
 
+thread_local! {
+    /// That of the wheel of this thread's loop.
+    static AWAY: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// For how long in all this thread's loop has been away.
+pub fn away() -> Duration {
+    AWAY.get()
+}
+
 impl Deadlines {
     /// An empty wheel that starts now.
     pub fn new(now: Instant) -> Self {
-        Deadlines { slots: (0..SLOTS).map(|_| Slab::new()).collect(), began: now, now, tick: 0 }
+        Deadlines { slots: (0..SLOTS).map(|_| Slab::new()).collect(), began: now, now, away: Duration::ZERO, tick: 0 }
     }
 
     /// Wakes the task at `deadline`, or at the wheel's horizon if that is earlier.
@@ -58,14 +74,25 @@ impl Deadlines {
         }
     }
 
-    /// The time to within two ticks, without a look at the clock.
+    /// The wheel's time to within two ticks, without a look at the clock.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// Wakes everyone whose time has come. To be called about every [`TICK`].
-    pub fn advance(&mut self, now: Instant) {
-        while self.now <= now {
+    /// The wheel's time when the clock shows `clock`. It waits for the next [`Deadlines::advance`] if that is late.
+    pub fn time(&self, clock: Instant) -> Instant {
+        clock.checked_sub(self.away).unwrap_or(self.began).min(self.now)
+    }
+
+    /// Wakes everyone whose time has come. To be called about every [`TICK`] with what the clock shows: if that is more than
+    /// one tick late, the loop was away.
+    pub fn advance(&mut self, clock: Instant) {
+        let late = clock.checked_sub(self.away).unwrap_or(self.began).saturating_duration_since(self.now);
+        if late > TICK {
+            self.away += late;
+            AWAY.set(self.away);
+        }
+        while self.now + self.away <= clock {
             let due = &mut self.slots[slot(self.tick)];
             due.drain().for_each(Waker::wake);
             if due.capacity() > 1024 {
@@ -97,6 +124,15 @@ mod tests {
         }
     }
 
+    /// Lets time pass on a loop that is never away.
+    fn pass(wheel: &mut Deadlines, from: Instant, to: Instant) {
+        let mut time = from;
+        while time < to {
+            time = (time + TICK).min(to);
+            wheel.advance(time);
+        }
+    }
+
     #[test]
     fn wakes_once_and_not_before_the_deadline() {
         for millis in [0, 1, 249, 250, 251, 1000, 5000, 255_000] {
@@ -112,8 +148,43 @@ mod tests {
                 assert!(time <= deadline + 2 * TICK, "{millis} ms: too late");
             }
             assert!(time >= deadline, "{millis} ms: too early");
-            wheel.advance(time + 1100 * TICK);
+            pass(&mut wheel, time, time + 1100 * TICK);
             assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        }
+    }
+
+    /// FAULTS K2.
+    #[test]
+    fn time_stands_still_while_the_loop_is_away() {
+        let now = Instant::now();
+        let count = Arc::new(Count::default());
+        let mut wheel = Deadlines::new(now);
+        wheel.advance(now);
+        let deadline = wheel.time(now) + 4 * TICK;
+        wheel.wake_at(deadline, &Arc::clone(&count).into());
+        let back = now + 100 * TICK;
+        assert!(wheel.time(back) <= now + TICK, "before anybody has noticed, too");
+        wheel.advance(back);
+        assert!(wheel.time(back) <= now + TICK);
+        assert_eq!(away(), 99 * TICK);
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        pass(&mut wheel, back, back + 2 * TICK);
+        assert!(wheel.time(back + 2 * TICK) < deadline);
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        pass(&mut wheel, back + 2 * TICK, back + 4 * TICK);
+        assert!(wheel.time(back + 4 * TICK) >= deadline);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_tick_that_is_a_little_late_is_made_up_for() {
+        let now = Instant::now();
+        let mut wheel = Deadlines::new(now);
+        let mut time = now;
+        for _ in 0..100 {
+            wheel.advance(time);
+            assert_eq!(wheel.time(time), time);
+            time += TICK * 3 / 2;
         }
     }
 
@@ -125,9 +196,10 @@ mod tests {
         let alarm = wheel.wake_at(now + Duration::from_secs(600), &Arc::clone(&count).into());
         let woken = wheel.time_of(alarm);
         assert!(woken < now + Duration::from_secs(600));
-        wheel.advance(woken);
+        pass(&mut wheel, now, woken);
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
     }
+
     #[test]
     fn a_task_that_needs_no_waking_any_more_is_let_go() {
         let now = Instant::now();
@@ -137,7 +209,7 @@ mod tests {
         wheel.wake_at(now + TICK, &Arc::clone(&other).into());
         wheel.cancel(alarm);
         assert_eq!(Arc::strong_count(&gone), 1);
-        wheel.advance(now + 2 * TICK);
+        pass(&mut wheel, now, now + 2 * TICK);
         assert_eq!((gone.0.load(Ordering::Relaxed), other.0.load(Ordering::Relaxed)), (0, 1));
     }
 
@@ -147,11 +219,11 @@ mod tests {
         let count = Arc::new(Count::default());
         let mut wheel = Deadlines::new(now);
         let past = wheel.wake_at(now + TICK, Waker::noop());
-        wheel.advance(now + 2 * TICK);
+        pass(&mut wheel, now, now + 2 * TICK);
         // The same slot, one turn of the wheel later.
         wheel.wake_at(now + TICK * (SLOTS + 1), &Arc::clone(&count).into());
         wheel.cancel(past);
-        wheel.advance(now + TICK * (SLOTS + 2));
+        pass(&mut wheel, now + 2 * TICK, now + TICK * (SLOTS + 2));
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
     }
 }

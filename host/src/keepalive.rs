@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-/// How long, unless operator or engine say otherwise: 150 s each.
-pub const DEFAULT: Duration = Duration::from_secs(150);
+/// How long, unless operator or engine say otherwise: 30 s each. Common proxies end a connection on which nothing goes
+/// either way for 60 s.
+pub const DEFAULT: Duration = Duration::from_secs(30);
 
 /// The two settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

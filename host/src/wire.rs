@@ -1,7 +1,8 @@
 //! What a connection's bytes go over, and the short way to its socket for messages that are too large to be copied.
 #![allow(unsafe_code)] // one line: a callback must reach the socket, and its connection cannot lend that to a thread-local
 
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -11,6 +12,13 @@ use tokio::net::{TcpStream, UnixStream};
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {
     /// The socket that what is written goes to as it is, if it does.
     fn socket(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Whether there is something to read, as the socket itself says: the runtime may not have been told yet. The end of
+    /// the input is something to read, too.
+    fn has_input(&self) -> bool {
+        let peek = |socket| recv(socket, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        self.socket().is_some_and(|socket| !matches!(peek(socket), Err(Errno::WOULDBLOCK)))
+    }
 }
 
 impl Wire for TcpStream {

@@ -16,11 +16,11 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// Whether [`authenticate`](Engine::authenticate) looks something up and so must be called on a worker.
     const AUTHENTICATE_ON_WORKER: bool = false;
 
-    /// How long a client may be silent until it is pinged, unless the operator says otherwise. `None`: the host's 150 s.
+    /// How long a client may be silent until it is pinged, unless the operator says otherwise. `None`: the host's 30 s.
     const PING_AFTER: Option<Duration> = None;
 
     /// How long a pinged client may stay silent until it is closed, unless the operator says otherwise. `None`: the
-    /// host's 150 s.
+    /// host's 30 s.
     const CLOSE_AFTER_NO_PONG: Option<Duration> = None;
 
     /// Makes the engine. An error refuses the plugin, with this error's text. `[main thread, before any client]`

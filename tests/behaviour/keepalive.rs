@@ -3,6 +3,7 @@
 use crate::common::{Host, Raw, frame};
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 const PING: u8 = 0x89;
@@ -20,6 +21,25 @@ fn an_idle_client_that_answers_pings_stays() {
     }
     raw.send(&frame(0x81, b"echo still here"));
     assert_eq!(raw.read_frame(), (0x81, b"still here".to_vec()));
+}
+
+/// FAULTS K1.
+#[test]
+fn each_silence_is_pinged_whatever_is_done_about_missing_pongs() {
+    let settings = [&[][..], &["--close-after-no-pong", "0s"], &["--close-after-no-pong", "60s"]];
+    let tried = settings.map(|setting| {
+        thread::spawn(move || {
+            let host = Host::with("probe", &[&["--ping-after", "1s"], setting].concat());
+            let mut raw = Raw::open(&host, "/");
+            for _ in 0..3 {
+                let begin = Instant::now();
+                assert_eq!(raw.read_frame(), (PING, vec![]));
+                assert!(begin.elapsed() > SECOND / 2, "not before it has been idle");
+                raw.send(&frame(0x8a, b""));
+            }
+        })
+    });
+    tried.into_iter().for_each(|tried| tried.join().expect("three pings, each after a silence"));
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod listen;
 mod log;
 mod overwritten;
 mod panics;
+mod patience;
 mod prefer_read;
 mod probation;
 mod protocol_errors;

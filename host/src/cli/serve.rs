@@ -116,11 +116,11 @@ pub struct ServeArgs {
         env = "WSHOST_COMPRESS_WINDOW_BITS", requires = "compress", value_parser = clap::value_parser!(u8).range(9..=15))]
     pub compress_window_bits: u8,
 
-    /// How long a client may be silent until it is pinged; 0s: never [default: as the engine wishes, or 150s]
+    /// How long a client may be silent until it is pinged; 0s: never [default: as the engine wishes, or 30s]
     #[arg(long, value_name = "DURATION", env = "WSHOST_PING_AFTER", value_parser = duration_or_zero)]
     pub ping_after: Option<Duration>,
 
-    /// How long a pinged client may stay silent until it is closed; 0s: never [default: as the engine wishes, or 150s]
+    /// How long a pinged client may stay silent until it is closed; 0s: never [default: as the engine wishes, or 30s]
     #[arg(long, value_name = "DURATION", env = "WSHOST_CLOSE_AFTER_NO_PONG", value_parser = duration_or_zero)]
     pub close_after_no_pong: Option<Duration>,
 

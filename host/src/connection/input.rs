@@ -87,9 +87,10 @@ impl<S: Wire> Connection<S> {
         let now = Instant::now();
         allowance.begin(now);
         if count > 0 && self.stage == Stage::Open {
-            self.client.touch(now);
-            let answered = self.answer(&mut buffer[..count], now, cx, allowance)?;
-            self.unanswered = Unanswered::new(&buffer[answered..count], now);
+            self.note_life(now);
+            let time = shared.deadlines.borrow().time(now);
+            let answered = self.answer(&mut buffer[..count], time, cx, allowance)?;
+            self.unanswered = Unanswered::new(&buffer[answered..count], time);
             self.adapt_reads(most, count, answered);
         } else {
             allowance.note(count);

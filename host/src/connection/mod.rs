@@ -140,6 +140,7 @@ impl<S: Wire> Connection<S> {
         limits: Limits,
         shared: Rc<Shared>,
     ) -> Self {
+        let now = shared.deadlines.borrow().time(Instant::now());
         Connection {
             stream,
             instance: Arc::clone(session.instance()),
@@ -162,7 +163,7 @@ impl<S: Wire> Connection<S> {
             alarm: None,
             waker: None,
             shared,
-            unanswered: Unanswered::new(leftover, Instant::now()),
+            unanswered: Unanswered::new(leftover, now),
             read_at_most: u32::MAX,
             heavy: false,
             place: None,
@@ -238,13 +239,18 @@ impl<S: Wire> Connection<S> {
                 continue;
             }
             if !self.wants_to_read(cx) {
+                if self.leave_unread() {
+                    continue;
+                }
                 break;
             }
+            self.read_again();
             if allowance.is_spent() {
                 self.place = Some(shared.turnstile.join(cx.waker()));
                 break;
             }
             match self.read(cx, shared, &mut allowance) {
+                Poll::Pending if self.judge() => {}
                 Poll::Pending => break,
                 Poll::Ready(Ok(0)) => self.end_of_input(),
                 Poll::Ready(Ok(_)) => {}

@@ -60,7 +60,7 @@ impl<S: Wire> Connection<S> {
                 Poll::Ready(Ok(())) => {
                     self.stage = Stage::Lingering;
                     if self.close_received {
-                        self.close_deadline = Some(Instant::now() + LINGER);
+                        self.close_deadline = Some(self.shared.deadlines.borrow().time(Instant::now()) + LINGER);
                     }
                 }
                 Poll::Ready(Err(error)) => return Err(error),

@@ -17,7 +17,6 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
 
 /// How long, and for how many bytes, a client that was refused may go on sending. Closing a socket with unread bytes
 /// makes the kernel reset the connection, and the client could lose our answer.
@@ -203,5 +202,5 @@ async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut io: S) {
         tokio::io::copy(&mut io.take(LINGER_BYTES), &mut tokio::io::sink()).await
     };
     // Whatever comes of it: the connection is at its end.
-    let _ = timeout(LINGER, end).await;
+    let _ = Deadline::new(LINGER).limit(end).await;
 }

@@ -116,7 +116,14 @@ impl Receiver {
         }
     }
 
-    /// To be called when [`Receiver::deadline`] has come. Harmless at any other time.
+    /// Puts the deadline off: for so long, nothing was read.
+    pub fn put_off(&mut self, by: Duration) {
+        if let Some(progress) = &mut self.progress {
+            progress.put_off(by);
+        }
+    }
+
+    /// To be called when [`Receiver::deadline`] has come and everything is read that came before. Harmless at any other time.
     ///
     /// # Errors
     /// [`Fault::AssemblyTimeout`] if something is unfinished at its deadline.
@@ -163,8 +170,7 @@ impl Receiver {
             Err(fault) => return Err(self.end(fault)),
         };
         if step == Step::Starved {
-            // A client that never pauses must not outrun the caller's timer.
-            self.handle_timeout(now)?;
+            self.end_overdue(now)?;
             return Ok((consumed, None));
         }
         let Some(progress) = &self.progress else {
@@ -173,6 +179,13 @@ impl Receiver {
         let event = progress.event(step, input);
         self.ended = matches!(event, Ok(Some(Received::Close { .. })) | Err(_));
         Ok((consumed, event?))
+    }
+
+    /// A client that never pauses never lets the caller read everything: it gets as much time again.
+    fn end_overdue(&mut self, now: Instant) -> Result<(), Fault> {
+        let overdue =
+            |deadline: Instant| deadline.checked_add(self.limits.assembly_timeout).is_some_and(|end| now >= end);
+        if self.deadline().is_some_and(overdue) { Err(self.end(Fault::AssemblyTimeout)) } else { Ok(()) }
     }
 
     /// Ends the conversation.

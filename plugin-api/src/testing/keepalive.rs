@@ -4,7 +4,7 @@ use crate::Idle;
 use std::time::Duration;
 
 /// How long, unless test or engine say otherwise.
-const DEFAULT: Duration = Duration::from_secs(150);
+const DEFAULT: Duration = Duration::from_secs(30);
 
 /// The two settings; `None` is never.
 #[derive(Clone, Copy, Debug)]

@@ -20,9 +20,9 @@ pub struct Options<'a> {
     pub max_backlog: usize,
     /// `--backlog-policy`. Default: [`Close`](BacklogPolicy::Close).
     pub backlog_policy: BacklogPolicy,
-    /// `--ping-after`; zero is never. Default: what the engine wishes, or 150 s.
+    /// `--ping-after`; zero is never. Default: what the engine wishes, or 30 s.
     pub ping_after: Option<Duration>,
-    /// `--close-after-no-pong`; zero is never. Default: what the engine wishes, or 150 s.
+    /// `--close-after-no-pong`; zero is never. Default: what the engine wishes, or 30 s.
     pub close_after_no_pong: Option<Duration>,
 }
 

@@ -365,7 +365,8 @@ fn blocks_without_content_cost_nothing_and_end_at_the_deadline() {
         assert_eq!(receiver.held(), held);
     }
     let fault = [Event::Fault(Fault::AssemblyTimeout)];
-    assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout, &flood), fault);
+    assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout, &flood), []);
+    assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout * 2, &flood), fault);
 }
 
 /// Messages that are alike in part, so that there is something to refer to; and whether each is compressed.

@@ -91,6 +91,20 @@ fn a_control_frame_does_not_put_the_deadline_off() {
     assert_eq!(receiver.deadline(), Some(start + LIMITS.assembly_timeout));
 }
 
+/// FAULTS K3.
+#[test]
+fn time_in_which_nothing_was_read_does_not_count() {
+    let start = Instant::now();
+    let mut receiver = Receiver::new(LIMITS);
+    receiver.put_off(Duration::from_secs(5));
+    pass(&mut receiver, start, &frame(Opcode::Text, false, "a"));
+    receiver.put_off(Duration::from_secs(5));
+    let end = start + LIMITS.assembly_timeout + Duration::from_secs(5);
+    assert_eq!(receiver.deadline(), Some(end));
+    assert_eq!(receiver.handle_timeout(end - Duration::from_millis(1)), Ok(()));
+    assert_eq!(receiver.handle_timeout(end), Err(Fault::AssemblyTimeout));
+}
+
 #[test]
 fn an_unfinished_header_or_control_frame_has_a_deadline() {
     let start = Instant::now();

@@ -6,7 +6,7 @@ use crate::config::Settings;
 use crate::descriptors::Reserve;
 use crate::engine::Facilities;
 use crate::event_loop::{Command, EventLoop, LoopHandle};
-use crate::http::{Site, SiteEngine};
+use crate::http::{Site, SiteEngine, are_same};
 use crate::listener::Listener;
 use crate::mount::Mount;
 use crate::protocol::close;
@@ -196,7 +196,7 @@ impl Server {
 
     fn mount(&self, path: Option<&str>) -> Result<&Mount, Refused> {
         let only = if self.mounts.len() == 1 && path.is_none() { self.mounts.first() } else { None };
-        let found = only.or_else(|| self.mounts.iter().find(|mount| mount.path() == path));
+        let found = only.or_else(|| self.mounts.iter().find(|mount| are_same(mount.path(), path)));
         found.ok_or_else(|| Refused::NoSuchPath {
             path: path.unwrap_or("every path").to_owned(),
             paths: self.mounts.iter().map(|mount| mount.path().unwrap_or("every path")).collect::<Vec<_>>().join(", "),
@@ -232,13 +232,7 @@ fn site_of(mounts: &[Mount], settings: &Settings) -> Site {
     let engine = |mount: &Mount| {
         let instance = mount.current();
         let plugin = instance.plugin();
-        SiteEngine {
-            path: mount.path().unwrap_or("/").into(),
-            every_path: mount.path().is_none(),
-            name: plugin.name().into(),
-            version: plugin.version().into(),
-            description: plugin.description().into(),
-        }
+        SiteEngine::new(mount.path(), plugin.name(), plugin.version(), plugin.description())
     };
     Site { engines: mounts.iter().map(engine).collect(), folder: settings.static_folder.clone() }
 }

@@ -19,7 +19,8 @@ impl<'a> Request<'a> {
         self.view.resource.as_str()
     }
 
-    /// The path alone, e.g. `/room`; not percent-decoded.
+    /// The path alone, e.g. `/room`, as the client wrote it: not percent-decoded, `.` and `..` not resolved. The host compares
+    /// paths decoded, so what leads to an engine under `/room` may also read `/r%6Fom` or `/x/../room`.
     pub fn path(&self) -> &'a str {
         self.resource().split('?').next().unwrap_or_default()
     }

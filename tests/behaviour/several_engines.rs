@@ -1,6 +1,6 @@
 //! Several engines in one host: each has its own clients, groups and configuration.
 
-use crate::common::{Host, artefacts, ask, closed_with, connect, hear, say};
+use crate::common::{Host, Raw, artefacts, ask, closed_with, connect, frame, hear, say};
 use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -33,6 +33,57 @@ async fn clients_groups_and_names_are_apart() {
     assert_eq!(ask(&mut ann, "name x").await, "named x");
     assert_eq!(ask(&mut bob, "on x state").await, "nobody is called x", "two instances");
     assert_eq!(ask(&mut eve, "nothing else came").await, "nothing else came");
+}
+
+/// FAULTS P6
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_are_compared_decoded() {
+    let [probe, echo] = ["probe", "echo"].map(|package| artefacts().of(package).display().to_string());
+    let paths = ["/café", "/my room", "/ch%61t", "/a%2fb", "/x=y"];
+    let plugins = paths.map(|path| format!("{path}={probe}"));
+    let mut arguments: Vec<_> = plugins.iter().flat_map(|plugin| ["--plugin", plugin]).collect();
+    arguments.extend(["--plugin", &echo]);
+    let host = Host::start(artefacts().wshost(), &arguments);
+    for (path, is_probe) in [
+        ("/caf%C3%A9", true),
+        ("/caf%c3%a9/room", true),
+        ("/café", true),
+        ("/my%20room", true),
+        ("/%6Dy%20room/?x", true),
+        ("/chat", true),
+        ("/ch%61t", true),
+        ("/x/../chat", true),
+        ("/x/%2e%2E/chat", true),
+        ("/a%2Fb", true),
+        ("/x%3dy", true),
+        ("/a/b", false),
+        ("/chat%2f", false),
+        ("/chat/../x", false),
+        ("/chat%00", false),
+        ("//chat", false),
+        ("/%zz/%", false),
+        ("/%C0%AF", false),
+        ("/%ff", false),
+    ] {
+        let mut raw = Raw::open(&host, path);
+        raw.send(&frame(0x81, b"job x"));
+        let (_, reply) = raw.read_frame();
+        assert_eq!(reply, if is_probe { &b"x"[..] } else { b"job x" }, "{path}");
+        if is_probe {
+            raw.send(&frame(0x81, b"clients"));
+            assert_eq!(String::from_utf8_lossy(&raw.read_frame().1), path, "an engine sees what was asked for");
+        }
+    }
+    for path in ["/caf%c3%a9/", "/my%20room", "/chat", "/x%3Dy", "/./café"] {
+        let (code, stdout, stderr) = host.control(&["reload", path]);
+        assert_eq!(code, 0, "{path}: {stdout}{stderr}");
+    }
+    let status = host.control(&["status"]).1;
+    assert!(paths.iter().all(|path| status.contains(path)), "{status}");
+
+    let twice = [format!("/caf%C3%A9={echo}"), format!("/café/={echo}")];
+    let (code, _, stderr) = Host::refuses(&["--plugin", &twice[0], "--plugin", &twice[1]], &[]);
+    assert!(code == 64 && stderr.contains("two plugins claim /café"), "{code} {stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,8 @@ pub struct ServeArgs {
     /// An engine to serve, as FILE or PATH=FILE; repeatable.
     ///
     /// A bare file name is looked for in the current folder, beside wshost, and in /usr/lib/wshost. Without PATH the
-    /// engine serves every path that no other engine has; with PATH (such as /chat) that path and what lies below it.
+    /// engine serves every path that no other engine has; with PATH (such as /chat) that path and what lies below it. PATH may
+    /// be written plainly or encoded (/café or /caf%C3%A9): paths are compared decoded.
     #[arg(long = "plugin", value_name = "[PATH=]FILE", required = true, env = "WSHOST_PLUGIN", value_delimiter = ',')]
     pub plugins: Vec<PluginArg>,
 
@@ -250,21 +251,21 @@ impl ServeArgs {
 
     /// A path for which a configuration is given, but no plugin.
     pub fn configured_without_plugin(&self) -> Option<&str> {
-        let has_plugin = |config: &&PluginArg| self.plugins.iter().any(|plugin| plugin.path == config.path);
+        let has_plugin = |config: &&PluginArg| self.plugins.iter().any(|plugin| plugin.is_of(config.path.as_deref()));
         self.engine_config.iter().find(|config| !has_plugin(config)).map(PluginArg::path_in_words)
     }
 
     /// The file with the configuration of the engine under this path.
     pub fn config_of(&self, path: Option<&str>) -> Option<&Path> {
-        let of_path = |config: &&PluginArg| config.path.as_deref() == path;
+        let of_path = |config: &&PluginArg| config.is_of(path);
         self.engine_config.iter().find(of_path).map(|config| config.file.as_path())
     }
 }
 
 fn named_twice(arguments: &[PluginArg]) -> Option<&str> {
-    let mut sorted: Vec<_> = arguments.iter().collect();
-    sorted.sort_unstable_by_key(|argument| argument.path.as_deref());
-    sorted.windows(2).find(|pair| pair[0].path == pair[1].path).map(|pair| pair[0].path_in_words())
+    let mut earlier = arguments.iter().enumerate();
+    let twice = earlier.find(|(at, argument)| arguments[..*at].iter().any(|one| one.is_of(argument.path.as_deref())));
+    twice.map(|(_, argument)| argument.path_in_words())
 }
 
 #[cfg(test)]

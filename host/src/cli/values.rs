@@ -2,6 +2,8 @@
 
 use crate::audience::BacklogPolicy;
 use crate::check::Extent;
+use crate::engine::find;
+use crate::http::{are_same, without_slashes_behind};
 use bytesize::ByteSize;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -60,24 +62,37 @@ impl std::str::FromStr for PluginArg {
 
     fn from_str(text: &str) -> Result<Self, String> {
         // A file whose own name has an equals sign in it is still a file.
-        let split = if Path::new(text).exists() { None } else { text.split_once('=') };
+        let split = if Path::new(text).exists() { None } else { split(text) };
         let Some((path, file)) = split else {
             return if text.is_empty() { Err("a file is needed".into()) } else { Ok(PluginArg::file(text)) };
         };
         if !path.starts_with('/') || path.contains(['?', '#']) {
-            return Err(format!("the path {path:?} must begin with a slash, as in /chat=FILE"));
+            let why = "must begin with a slash and have no ? or # in it, other than as %3F or %23, as in /chat=FILE";
+            return Err(format!("the path {path:?} {why}"));
         }
         if file.is_empty() {
             return Err(format!("a file is needed behind {path}="));
         }
-        let path = if path == "/" { path } else { path.trim_end_matches('/') };
+        let path = without_slashes_behind(path);
         Ok(PluginArg { path: Some(path.into()), file: file.into() })
     }
+}
+
+/// The path and the file, divided by an equals sign. Where there are several, both may have some: the first counts behind which
+/// there is such a file.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let mut splits = text.match_indices('=').map(|(at, _)| (&text[..at], &text[at + 1..]));
+    splits.find(|(_, file)| !file.is_empty() && find(Path::new(file)).is_ok()).or_else(|| text.split_once('='))
 }
 
 impl PluginArg {
     pub(super) fn file(file: &str) -> Self {
         PluginArg { path: None, file: file.into() }
+    }
+
+    /// Whether it is for this path, however that is written.
+    pub(super) fn is_of(&self, path: Option<&str>) -> bool {
+        are_same(self.path.as_deref(), path)
     }
 
     pub(super) fn path_in_words(&self) -> &str {
@@ -131,6 +146,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_equals_sign_may_be_in_the_path_and_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lib=chat.so");
+        std::fs::write(&file, "").unwrap();
+        let file = file.to_str().unwrap();
+        for path in ["/chat", "/a=b", "/a=b=c"] {
+            let plugin: PluginArg = format!("{path}={file}").parse().unwrap();
+            assert_eq!((plugin.path.as_deref(), plugin.file.to_str()), (Some(path), Some(file)));
+        }
+        let plugin: PluginArg = "/a=b=missing.so".parse().unwrap();
+        assert_eq!((plugin.path.as_deref(), plugin.file.to_str()), (Some("/a"), Some("b=missing.so")));
+    }
+
+    #[test]
     fn a_plugin_is_a_file_or_a_path_and_a_file() {
         let plugin = |text: &str| text.parse::<PluginArg>();
         assert_eq!(plugin("libecho.so").unwrap(), PluginArg::file("libecho.so"));
@@ -139,6 +168,11 @@ mod tests {
         assert_eq!(plugin("/chat=libchat.so").unwrap(), chat);
         assert_eq!(plugin("/chat/=libchat.so").unwrap(), chat);
         assert_eq!(plugin("/=libchat.so").unwrap().path.as_deref(), Some("/"));
+        assert_eq!(plugin("//=libchat.so").unwrap().path.as_deref(), Some("/"));
+        let room = PluginArg { path: Some("/my room".into()), file: "libchat.so".into() };
+        assert_eq!(plugin("/my room=libchat.so").unwrap(), room);
+        assert!(room.is_of(Some("/m%79%20room/")) && !room.is_of(None));
+        assert!(plugin("/a?b=libchat.so").unwrap_err().contains("%3F"));
         assert!(plugin("chat=libchat.so").unwrap_err().contains("begin with a slash"));
         assert!(plugin("/chat=").unwrap_err().contains("a file is needed"));
         assert!(plugin("").is_err());

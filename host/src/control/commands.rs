@@ -6,6 +6,7 @@ use super::protocol::{Refusal, Reply, Request};
 use crate::cli::answer::{answer, say};
 use crate::engine::find;
 use crate::exit::{self, Refused};
+use crate::http::without_slashes_behind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -68,7 +69,7 @@ fn engine_and_file(args: &ReloadArgs) -> Result<(Option<String>, Option<PathBuf>
         (path, file) => (path.as_ref(), file.as_ref()),
     };
     let path = path.map(|path| path.to_string_lossy());
-    let path = path.map(|path| if path == "/" { "/" } else { path.trim_end_matches('/') }.to_owned());
+    let path = path.map(|path| without_slashes_behind(&path).to_owned());
     let absolute = |file: &PathBuf| {
         let found = find(file)?;
         std::path::absolute(&found).map_err(|error| {

@@ -7,12 +7,14 @@ mod file;
 mod folder;
 mod host;
 mod page;
+mod path;
 mod request;
 mod response;
 mod site;
 mod upgrade;
 
 pub use folder::Folder;
+pub use path::{Segments, are_same, without_slashes_behind};
 pub use site::{Site, SiteEngine};
 pub use upgrade::{Upgraded, upgrade};
 

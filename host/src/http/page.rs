@@ -39,7 +39,7 @@ const FOOT: &str = r#"</ul>
 pub(super) fn render(site: &Site) -> String {
     let mut html = String::from(HEAD);
     for engine in &site.engines {
-        let SiteEngine { path, every_path, name, version, description } = engine;
+        let SiteEngine { path, every_path, name, version, description, .. } = engine;
         let note = if *every_path { " <small>and every other path</small>" } else { "" };
         // Writing to a String cannot fail.
         let _ = write!(
@@ -74,13 +74,7 @@ mod tests {
 
     #[test]
     fn engines_are_named_and_cannot_write_markup() {
-        let engine = SiteEngine {
-            path: "/a".into(),
-            every_path: false,
-            name: "<script>".into(),
-            version: "1.0.0".into(),
-            description: "a & b \"c\"".into(),
-        };
+        let engine = SiteEngine::new(Some("/a"), "<script>", "1.0.0", "a & b \"c\"");
         let html = render(&Site { engines: vec![engine], folder: None });
         assert!(html.contains("&lt;script&gt;") && html.contains("a &amp; b &quot;c&quot;"));
         assert!(!html.contains("<script>"));

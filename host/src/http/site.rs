@@ -1,6 +1,6 @@
 //! Which engine runs under which path, and whether files are served too.
 
-use super::Folder;
+use super::{Folder, Segments};
 
 /// What a host serves.
 #[derive(Clone, Debug, Default)]
@@ -14,8 +14,10 @@ pub struct Site {
 /// One engine, as the outside sees it.
 #[derive(Clone, Debug)]
 pub struct SiteEngine {
-    /// `/chat`, without a slash at its end; `/` for the root.
+    /// `/chat`, as the operator wrote it; `/` for the root.
     pub path: String,
+    /// The same, as it is compared.
+    place: Segments<'static>,
     /// Whether it serves every path that no other engine has.
     pub every_path: bool,
     /// The engine's name.
@@ -27,21 +29,30 @@ pub struct SiteEngine {
 }
 
 impl Site {
-    /// The index of the engine that serves `path`: the longest prefix of whole segments wins, and an engine without a
-    /// path of its own takes the rest.
+    /// The index of the engine that serves `path`: the longest prefix of whole segments, decoded, wins, and an engine without
+    /// a path of its own takes the rest.
     pub fn serves(&self, path: &str) -> Option<usize> {
-        let own = self.engines.iter().enumerate().filter(|(_, engine)| !engine.every_path && engine.covers(path));
-        let longest = own.max_by_key(|(_, engine)| engine.path.len());
+        let path = Segments::of(path);
+        let own = self.engines.iter().enumerate().filter(|(_, engine)| !engine.every_path && engine.place.cover(&path));
+        let longest = own.max_by_key(|(_, engine)| engine.place.count());
         let rest = || self.engines.iter().enumerate().find(|(_, engine)| engine.every_path);
         longest.or_else(rest).map(|(index, _)| index)
     }
 }
 
 impl SiteEngine {
-    /// Whether `path` is the engine's own or lies below it.
-    fn covers(&self, path: &str) -> bool {
-        let Some(below) = path.strip_prefix(self.path.as_str()) else { return false };
-        below.is_empty() || below.starts_with('/') || self.path == "/"
+    /// An engine under `path`, or under every path that no other engine has.
+    pub fn new(path: Option<&str>, name: &str, version: &str, description: &str) -> Self {
+        let every_path = path.is_none();
+        let path = path.unwrap_or("/");
+        SiteEngine {
+            path: path.to_owned(),
+            place: Segments::of_place(path).into_owned(),
+            every_path,
+            name: name.to_owned(),
+            version: version.to_owned(),
+            description: description.to_owned(),
+        }
     }
 }
 
@@ -50,14 +61,8 @@ mod tests {
     use super::*;
 
     fn site(paths: &[Option<&str>]) -> Site {
-        let engine = |path: &Option<&str>| SiteEngine {
-            path: path.unwrap_or("/").into(),
-            every_path: path.is_none(),
-            name: "x".into(),
-            version: "1.0.0".into(),
-            description: String::new(),
-        };
-        Site { engines: paths.iter().map(engine).collect(), folder: None }
+        let engines = paths.iter().map(|path| SiteEngine::new(*path, "x", "1.0.0", ""));
+        Site { engines: engines.collect(), folder: None }
     }
 
     #[test]
@@ -77,6 +82,25 @@ mod tests {
         assert_eq!(site.serves("/chat/x"), Some(1));
         assert_eq!(site.serves("/chatty"), Some(0));
         assert_eq!(site.serves("/"), Some(0));
+    }
+
+    #[test]
+    fn paths_are_compared_decoded() {
+        let site = site(&[Some("/caf%C3%A9"), Some("/my room/"), Some("/a%2fb"), None]);
+        for (path, expected) in [
+            ("/café", 0),
+            ("/caf%c3%a9/x", 0),
+            ("/my%20room", 1),
+            ("/m%79%20room/", 1),
+            ("/x/../my%20room", 1),
+            ("/a%2Fb", 2),
+            ("/a/b", 3),
+            ("/my+room", 3),
+            ("//my%20room", 3),
+            ("/my%20room/../x", 3),
+        ] {
+            assert_eq!(site.serves(path), Some(expected), "{path}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! How the process ends when it could not do what it was told: exit codes as in sysexits, and a sentence.
+//! How the process ends: exit codes as in sysexits, and a sentence where it could not do what it was told.
 
 use crate::engine::LoadError;
 use crate::log;
+use crate::unix_socket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ pub const UNAVAILABLE: u8 = 69;
 pub const INTERNAL: u8 = 70;
 /// Not now; asked again later, it may work.
 pub const TRY_AGAIN: u8 = 75;
+/// The server ended by its deadline, and not everyone was served to the end: clients, jobs, or what engines do when they
+/// are dropped.
+pub const CUT_OFF: u8 = 75;
 /// This user may not ask for it.
 pub const NOT_ALLOWED: u8 = 77;
 /// A configuration cannot be used.
@@ -33,6 +37,7 @@ static BY_OURSELVES: AtomicBool = AtomicBool::new(false);
 /// destructors of libraries.
 pub fn leave(code: u8) -> ! {
     by_ourselves();
+    unix_socket::remove_all();
     log::flush(LAST_WORDS);
     end::now(code)
 }

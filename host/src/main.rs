@@ -4,6 +4,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use clap::Parser;
+use std::convert::Infallible;
 use std::process::ExitCode;
 use wshost::bench::bench;
 use wshost::check::check;
@@ -38,16 +39,12 @@ fn main() -> ExitCode {
     ended(done.map(|()| ExitCode::SUCCESS))
 }
 
-/// Ends the server, whose log is the way to say why.
-fn leave(done: Result<(), Refused>) -> ! {
-    match done {
-        Ok(()) => exit::leave(0),
-        Err(Refused { code, why }) => {
-            // A caller that gave the log to a collector still sees why its command ended.
-            log::say(&format!("wshost: {why}"));
-            exit::leave(code)
-        }
-    }
+/// Ends a server that has not come up. Its log is the way to say why.
+fn leave(done: Result<Infallible, Refused>) -> ! {
+    let Err(Refused { code, why }) = done;
+    // A caller that gave the log to a collector still sees why its command ended.
+    log::say(&format!("wshost: {why}"));
+    exit::leave(code)
 }
 
 fn ended(done: Result<ExitCode, Refused>) -> ExitCode {

@@ -2,35 +2,31 @@
 
 use crate::cli::{PluginArg, ServeArgs};
 use crate::config::Settings;
-use crate::control::{Control, ControlSocket};
+use crate::control::ControlSocket;
+use crate::ending::Operator;
 use crate::engine::{Config, Facilities, Instance, Plugin, find};
 use crate::exit::{self, Refused};
 use crate::http::Folder;
 use crate::listener::{Address, Listener};
 use crate::log;
 use crate::mount::Mount;
-use crate::plugin_watch::PluginWatch;
-use crate::server::{Running, Server};
-use crate::signals::{Signals, Told};
+use crate::server::Server;
 use anyhow::Context;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// Where to listen, unless told otherwise.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
 
-/// How long clients may take to go when the server ends.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
-
-/// Serves until Ctrl-C or SIGTERM.
+/// Serves until Ctrl-C or SIGTERM, by which the process then leaves.
 ///
 /// # Errors
 ///
 /// Why the server did not come up.
-pub fn serve(args: &ServeArgs) -> Result<(), Refused> {
+pub fn serve(args: &ServeArgs) -> Result<Infallible, Refused> {
     if let Some(path) = args.path_claimed_twice() {
         return Err(Refused::new(
             exit::USAGE,
@@ -38,6 +34,8 @@ pub fn serve(args: &ServeArgs) -> Result<(), Refused> {
         ));
     }
     check_configurations(args)?;
+    let operator =
+        Operator::listen(args.drain_timeout).context("cannot listen to signals").map_err(Refused::internal)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -51,28 +49,24 @@ pub fn serve(args: &ServeArgs) -> Result<(), Refused> {
     let listeners = listen(&args.listen)?;
     let addresses = listeners.iter().map(Listener::url).collect::<Vec<_>>().join(", ");
     let engines = describe(&mounts);
-    let signals = {
-        let _inside = runtime.enter();
-        Signals::listen().context("cannot listen to signals").map_err(Refused::internal)?
-    };
     let control = ControlSocket::open(args.control.as_ref())?;
-    let running = Server::start(settings, facilities, mounts, listeners)
+    let mut running = Server::start(settings, facilities, mounts, listeners)
         .context("cannot start the event loops")
         .map_err(Refused::internal)?;
-    let watch = args.watch.then(|| PluginWatch::start(Arc::clone(running.server()))).transpose();
-    let _watching = watch.context("cannot watch the plugins' files").map_err(Refused::internal)?;
-    let control = {
+    if args.watch {
+        running.watch_plugins().context("cannot watch the plugins' files").map_err(Refused::internal)?;
+    }
+    let server = Arc::downgrade(running.server());
+    operator.server_is_up(running);
+    let _control = {
         let _inside = runtime.enter();
-        let serve = control.map(|control| control.serve(running.server())).transpose();
+        let serve = control.map(|control| control.serve(server)).transpose();
         serve.context("cannot serve the control socket").map_err(Refused::internal)?
     };
 
     tracing::info!(addresses, "listening");
     log::tell_on_stdout(format!("listening on {addresses} ({engines})"));
-    let ended = runtime.block_on(until_told_to_end(running, signals, control)).map_err(Refused::internal);
-    // An engine may still hang in a reload: the end does not wait for it.
-    runtime.shutdown_background();
-    ended
+    runtime.block_on(std::future::pending())
 }
 
 /// Whether each `--engine-config` has its engine.
@@ -155,39 +149,4 @@ fn describe(mounts: &[Mount]) -> String {
     };
     let word = if mounts.len() == 1 { "engine" } else { "engines" };
     format!("{word} {}", mounts.iter().map(one).collect::<Vec<_>>().join(", "))
-}
-
-/// Serves until Ctrl-C or SIGTERM, then drains. A second signal ends the process at once.
-async fn until_told_to_end(running: Running, mut signals: Signals, control: Option<Control>) -> anyhow::Result<()> {
-    let why = loop {
-        match signals.next().await {
-            Told::End(why) => break why,
-            Told::Reload => {
-                let server = Arc::clone(running.server());
-                // What comes of it is in the log.
-                tokio::task::spawn_blocking(move || server.reload_all());
-            }
-        }
-    };
-    tracing::info!("{why}: closing connections; once more ends at once");
-    let mut drained = tokio::task::spawn_blocking(move || running.drain(DRAIN_DEADLINE));
-    loop {
-        tokio::select! {
-            left = &mut drained => {
-                match left.context("cannot drain")? {
-                    0 => tracing::info!("all connections are closed"),
-                    left => tracing::warn!("{left} connections did not close in {DRAIN_DEADLINE:?} and are dropped"),
-                }
-                return Ok(());
-            }
-            told = signals.next() => match told {
-                Told::End(why) => {
-                    tracing::warn!("{why} again: ending at once");
-                    drop(control);
-                    exit::leave(0);
-                }
-                Told::Reload => tracing::warn!("not reloading: the server is ending"),
-            }
-        }
-    }
 }

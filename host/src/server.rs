@@ -9,8 +9,10 @@ use crate::event_loop::{Command, EventLoop, LoopHandle};
 use crate::http::{Site, SiteEngine, are_same};
 use crate::listener::Listener;
 use crate::mount::Mount;
+use crate::plugin_watch::PluginWatch;
 use crate::protocol::close;
 use crate::retire;
+use crate::standby::Standby;
 use crate::swap::{self, Probation, Refused, Reloaded, Trial};
 use crate::watch::Watchdog;
 use arc_swap::ArcSwap;
@@ -23,6 +25,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
+/// So many clients are closed at a time when the server ends.
+const GOODBYES: usize = 1000;
+const BETWEEN_GOODBYES: Duration = Duration::from_millis(10);
+
 /// What all event loops share.
 #[derive(Debug)]
 pub struct Server {
@@ -34,6 +40,8 @@ pub struct Server {
     pub(crate) draining: watch::Sender<bool>,
     /// Itself, for threads that may outlive it.
     this: Weak<Server>,
+    /// Says nothing; hangs up when the engines are dropped, whoever does that: it is the last of the fields.
+    _dropped: mpsc::Sender<()>,
 }
 
 /// A server that runs.
@@ -44,7 +52,23 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     /// Says nothing; hangs up when the last loop has ended.
     ended: mpsc::Receiver<()>,
-    _watchdog: Watchdog,
+    watchdog: Watchdog,
+    plugin_watch: Option<PluginWatch>,
+    /// Says nothing; hangs up when the server is dropped.
+    dropped: mpsc::Receiver<()>,
+    /// Where engines are dropped, which may hang.
+    last: Standby,
+}
+
+/// What was left of a server when the deadline of its drain came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Connections that were not over.
+    pub connections: usize,
+    /// Jobs that waited or ran.
+    pub jobs: usize,
+    /// Whether engines had not been dropped, with all that they have.
+    pub engines: bool,
 }
 
 impl Server {
@@ -61,9 +85,10 @@ impl Server {
     ) -> io::Result<Running> {
         let site = ArcSwap::from_pointee(site_of(&mounts, &settings));
         let draining = watch::Sender::new(false);
+        let (dropping, dropped) = mpsc::channel();
         let server = Arc::new_cyclic(|this| {
             let this = Weak::clone(this);
-            Server { settings, site, mounts, facilities, draining, this }
+            Server { settings, site, mounts, facilities, draining, this, _dropped: dropping }
         });
 
         let (event_loops, handles): (Vec<_>, Vec<_>) = (0..server.settings.loops).map(EventLoop::new).unzip();
@@ -75,7 +100,7 @@ impl Server {
             let (server, running, started) = (Arc::clone(&server), running.clone(), started.clone());
             let body = move || {
                 event_loop.run(&server, &started);
-                drop(running);
+                drop((server, running));
             };
             threads.push(thread::Builder::new().name(format!("wshost-loop-{index}")).spawn(body)?);
         }
@@ -89,7 +114,8 @@ impl Server {
         let watches = loops.iter().map(|event_loop| Arc::clone(&event_loop.watch)).collect();
         let watched = Arc::clone(&server);
         let watchdog = Watchdog::start(watches, move |callback, client| watched.report_blocking(callback, client))?;
-        Ok(Running { server, loops, threads, ended, _watchdog: watchdog })
+        let last = Standby::start("wshost-last")?;
+        Ok(Running { server, loops, threads, ended, watchdog, plugin_watch: None, dropped, last })
     }
 
     /// The engines and their paths, as of now.
@@ -151,7 +177,13 @@ impl Server {
     /// Loads every engine's plugin again, one after the other. What comes of each is in the log.
     pub fn reload_all(&self) {
         for mount in &self.mounts {
-            let _ = self.reload(mount.path());
+            loop {
+                // Not the reload that is under way: it may have read the file before it was what it is now.
+                drop(mount.wait_to_swap());
+                if !matches!(self.reload(mount.path()), Err(Refused::Busy)) {
+                    break;
+                }
+            }
         }
     }
 
@@ -222,6 +254,18 @@ impl Server {
         self.mounts.iter().flat_map(|mount| mount.current().audience().clients(Whom::Everyone)).collect()
     }
 
+    /// Closes every client because the server ends: in batches, so that event loops get to write in between, and not all
+    /// clients connect elsewhere in the same moment.
+    fn say_goodbye_to_all(&self, until: Instant) {
+        let clients = self.clients();
+        for (number, batch) in clients.chunks(GOODBYES).enumerate() {
+            if number > 0 && Instant::now() + BETWEEN_GOODBYES < until {
+                thread::sleep(BETWEEN_GOODBYES);
+            }
+            batch.iter().for_each(|client| self.say_goodbye(client));
+        }
+    }
+
     /// Closes a client because the server ends.
     pub(crate) fn say_goodbye(&self, client: &Client) {
         client.close(close::GOING_AWAY, "the server is shutting down");
@@ -243,9 +287,19 @@ impl Running {
         &self.server
     }
 
+    /// Has engines loaded again by themselves when their plugins' files change.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, for example that there are too many watches already.
+    pub(crate) fn watch_plugins(&mut self) -> io::Result<()> {
+        self.plugin_watch = Some(PluginWatch::start(Arc::clone(&self.server))?);
+        Ok(())
+    }
+
     /// Connections that are not over; those of clients that have gone count until `on_closed` has returned.
     pub(crate) fn connections(&self) -> usize {
-        self.loops.iter().map(|event_loop| event_loop.load.load(Ordering::Relaxed)).sum()
+        load(&self.loops)
     }
 
     /// Whether any event loop is in a callback right now.
@@ -253,39 +307,53 @@ impl Running {
         self.loops.iter().any(|event_loop| event_loop.watch.is_in_callback())
     }
 
-    /// Stops accepting, closes every client with 1001, ends the timers, and waits until all clients have gone, all jobs
-    /// have run and all engines are dropped, or `deadline` has passed. Returns how many clients were still there then.
-    pub fn drain(self, deadline: Duration) -> usize {
+    /// Stops accepting, closes every client with 1001, and waits until all clients have gone, all jobs have run and the
+    /// engines are dropped, or `deadline` has passed. The calling thread runs nothing of an engine's. Returns what was left
+    /// then.
+    pub fn drain(self, deadline: Duration) -> Left {
         let until = Instant::now() + deadline;
-        let Running { server, loops, threads, ended, _watchdog: watchdog } = self;
+        let Running { server, loops, threads, ended, watchdog, plugin_watch, dropped, last } = self;
         server.draining.send_replace(true);
+        drop(plugin_watch);
         for event_loop in loops.iter() {
             let _ = event_loop.commands.send(Command::Drain);
         }
-        server.mounts.iter().for_each(|mount| mount.current().end_timers());
-        for client in server.clients() {
-            server.say_goodbye(&client);
+        let engines: Vec<_> = server.mounts.iter().map(Mount::current).collect();
+        engines.iter().for_each(|engine| engine.hold_timers());
+        server.say_goodbye_to_all(until);
+        // From here on things of engines' are dropped, now that everybody has been told.
+        last.run(move || engines.iter().for_each(|engine| engine.end_timers()));
+        let all_gone = has_hung_up(&ended, until);
+        let jobs = server.facilities.pool.drain(until);
+        if !all_gone || jobs > 0 {
+            return Left { connections: load(&loops), jobs, engines: true };
         }
-        let left = match ended.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Err(mpsc::RecvTimeoutError::Timeout) => server.clients().len(),
-            // Every loop has hung up: its thread is at its end.
-            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => {
-                for thread in threads {
-                    if thread.join().is_err() {
-                        tracing::error!("an event loop ended by a fault of wshost, please report it");
-                    }
+        let reloads_go_on = server.mounts.iter().any(|mount| mount.swap_alone().is_none());
+        let (joining, joined) = mpsc::channel::<()>();
+        last.run(move || {
+            drop((server, watchdog));
+            for thread in threads {
+                if thread.join().is_err() {
+                    tracing::error!("an event loop ended by a fault of wshost, please report it");
                 }
-                0
             }
-        };
-        if !server.facilities.pool.drain(until) {
-            tracing::warn!("jobs did not end in {deadline:?} and are dropped");
-        }
-        // Unless somebody else has the server, the engines end with it.
-        drop((watchdog, server));
-        if !retire::wait_until_done(until) {
-            tracing::warn!("engines were not dropped in {deadline:?}, they are left to themselves");
-        }
-        left
+            drop(joining);
+        });
+        // Whoever else held the server may be the one who drops it. A reload that goes on is not waited for: it has nothing
+        // to finish for anybody.
+        let engines_are_gone = has_hung_up(&joined, until)
+            && (reloads_go_on || has_hung_up(&dropped, until))
+            && retire::wait_until_done(until);
+        Left { engines: !engines_are_gone, ..Left::default() }
     }
+}
+
+fn load(loops: &[LoopHandle]) -> usize {
+    loops.iter().map(|event_loop| event_loop.load.load(Ordering::Relaxed)).sum()
+}
+
+/// Waits until nobody can say anything any more. Whether that was so before `until`.
+fn has_hung_up(says_nothing: &mpsc::Receiver<()>, until: Instant) -> bool {
+    let left = until.saturating_duration_since(Instant::now());
+    !matches!(says_nothing.recv_timeout(left), Err(mpsc::RecvTimeoutError::Timeout))
 }

@@ -1,46 +1,83 @@
 //! What the operator tells a running server by signals.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, read};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::low_level::pipe;
 use std::io;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// To end, in an orderly way; with the signal's name.
-    End(&'static str),
+    /// To end, in an orderly way.
+    End(Ending),
     /// To load every engine again.
     Reload,
 }
 
-/// The signals that the server listens to.
+/// A signal that asks the server to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The signal, in the operator's words.
+    pub name: &'static str,
+    /// The exit code of a process that this signal has ended, as shells have it: 128 and the signal's number.
+    pub code: u8,
+}
+
+const SIGNALS: [(i32, Told); 3] = [
+    (SIGINT, Told::End(Ending { name: "Ctrl-C", code: 128 + 2 })),
+    (SIGTERM, Told::End(Ending { name: "SIGTERM", code: 128 + 15 })),
+    (SIGHUP, Told::Reload),
+];
+
+/// The signals that the server listens to. Each has a pipe of its own, in which none gets lost.
 #[derive(Debug)]
 pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
+    pipes: Vec<(UnixStream, Told)>,
 }
 
 impl Signals {
-    /// Listens from now on. To be called in a runtime, and before anybody knows that the server is there: until then, a
-    /// signal ends the process.
+    /// Listens from now on. Until then, a signal ends the process.
     ///
     /// # Errors
     ///
     /// What the system says.
     pub fn listen() -> io::Result<Signals> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let listen = |(signal, told)| {
+            let (reading, writing) = UnixStream::pair()?;
+            pipe::register(signal, writing)?;
+            Ok((reading, told))
+        };
+        Ok(Signals { pipes: SIGNALS.into_iter().map(listen).collect::<io::Result<_>>()? })
     }
 
-    /// Waits for the next one.
-    pub async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.interrupt.recv() => Told::End("Ctrl-C"),
-            _ = self.terminate.recv() => Told::End("SIGTERM"),
-            _ = self.hangup.recv() => Told::Reload,
+    /// Waits for the next one. `None`: there was none until then.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn next(&mut self, until: Option<Instant>) -> io::Result<Option<Told>> {
+        loop {
+            let mut polled: Vec<_> = self.pipes.iter().map(|(pipe, _)| PollFd::new(pipe, PollFlags::IN)).collect();
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            match poll(&mut polled, left.map(timespec).as_ref()) {
+                Ok(0) => return Ok(None),
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let heard = polled.iter().position(|pipe| !pipe.revents().is_empty());
+            if let Some((pipe, told)) = heard.and_then(|index| self.pipes.get(index)) {
+                // One byte for each signal: the second of two counts.
+                read(pipe, &mut [0; 1])?;
+                return Ok(Some(*told));
+            }
         }
     }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: duration.subsec_nanos().into() }
 }

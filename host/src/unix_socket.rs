@@ -8,15 +8,41 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The file of a socket that was bound here: removed when this is dropped.
+/// The file of a socket that was bound here: removed when this is dropped, or by [`remove_all`].
 #[derive(Debug)]
 pub(crate) struct BoundPath(PathBuf);
 
+/// The files that are there, for a process that ends without dropping them.
+static BOUND: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+impl BoundPath {
+    fn new(path: &Path) -> BoundPath {
+        bound().push(path.to_owned());
+        BoundPath(path.to_owned())
+    }
+}
+
 impl Drop for BoundPath {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let mut bound = bound();
+        if let Some(index) = bound.iter().position(|path| *path == self.0) {
+            bound.swap_remove(index);
+            let _ = std::fs::remove_file(&self.0);
+        }
     }
+}
+
+/// Removes the files of all sockets that were bound here.
+pub(crate) fn remove_all() {
+    for path in bound().drain(..) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+fn bound() -> MutexGuard<'static, Vec<PathBuf>> {
+    BOUND.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Binds and listens, without blocking. The file gets this mode, less the umask; `None`: what the umask leaves. The file
@@ -36,7 +62,7 @@ pub(crate) fn bind(path: &Path, mode: Option<Mode>, backlog: i32) -> io::Result<
         fchmod(&socket, mode)?;
     }
     socket.bind(&SockAddr::unix(path)?)?;
-    let bound = BoundPath(path.to_owned());
+    let bound = BoundPath::new(path);
     socket.listen(backlog)?;
     Ok((socket.into(), bound))
 }

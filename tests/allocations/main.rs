@@ -9,6 +9,7 @@ mod linked;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
+use wshost::server::Left;
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -40,7 +41,7 @@ fn an_echoed_message_allocates_nothing() {
         }
     }
     drop(client);
-    assert_eq!(running.drain(Duration::from_secs(5)), 0);
+    assert_eq!(running.drain(Duration::from_secs(5)), Left::default());
 }
 
 /// How many allocations it took to echo these messages.

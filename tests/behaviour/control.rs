@@ -274,7 +274,7 @@ async fn while_the_server_ends_it_tells_its_status_and_reloads_nothing() {
     assert_eq!((code, stderr.as_str()), (69, "refused: wshost is ending\n"));
     assert!(host.control(&["status"]).1.contains("; it is ending\n"));
     host.terminate();
-    assert_eq!(host.wait().code(), Some(0));
+    assert_eq!(host.wait().code(), Some(128 + 15));
     assert!(!host.control_socket().exists(), "also when it ends at once");
     let (code, _, stderr) = host.control(&["status"]);
     assert!(code == 69 && stderr.contains("no server answers"), "{code}: {stderr}");

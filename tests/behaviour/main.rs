@@ -16,6 +16,7 @@ mod control;
 mod control_socket;
 mod descriptors;
 mod echo;
+mod ending;
 mod engine_config;
 mod engine_world;
 mod event_loops;

@@ -12,7 +12,7 @@ use crate::exit::Refused;
 use crate::http::HttpLimits;
 use crate::listener::{Address, Listener};
 use crate::mount::Mount;
-use crate::server::{Running, Server};
+use crate::server::{Left, Running, Server};
 use crate::swap::{ReloadLimits, Way};
 use anyhow::Context;
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -71,8 +71,10 @@ fn live(args: &CheckArgs, journal: &Journal) -> Result<(), Stop> {
 
     let step = journal.begin(Step::Shutdown);
     match running.drain(args.timeout / 2) {
-        0 => step.ok("the engine is dropped"),
-        left => Err(step.failed(format_args!("{left} connections did not end"))),
+        Left { connections: 0, jobs: 0, engines: false } => step.ok("the engine is dropped"),
+        Left { connections: 0, jobs: 0, engines: true } => Err(step.failed("dropping the engine did not end")),
+        Left { connections: 0, jobs, .. } => Err(step.failed(format_args!("{jobs} jobs did not end"))),
+        Left { connections, .. } => Err(step.failed(format_args!("{connections} connections did not end"))),
     }
 }
 

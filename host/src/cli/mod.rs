@@ -68,5 +68,7 @@ Examples:
 The log goes to stderr; WSHOST_LOG=debug shows more of it. Nobody waits for whoever reads it: lines that are not taken in
 time are dropped, and counted. Of events of one kind, 50 are logged in a row, then one per second, and how many were left
 out. When the server is ready, one line goes to stdout.
-Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot listen; 78 bad
-configuration.";
+Ctrl-C or SIGTERM closes every client with 1001 and ends the server by --drain-timeout; a second one ends it at once.
+Exit codes: 0 ended, and everyone was served to the end; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot
+listen; 75 ended, and what was left at --drain-timeout was cut off; 78 bad configuration; 130 and 143 ended at once by a
+second Ctrl-C or SIGTERM, or by the first before the server was up.";

@@ -187,6 +187,11 @@ pub struct ServeArgs {
         value_parser = duration)]
     pub handshake_timeout: Duration,
 
+    /// How long clients, jobs and engines may take when the server ends; what is left then is cut off, and the exit code
+    /// is 75.
+    #[arg(long, value_name = "DURATION", default_value = "10s", env = "WSHOST_DRAIN_TIMEOUT", value_parser = duration)]
+    pub drain_timeout: Duration,
+
     /// A folder whose files are served to browsers: where a request is no WebSocket handshake, its path names a file in it.
     ///
     /// A folder below it shows its index.html. Hidden are names that begin with a dot, and links that lead out of DIR.

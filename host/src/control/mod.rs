@@ -29,4 +29,4 @@ mod text;
 pub use args::{ReloadArgs, StatusArgs};
 pub use commands::{reload, status};
 pub use place::ControlArg;
-pub(crate) use socket::{Control, ControlSocket};
+pub(crate) use socket::ControlSocket;

@@ -16,7 +16,7 @@ use rustix::fs::Mode;
 use std::io;
 use std::os::unix::net;
 use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -91,9 +91,9 @@ impl ControlSocket {
     /// # Errors
     ///
     /// What the system says.
-    pub(crate) fn serve(self, server: &Arc<Server>) -> io::Result<Control> {
+    pub(crate) fn serve(self, server: Weak<Server>) -> io::Result<Control> {
         let listener = UnixListener::from_std(self.listener)?;
-        let asked = Asked { server: Arc::downgrade(server), since: Instant::now() };
+        let asked = Asked { server, since: Instant::now() };
         Ok(Control { accepting: tokio::spawn(accept(listener, self.reserve, asked)), _bound: self.bound })
     }
 }

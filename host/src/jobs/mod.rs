@@ -37,6 +37,8 @@ struct Ready {
     changed: Condvar,
     /// Jobs in all lanes that no worker has begun. Nothing depends on it but what is told to people.
     waiting: AtomicUsize,
+    /// Jobs that run, for the same purpose.
+    running: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -85,21 +87,21 @@ impl Pool {
         self.ready.waiting.load(Ordering::Relaxed)
     }
 
-    /// Runs what is queued, then ends the workers. Returns whether that was done when `until` came; jobs that still run
-    /// then are left to themselves.
-    pub(crate) fn drain(&self, until: Instant) -> bool {
+    /// Runs what is queued, then ends the workers. Returns how many jobs waited or ran when `until` came; those are left to
+    /// themselves.
+    pub(crate) fn drain(&self, until: Instant) -> usize {
         lock(&self.ready.state).stopping = true;
         self.ready.changed.notify_all();
         if self.inline {
-            return true;
+            return 0;
         }
         let left = until.saturating_duration_since(Instant::now());
         if matches!(lock(&self.ended).recv_timeout(left), Err(mpsc::RecvTimeoutError::Timeout)) {
-            return false;
+            return self.waiting() + self.ready.running.load(Ordering::Relaxed);
         }
         // Submitted while the last worker ended.
         lock(&self.ready.state).lanes.clear();
-        true
+        0
     }
 }
 
@@ -167,7 +169,7 @@ mod tests {
                 );
             }
         }
-        assert!(pool.drain(soon()));
+        assert_eq!(pool.drain(soon()), 0);
         for (_, done) in &lanes {
             assert_eq!(*lock(done), (0..1000).collect::<Vec<_>>());
         }
@@ -188,7 +190,7 @@ mod tests {
         pool.submit(&polite, note("polite"));
         assert!([101, 102].contains(&pool.waiting()), "{} wait; the first may have been begun", pool.waiting());
         drop(release);
-        assert!(pool.drain(soon()));
+        assert_eq!(pool.drain(soon()), 0);
         assert_eq!(pool.waiting(), 0);
         let position = lock(&done).iter().position(|name| *name == "polite").unwrap();
         assert!(position <= 1, "the polite lane waited for {position} jobs of the other");
@@ -214,7 +216,7 @@ mod tests {
         drop(release);
         woken.recv().unwrap();
         assert!(!lane.is_full(&owner));
-        assert!(pool.drain(soon()));
+        assert_eq!(pool.drain(soon()), 0);
     }
 
     #[test]
@@ -231,8 +233,8 @@ mod tests {
         let pool = Pool::new(1, 0).unwrap();
         let (release, held) = mpsc::channel::<()>();
         pool.submit(&Arc::default(), Box::new(move || held.recv().unwrap_or_default()));
-        assert!(!pool.drain(Instant::now()));
+        assert_eq!(pool.drain(Instant::now()), 1);
         drop(release);
-        assert!(pool.drain(soon()));
+        assert_eq!(pool.drain(soon()), 0);
     }
 }

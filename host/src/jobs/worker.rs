@@ -104,9 +104,11 @@ impl Worker {
         let mut worked_on = None;
         while let Some(lane) = self.ready.next(worked_on.take()) {
             if let Some(work) = lane.take() {
+                self.ready.running.fetch_add(1, Ordering::Relaxed);
                 self.ready.waiting.fetch_sub(1, Ordering::Relaxed);
                 work();
                 lane.finished_one();
+                self.ready.running.fetch_sub(1, Ordering::Relaxed);
                 pace.job_done();
             }
             worked_on = lane.stays_scheduled().then_some(lane);
@@ -199,7 +201,7 @@ mod tests {
             assert_eq!(run(Box::new(|| ())), usual + 7, "gives way");
         }
         assert_eq!(run(Box::new(|| ())), usual, "another thread has taken over");
-        assert!(pool.drain(Instant::now() + Duration::from_secs(60)));
+        assert_eq!(pool.drain(Instant::now() + Duration::from_secs(60)), 0);
     }
 
     #[test]
@@ -218,7 +220,7 @@ mod tests {
             pool.submit(&lane, Box::new(work));
         }
         drop(told);
-        assert!(pool.drain(Instant::now() + Duration::from_secs(60)));
+        assert_eq!(pool.drain(Instant::now() + Duration::from_secs(60)), 0);
         assert_eq!(heard.iter().collect::<Vec<_>>(), (0..400).collect::<Vec<_>>());
     }
 }

@@ -24,7 +24,8 @@ impl Deployed {
         self.folder.path().join("libcurrent.so")
     }
 
-    fn config(&self) -> PathBuf {
+    /// Its configuration's file.
+    pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("engine.toml")
     }
 

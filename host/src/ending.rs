@@ -1,0 +1,158 @@
+//! What becomes of the operator's signals, at any state of the server, and its end.
+//!
+//! Engines may hang wherever they are called, and in the initialisers of their libraries under the loader's lock. So two
+//! threads that run nothing of an engine's see to the end: one hears signals, from before the first plugin is opened on,
+//! and one drains. What must be done on behalf of engines is done elsewhere, and waited for until a deadline. The process
+//! then leaves by [`exit::leave`], which runs nothing of anybody's.
+
+use crate::exit::{self, leave};
+use crate::server::{Left, Running, Server};
+use crate::signals::{Ending, Signals, Told};
+use crate::standby::{Standby, touch_thread_locals};
+use std::io;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What the drain may take beyond its deadline, for the work that it is itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Hears signals, and does what they ask for.
+#[derive(Debug)]
+pub(crate) struct Operator {
+    stage: Arc<Mutex<Stage>>,
+    reloads: Reloads,
+    drain: Standby,
+}
+
+/// How far the server is.
+#[derive(Debug)]
+enum Stage {
+    /// Nobody is served yet.
+    Starting {
+        reload_wanted: bool,
+    },
+    Up(Up),
+    Draining,
+}
+
+#[derive(Debug)]
+struct Up {
+    running: Running,
+    reloads: Reloads,
+    drain: Standby,
+}
+
+/// Has a thread of its own reload all engines. What is asked for while it does so is done once more afterwards.
+#[derive(Clone, Debug)]
+struct Reloads(SyncSender<Weak<Server>>);
+
+impl Operator {
+    /// Listens to signals from now on. A server that is told to end may take `drain_timeout` for it.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(crate) fn listen(drain_timeout: Duration) -> io::Result<Operator> {
+        let signals = Signals::listen()?;
+        let stage = Arc::new(Mutex::new(Stage::Starting { reload_wanted: false }));
+        let shared = Arc::clone(&stage);
+        let body = move || {
+            touch_thread_locals();
+            obey(signals, &shared, drain_timeout);
+        };
+        let (reloads, drain) = (Reloads::start()?, Standby::start("wshost-drain")?);
+        thread::Builder::new().name("wshost-signals".into()).spawn(body)?;
+        Ok(Operator { stage, reloads, drain })
+    }
+
+    /// The server is up: signals are for it from now on, also those that came before.
+    pub(crate) fn server_is_up(self, running: Running) {
+        let server = Arc::downgrade(running.server());
+        let mut stage = lock(&self.stage);
+        if matches!(*stage, Stage::Starting { reload_wanted: true }) {
+            self.reloads.ask(server);
+        }
+        *stage = Stage::Up(Up { running, reloads: self.reloads, drain: self.drain });
+    }
+}
+
+impl Reloads {
+    fn start() -> io::Result<Reloads> {
+        // One that waits says all that another could.
+        let (asking, asked) = sync_channel::<Weak<Server>>(1);
+        let standby = Standby::start("wshost-reload")?;
+        standby.run(move || {
+            for server in asked {
+                // What comes of it is in the log.
+                server.upgrade().inspect(|server| server.reload_all());
+            }
+        });
+        Ok(Reloads(asking))
+    }
+
+    fn ask(&self, server: Weak<Server>) {
+        let _ = self.0.try_send(server);
+    }
+}
+
+/// Hears signals until one of them has ended the process.
+fn obey(mut signals: Signals, stage: &Mutex<Stage>, drain_timeout: Duration) {
+    let mut until = None;
+    loop {
+        let told = match signals.next(until) {
+            Ok(told) => told,
+            Err(error) => return tracing::error!("signals are not heard any more: {error}"),
+        };
+        let mut stage = lock(stage);
+        match (told, &mut *stage) {
+            (None, _) => {
+                tracing::warn!("the drain did not end in {drain_timeout:?}: ending without it");
+                leave(exit::CUT_OFF);
+            }
+            (Some(Told::Reload), Stage::Starting { reload_wanted }) => *reload_wanted = true,
+            (Some(Told::Reload), Stage::Up(up)) => up.reloads.ask(Arc::downgrade(up.running.server())),
+            (Some(Told::Reload), Stage::Draining) => tracing::warn!("not reloading: the server is ending"),
+            (Some(Told::End(Ending { name, code })), Stage::Starting { .. }) => {
+                tracing::warn!("{name} before the server is up: ending at once");
+                leave(code);
+            }
+            (Some(Told::End(Ending { name, .. })), Stage::Up(_)) => {
+                tracing::info!("{name}: closing connections; once more ends at once");
+                until = Instant::now().checked_add(drain_timeout + GRACE);
+                if let Stage::Up(Up { running, drain, .. }) = std::mem::replace(&mut *stage, Stage::Draining) {
+                    drain.run(move || leave(end(running, drain_timeout)));
+                }
+            }
+            (Some(Told::End(Ending { name, code })), Stage::Draining) => {
+                tracing::warn!("{name} again: ending at once");
+                leave(code);
+            }
+        }
+    }
+}
+
+/// Drains the server. Returns the exit code.
+fn end(running: Running, drain_timeout: Duration) -> u8 {
+    let Left { connections, jobs, engines } = running.drain(drain_timeout);
+    if connections > 0 {
+        tracing::warn!("{connections} connections did not close in {drain_timeout:?} and are cut off");
+    }
+    if jobs > 0 {
+        tracing::warn!("{jobs} jobs did not end in {drain_timeout:?} and are dropped");
+    }
+    if connections == 0 && jobs == 0 && engines {
+        tracing::warn!("the engines were not done in {drain_timeout:?} with dropping what they have");
+    }
+    if connections == 0 && jobs == 0 && !engines {
+        tracing::info!("all connections are closed");
+        0
+    } else {
+        exit::CUT_OFF
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

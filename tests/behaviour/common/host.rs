@@ -83,10 +83,11 @@ impl Host {
         outcome(command)
     }
 
-    /// Runs a subcommand such as `reload` beside it, which finds it by itself. Returns exit code, stdout and stderr.
+    /// Runs a subcommand such as `reload` beside it, for this server and no other: one that looks for a server could find
+    /// somebody else's once this one has ended. Returns exit code, stdout and stderr.
     pub(crate) fn control(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = Command::new(artefacts().wshost());
-        command.args(arguments).env(RUNTIME_FOLDER, self.runtime.path());
+        command.args(arguments).env("WSHOST_CONTROL", self.control_socket());
         outcome(command)
     }
 

@@ -14,6 +14,7 @@ mod compression;
 mod compression_context;
 mod control;
 mod control_socket;
+mod damaged;
 mod descriptors;
 mod echo;
 mod ending;

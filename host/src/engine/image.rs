@@ -1,13 +1,16 @@
 //! A plugin's file, before anything of it runs: whether it is a library that this machine can open, and what it says of
 //! itself.
 
+use super::build::Build;
 use super::fingerprint::Fingerprint;
-use super::library::LoadError;
+use super::library::{LoadError, Plugin};
 use super::revision;
+use super::segments::Segments;
 use super::staged::Staged;
+use super::wholeness;
 use abi_stable::library::ROOT_MODULE_LOADER_NAME;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
-use object::{Endianness, elf};
+use object::{Endianness, SectionIndex, elf};
 use plugin_api::abi::{FileManifest, MANIFEST_SECTION};
 use std::fs::File;
 use std::io::Read;
@@ -20,6 +23,7 @@ pub struct Image {
     fingerprint: Fingerprint,
     content: Vec<u8>,
     manifest: Option<FileManifest>,
+    build: Option<Build>,
 }
 
 impl Image {
@@ -35,12 +39,14 @@ impl Image {
         let fingerprint = Fingerprint::of_metadata(&file.metadata().map_err(unreadable)?);
         let mut content = Vec::new();
         file.read_to_end(&mut content).map_err(unreadable)?;
-        let Found { manifest, engine } =
-            look_into(&content).map_err(|what| LoadError::NotALibrary { path: path.to_owned(), what })?;
+        let Found { manifest, engine, build } = look_into(&content).map_err(|fault| match fault {
+            Fault::Kind(what) => LoadError::NotALibrary { path: path.to_owned(), what },
+            Fault::Damage(what) => LoadError::Damaged { path: path.to_owned(), what },
+        })?;
         if !engine {
             return Err(LoadError::NotAnEngine { path: path.to_owned() });
         }
-        Ok(Image { path: path.to_owned(), fingerprint, content, manifest })
+        Ok(Image { path: path.to_owned(), fingerprint, content, manifest, build })
     }
 
     /// The file that was read.
@@ -77,6 +83,25 @@ impl Image {
         }
     }
 
+    /// Which build it is, if it says so.
+    pub fn build(&self) -> Option<&Build> {
+        self.build.as_ref()
+    }
+
+    /// Refuses what says that it is the build that runs, and differs from it.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::NotAsBuilt`].
+    pub fn check_build(&self, running: &Plugin) -> Result<(), LoadError> {
+        match (&self.build, running.build()) {
+            (Some(own), Some(running)) if own.contradicts(running) => {
+                Err(LoadError::NotAsBuilt { path: self.path.clone(), build: running.to_string() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Makes a private copy of the file, under a name that no load has had.
     ///
     /// # Errors
@@ -98,45 +123,76 @@ struct Found {
     manifest: Option<FileManifest>,
     /// Whether it has what an engine is entered by, as far as the file shows: a library that is opened stays in memory.
     engine: bool,
+    build: Option<Build>,
+}
+
+/// Why a file is refused.
+#[derive(Debug)]
+enum Fault {
+    /// What it is instead of a library.
+    Kind(String),
+    /// Where the damage shows.
+    Damage(String),
 }
 
 /// Looks for what an engine has. Refuses what the system's loader would crash on or describe badly: it maps
-/// what the headers promise, so that a truncated file ends the process.
-fn look_into(content: &[u8]) -> Result<Found, String> {
+/// what the headers promise, so that a truncated file ends the process, and goes by all tables unseen.
+fn look_into(content: &[u8]) -> Result<Found, Fault> {
     type Header = elf::FileHeader64<Endianness>;
+    let kind = |what: &str| Fault::Kind(what.to_owned());
     if content.is_empty() {
-        return Err("empty".into());
+        return Err(kind("empty"));
     }
     if !content.starts_with(&elf::ELFMAG) {
-        return Err("not a dynamic library".into());
+        return Err(kind("not a dynamic library"));
     }
-    let header = Header::parse(content).map_err(|_| "not a 64-bit dynamic library".to_owned())?;
-    let endian = header.endian().map_err(|_| "not a dynamic library of this machine's byte order".to_owned())?;
+    let header = Header::parse(content).map_err(|_| kind("not a 64-bit dynamic library"))?;
+    let endian = header.endian().ok().filter(|endian| *endian == Endianness::default());
+    let endian = endian.ok_or_else(|| kind("not a dynamic library of this machine's byte order"))?;
     let machine = header.e_machine(endian);
     if machine != own_machine() {
-        return Err(format!("built for another architecture (ELF machine {machine}, this one is {})", own_machine()));
+        let (theirs, ours) = (machine, own_machine());
+        return Err(Fault::Kind(format!("built for another architecture (ELF machine {theirs}, this one is {ours})")));
     }
     if header.e_type(endian) != elf::ET_DYN {
-        return Err("not a dynamic library (an object file or a program)".into());
+        return Err(kind("not a dynamic library (an object file or a program)"));
     }
-    let truncated = |_| "truncated".to_owned();
+    let truncated = |_| kind("truncated");
     let end = u64::try_from(content.len()).unwrap_or(u64::MAX);
     for segment in header.program_headers(endian, content).map_err(truncated)? {
         let (offset, size) = segment.file_range(endian);
         if segment.p_type(endian) == elf::PT_LOAD && offset.checked_add(size).is_none_or(|last| last > end) {
-            return Err("truncated".into());
+            return Err(kind("truncated"));
         }
     }
     header.section_headers(endian, content).map_err(truncated)?;
-    // Without readable names of sections the loader is as content as with them.
-    let Ok(sections) = header.sections(endian, content) else { return Ok(Found { manifest: None, engine: true }) };
+    let segments = Segments::read(header, content).map_err(Fault::Damage)?;
+    wholeness::check(&segments).map_err(Fault::Damage)?;
+    let build = Build::of(&segments, content);
+    if header.e_shoff(endian) == 0 {
+        // Without sections the loader is as content as with them.
+        wholeness::check_code(segments.code()).map_err(Fault::Damage)?;
+        return Ok(Found { manifest: None, engine: true, build });
+    }
+    let damaged_sections = || Fault::Damage("its table of sections".into());
+    let sections = header.sections(endian, content).map_err(|_| damaged_sections())?;
+    let names = header.shstrndx(endian, content).ok().and_then(|index| usize::try_from(index).ok());
+    let names = names.and_then(|index| sections.section(SectionIndex(index)).ok());
+    if names.is_none_or(|names| names.sh_type(endian) != elf::SHT_STRTAB)
+        || sections.iter().any(|section| section.data(endian, content).is_err())
+    {
+        return Err(damaged_sections());
+    }
+    let code = sections.iter().filter(|section| section.sh_flags(endian) & u64::from(elf::SHF_EXECINSTR) != 0);
+    let code = code.filter_map(|section| section.data(endian, content).ok());
+    wholeness::check_code(code).map_err(Fault::Damage)?;
     let section = sections.section_by_name(endian, MANIFEST_SECTION.as_bytes());
     let manifest = section.and_then(|(_, section)| FileManifest::parse(section.data(endian, content).ok()?));
     let exported = sections.symbols(endian, content, elf::SHT_DYNSYM).map_err(truncated)?;
     let is_entry = |symbol: &elf::Sym64<_>| {
         symbol.name(endian, exported.strings()).is_ok_and(|name| name == ROOT_MODULE_LOADER_NAME.as_bytes())
     };
-    Ok(Found { manifest, engine: exported.is_empty() || exported.iter().any(is_entry) })
+    Ok(Found { manifest, engine: exported.is_empty() || exported.iter().any(is_entry), build })
 }
 
 fn own_machine() -> u16 {
@@ -164,6 +220,46 @@ mod tests {
             maps.lines().filter_map(|line| line.split_whitespace().nth(5)).find(|file| file.contains("/libc.so"));
         let found = look_into(&fs::read(libc.unwrap()).unwrap()).unwrap();
         assert!(!found.engine && found.manifest.is_none());
+    }
+
+    /// What other compilers and linkers make is no damage.
+    #[test]
+    fn takes_whatever_this_process_has_loaded() {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let files = maps.lines().filter_map(|line| line.split_whitespace().nth(5)).filter(|file| file.contains(".so"));
+        let mut files: Vec<_> = files.collect();
+        files.dedup();
+        assert!(!files.is_empty());
+        for file in files {
+            look_into(&fs::read(file).unwrap()).unwrap_or_else(|fault| panic!("{file}: {fault:?}"));
+        }
+    }
+
+    #[test]
+    #[ignore = "reads all libraries of the folders in WSHOST_TEST_LIBRARIES"]
+    fn takes_all_libraries_of_some_folders() {
+        let mut folders: Vec<PathBuf> =
+            std::env::var("WSHOST_TEST_LIBRARIES").unwrap().split(':').map(Into::into).collect();
+        let (mut taken, mut damaged) = (0, 0);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let (path, kind) = (entry.path(), entry.file_type().unwrap());
+                if kind.is_dir() {
+                    folders.push(path);
+                } else if kind.is_file() && path.to_string_lossy().contains(".so") {
+                    match look_into(&fs::read(&path).unwrap()) {
+                        Err(Fault::Damage(what)) => {
+                            damaged += 1;
+                            println!("{}: {what}", path.display());
+                        }
+                        Ok(_) => taken += 1,
+                        Err(Fault::Kind(_)) => {}
+                    }
+                }
+            }
+        }
+        println!("{taken} are whole");
+        assert_eq!(damaged, 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! opens a private copy under a name of its own. A library that was opened is never closed, since thread-locals,
 //! vtables and type layouts of it can live anywhere.
 
+use super::build::Build;
 use super::fingerprint::Fingerprint;
 use super::image::Image;
 use super::revision::{not_offered, other_version};
@@ -65,6 +66,26 @@ pub enum LoadError {
         path: PathBuf,
         /// What it is instead.
         what: String,
+    },
+    /// It has lost something on its way from the linker.
+    #[error("{} is damaged, as shows in {what}: copy it again, or build it again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the damage shows.
+        what: String,
+    },
+    /// It says that it is the build that runs, and is not.
+    #[error(
+        "{} is not as it was built: it says that it is the build that runs ({build}), and its content is another. One of the \
+         two is damaged, or was changed after it was linked: copy it again or build it again, or restart wshost to run it",
+        path.display()
+    )]
+    NotAsBuilt {
+        /// The file.
+        path: PathBuf,
+        /// The id of the build.
+        build: String,
     },
     /// The system's loader refuses the library.
     #[error("{} cannot be opened: {error}; build it again on this machine", path.display())]
@@ -127,6 +148,7 @@ pub struct Plugin {
     manifest: &'static Manifest,
     engine: &'static EngineTable,
     handover: Option<&'static HandoverTable>,
+    build: Option<Build>,
     copy: PathBuf,
     /// Has the private copy: tools such as debuggers and profilers want the file of what is mapped.
     _staged: Option<Scratch>,
@@ -180,18 +202,19 @@ impl Plugin {
     /// As of [`Staged::open`](super::staged::Staged::open).
     pub(crate) fn open_copy_of(path: &Path, copy: &Path) -> Result<Plugin, LoadError> {
         let fingerprint = Fingerprint::of(copy).ok_or_else(|| not_staged(path, io::ErrorKind::NotFound.into()))?;
-        Self::of_copy(path.to_owned(), fingerprint, None, copy.to_owned(), None)
+        Self::of_copy(path.to_owned(), fingerprint, None, None, copy.to_owned(), None)
     }
 
     pub(super) fn of_copy(
         path: PathBuf,
         fingerprint: Fingerprint,
         told: Option<&FileManifest>,
+        build: Option<Build>,
         copy: PathBuf,
         staged: Option<Scratch>,
     ) -> Result<Plugin, LoadError> {
         let Tables { manifest, engine, handover } = open(&path, told, &copy)?;
-        Ok(Plugin { path, fingerprint, manifest, engine, handover, copy, _staged: staged })
+        Ok(Plugin { path, fingerprint, manifest, engine, handover, build, copy, _staged: staged })
     }
 
     /// An engine that is linked into this program, which counts as its file. For tests and measurements: there is no other
@@ -207,7 +230,8 @@ impl Plugin {
         let fingerprint = Fingerprint::of(&program).ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))?;
         let tables = Tables::of(module).map_err(|why| LoadError::other_revision(&program, None, why))?;
         let Tables { manifest, engine, handover } = tables;
-        Ok(Plugin { copy: program.clone(), path: program, fingerprint, manifest, engine, handover, _staged: None })
+        let copy = program.clone();
+        Ok(Plugin { path: program, fingerprint, manifest, engine, handover, build: None, copy, _staged: None })
     }
 
     /// The file that it was loaded from.
@@ -218,6 +242,11 @@ impl Plugin {
     /// How that file was when it was loaded.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
+    }
+
+    /// Which build it is, if it says so.
+    pub(super) fn build(&self) -> Option<&Build> {
+        self.build.as_ref()
     }
 
     /// The private copy that is mapped. Its name stays the only one of its kind when the file has gone.

@@ -5,6 +5,7 @@
 // The boundary; plugin-api's `abi` module says what crosses it.
 #![allow(unsafe_code)]
 
+mod build;
 mod client_table;
 mod fingerprint;
 mod generation;
@@ -17,9 +18,12 @@ mod library;
 mod metric_table;
 mod object;
 mod revision;
+mod segments;
 mod services;
 mod staged;
+mod wholeness;
 
+pub use build::Build;
 pub use fingerprint::Fingerprint;
 pub use handover::{Handover, Schema};
 pub use image::Image;

@@ -1,5 +1,6 @@
 //! A plugin's private copy, which is what is opened: no change to the file reaches it.
 
+use super::build::Build;
 use super::fingerprint::Fingerprint;
 use super::image::Image;
 use super::library::{LoadError, Plugin};
@@ -19,6 +20,7 @@ pub struct Staged {
     path: PathBuf,
     fingerprint: Fingerprint,
     manifest: Option<FileManifest>,
+    build: Option<Build>,
     copy: PathBuf,
     folder: Scratch,
 }
@@ -30,6 +32,7 @@ impl Staged {
             path: image.path().to_owned(),
             fingerprint: image.fingerprint(),
             manifest: image.manifest().cloned(),
+            build: image.build().cloned(),
             copy,
             folder,
         })
@@ -51,8 +54,8 @@ impl Staged {
     ///
     /// Why it is refused. Nothing of the engine's own code has run then, except what the library runs when it is opened.
     pub fn open(self) -> Result<Plugin, LoadError> {
-        let Staged { path, fingerprint, manifest, copy, folder } = self;
-        Plugin::of_copy(path, fingerprint, manifest.as_ref(), copy, Some(folder))
+        let Staged { path, fingerprint, manifest, build, copy, folder } = self;
+        Plugin::of_copy(path, fingerprint, manifest.as_ref(), build, copy, Some(folder))
     }
 }
 

@@ -152,7 +152,9 @@ pub(crate) fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) 
     if loaded >= limits.max_generations {
         return Err(Refused::TooMany { loaded, most: limits.max_generations });
     }
-    let staged = Image::read(&find(file.unwrap_or(&mount.plugin_file()))?)?.stage()?;
+    let image = Image::read(&find(file.unwrap_or(&mount.plugin_file()))?)?;
+    image.check_build(mount.current().plugin())?;
+    let staged = image.stage()?;
     if let Some(extent) = limits.rehearse {
         let began = Instant::now();
         rehearse(&staged, extent, mount.config_file(), limits.deadline)?;

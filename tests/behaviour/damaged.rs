@@ -1,0 +1,280 @@
+//! Damaged copies of a plugin: cut, zeroed in parts, or with bytes changed. Nobody notices but the log.
+//!
+//! The copies come from numbers, so that a failure can be had again. The two engines echo, so that clients cannot tell
+//! which of them runs: `echo`, whose damaged copies say that they are the build that runs, and `hanging-initialiser`.
+
+use crate::common::{Deployed, Host, artefacts, connect};
+use futures_util::{SinkExt, StreamExt};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+
+/// A library to be damaged.
+struct Library {
+    content: Vec<u8>,
+    /// Where what is loaded of it ends; behind it are symbols and line numbers for debuggers.
+    loaded: usize,
+}
+
+/// How a copy is damaged.
+const KINDS: [&str; 8] = [
+    "cut",
+    "zeros to the end",
+    "a block of zeros",
+    "a byte changed",
+    "16 bytes changed",
+    "a block of garbage",
+    "a block repeated",
+    "two blocks swapped",
+];
+
+const BLOCK: usize = 4096;
+
+impl Library {
+    fn of(package: &str) -> Library {
+        let content = fs::read(artefacts().of(package)).expect("the library");
+        let number = |at: usize, size: usize| {
+            content[at..at + size].iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte))
+        };
+        // Program headers: 56 bytes each, with type, offset in the file, and size there.
+        let headers = (0..number(56, 2)).map(|index| number(32, 8) + index * 56);
+        let loads = headers.filter(|header| number(*header, 4) == 1);
+        let loaded = loads.map(|header| number(header + 8, 8) + number(header + 32, 8)).max().expect("segments");
+        Library { content, loaded }
+    }
+
+    /// The copy of a number, how it is damaged, and whether what is loaded of it is.
+    fn damaged(&self, number: usize) -> (Vec<u8>, &'static str, bool) {
+        let mut random = Random(number as u64 + 1);
+        let mut copy = self.content.clone();
+        let kind = KINDS[number % KINDS.len()];
+        let blocks = self.loaded / BLOCK;
+        let mut block = || {
+            let start = random.below(blocks) * BLOCK;
+            start..start + BLOCK
+        };
+        match kind {
+            "cut" => copy.truncate(random.below(self.content.len())),
+            "zeros to the end" => {
+                let start = block().start;
+                copy[start..].fill(0);
+            }
+            "a block of zeros" => copy[block()].fill(0),
+            "a byte changed" => copy[random.below(self.loaded)] ^= 1 + random.below(255) as u8,
+            "16 bytes changed" => (0..16).for_each(|_| copy[random.below(self.loaded)] ^= 1 + random.below(255) as u8),
+            "a block of garbage" => {
+                let block = block();
+                copy[block].fill_with(|| random.below(256) as u8);
+            }
+            "a block repeated" => {
+                let (from, to) = (block(), block());
+                copy.copy_within(from, to.start);
+            }
+            _ => {
+                let (one, other) = (block(), block());
+                copy.copy_within(other.clone(), one.start);
+                copy[other].copy_from_slice(&self.content[one]);
+            }
+        }
+        let is_loaded = copy.len() < self.loaded || copy[..self.loaded] != self.content[..self.loaded];
+        (copy, kind, is_loaded)
+    }
+}
+
+/// Numbers that look like chance, the same every time (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (self.0 >> 29) ^ 0x5851_f42d;
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % bound
+    }
+}
+
+/// A client that says something again and again, and hears the same.
+struct Echoing {
+    over: Arc<AtomicBool>,
+    talking: JoinHandle<Result<usize, String>>,
+}
+
+impl Echoing {
+    async fn start(host: &Host) -> Echoing {
+        let (over, mut client) = (Arc::<AtomicBool>::default(), connect(host, "/").await);
+        let is_over = Arc::clone(&over);
+        let talking = tokio::spawn(async move {
+            let mut count = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let text = Message::text(format!("text {count}"));
+                client.send(text.clone()).await.map_err(|error| error.to_string())?;
+                match client.next().await {
+                    Some(Ok(answer)) if answer == text => count += 1,
+                    other => return Err(format!("{other:?} after {count} answers")),
+                }
+            }
+            Ok(count)
+        });
+        Echoing { over, talking }
+    }
+
+    /// How many answers it has got, if all were right.
+    async fn end(self) -> Result<usize, String> {
+        self.over.store(true, Ordering::Relaxed);
+        self.talking.await.expect("it does not panic")
+    }
+}
+
+/// Puts a copy into the plugin's place, at once.
+fn put(deployed: &Deployed, copy: &[u8]) {
+    let new = deployed.folder.path().join("damaged.so");
+    fs::write(&new, copy).expect("written");
+    deployed.replace(&new);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_damaged_copy_of_the_build_that_runs_is_loaded() {
+    let library = Library::of("echo");
+    let deployed = Deployed::new("echo");
+    let host = deployed.start(&[]);
+    let echoing = Echoing::start(&host).await;
+    for number in 0..16 {
+        let (copy, kind, is_loaded) = library.damaged(number);
+        put(&deployed, &copy);
+        let (code, stdout, stderr) = host.control(&["reload"]);
+        // What debuggers read may be damaged; nothing runs of it.
+        assert!(code == 65 || !is_loaded, "{number}, {kind}: {stdout}{stderr}");
+    }
+    deployed.replace(artefacts().of("echo"));
+    assert_eq!(host.control(&["reload"]).0, 0, "the same build again, whole: {}", host.log());
+    assert!(echoing.end().await.expect("every answer was right") > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_has_lost_a_part_of_its_code_or_its_end_is_refused() {
+    let library = Library::of("hanging-initialiser");
+    let deployed = Deployed::new("echo");
+    let host = deployed.start(&["--rehearse", "no"]);
+    let echoing = Echoing::start(&host).await;
+    let mut cases: Vec<_> =
+        (1..8).map(|eighth| library.content[..library.content.len() * eighth / 8].to_vec()).collect();
+    for intact in [1024, 64 * 1024, library.loaded / 2, library.loaded - 1] {
+        let mut copy = library.content.clone();
+        copy[intact..].fill(0);
+        cases.push(copy);
+    }
+    // Its code is between half and nine tenths of what is loaded.
+    for part in [5, 6, 7, 8] {
+        let mut copy = library.content.clone();
+        let start = (library.loaded * part / 10).next_multiple_of(BLOCK);
+        copy[start..start + BLOCK].fill(0);
+        cases.push(copy);
+    }
+    for (number, copy) in cases.into_iter().enumerate() {
+        put(&deployed, &copy);
+        let (code, stdout, stderr) = host.control(&["reload"]);
+        assert_eq!(code, 65, "case {number}: {stdout}{stderr}");
+        assert!(stderr.contains("truncated") || stderr.contains("is damaged, as shows in "), "case {number}: {stderr}");
+    }
+    assert!(echoing.end().await.expect("every answer was right") > 0);
+}
+
+/// `WSHOST_TEST_DAMAGED`: which library is damaged. `WSHOST_TEST_REHEARSE`: the extent. Prints a table of what became of
+/// each kind, in the server and under `wshost check`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "200 copies, some minutes"]
+async fn two_hundred_damaged_copies_under_watch_disturb_nobody() {
+    const HOSTS: usize = 8;
+    let setting = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    let package = setting("WSHOST_TEST_DAMAGED", "hanging-initialiser");
+    let extent = setting("WSHOST_TEST_REHEARSE", "life");
+    let library = Arc::new(Library::of(&package));
+    let mut hosts = Vec::new();
+    for first in 0..HOSTS {
+        let (library, extent) = (Arc::clone(&library), extent.clone());
+        hosts.push(tokio::spawn(async move {
+            let mut seen = Vec::new();
+            for number in (first..200).step_by(HOSTS) {
+                seen.push(under_watch(&library, number, &extent).await);
+            }
+            seen
+        }));
+    }
+    let mut table = BTreeMap::<_, usize>::new();
+    let mut disturbed = Vec::new();
+    for host in hosts {
+        for (number, kind, outcome, checked, noticed) in host.await.expect("it does not panic") {
+            *table.entry((kind, outcome, checked)).or_default() += 1;
+            disturbed.extend(noticed.map(|noticed| format!("{number}, {kind}: {noticed}")));
+        }
+    }
+    println!("{package}, --rehearse {extent}: copies, kind, in the server, under check");
+    for ((kind, outcome, checked), count) in table {
+        println!("{count:4}  {kind:20} {outcome:30} {checked}");
+    }
+    assert!(disturbed.is_empty(), "{disturbed:#?}");
+}
+
+/// What becomes of one copy under `--watch`, and whether a client noticed.
+async fn under_watch(
+    library: &Library,
+    number: usize,
+    extent: &str,
+) -> (usize, &'static str, String, String, Option<String>) {
+    let (copy, kind, _) = library.damaged(number);
+    let deployed = Deployed::new("echo");
+    let mut host = deployed.start(&["--watch", "--rehearse", extent, "--loops", "1", "--workers", "1"]);
+    let echoing = Echoing::start(&host).await;
+    // In place, as whoever copies over it does.
+    fs::write(deployed.file(), &copy).expect("written");
+    let outcome = loop {
+        if !host.is_running() {
+            break "the server has crashed".to_owned();
+        }
+        let log = host.log();
+        if let Some(line) = log.lines().find(|line| line.contains("reload refused")) {
+            let by = [
+                ("truncated", "refused: truncated"),
+                ("is damaged", "refused: damage seen"),
+                ("not as it was built", "refused: not as built"),
+                ("rehearsal", "refused: rehearsal"),
+            ];
+            break by.iter().find(|by| line.contains(by.0)).map_or(format!("refused: {line}"), |by| by.1.to_owned());
+        }
+        if log.contains("reloaded: ") {
+            break "loaded".to_owned();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    // A while with it, and an end in good order.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let answers = echoing.end().await;
+    let ended = if host.is_running() {
+        host.terminate();
+        host.wait().code() == Some(0)
+    } else {
+        false
+    };
+    let noticed = match answers {
+        Err(noticed) => Some(format!("{outcome}; {noticed}")),
+        Ok(_) if !ended => Some(format!("{outcome}; it did not end in good order")),
+        Ok(_) => None,
+    };
+    (number, kind, outcome, checked(&deployed.file()), noticed)
+}
+
+/// The step that `wshost check` stops at.
+fn checked(file: &Path) -> String {
+    let mut command = Command::new(artefacts().wshost());
+    command.args(["check", "--json"]).arg(file).stderr(Stdio::null());
+    let report: serde_json::Value =
+        serde_json::from_slice(&command.output().expect("it runs").stdout).expect("a report");
+    let failed = report["steps"].as_array().expect("steps").iter().find(|step| step["outcome"] == "failed");
+    failed.map_or("usable".to_owned(), |step| format!("fails at {}", step["name"].as_str().unwrap_or_default()))
+}

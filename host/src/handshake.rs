@@ -87,6 +87,14 @@ async fn decide(
         }
         Ok(Answer::Reject { status, headers, body }) => {
             tracing::info!(peer, engine = instance.plugin().name(), status, "client rejected by the engine");
+            if !(400..600).contains(&status) {
+                let engine = instance.plugin().name();
+                tracing::error!(
+                    peer,
+                    engine,
+                    "the engine rejects with status {status}, which is none of 400 to 599: 500 is sent"
+                );
+            }
             let status = if (400..600).contains(&status) { status } else { 500 };
             Decision::Reject { status, headers, body }
         }

@@ -25,6 +25,10 @@ const RESERVED: [HeaderName; 7] = [
     UPGRADE,
 ];
 
+/// An engine's headers at most, in number and in bytes: far more than clients take.
+const MOST_HEADERS: usize = 1000;
+const MOST_HEADER_BYTES: usize = 256 * 1024;
+
 /// The 101 that opens a connection (RFC 6455 section 4.2.2, 5).
 ///
 /// # Errors
@@ -43,7 +47,7 @@ pub(super) fn switching(
     if let Some(protocol) = protocol {
         // 4.2.2, 5, /subprotocol/: one of those that the client offered.
         if !offers(&parts.headers, protocol) {
-            return Err(format!("the client did not offer the subprotocol {protocol:?}"));
+            return Err(format!("the client did not offer the subprotocol {:?}", start_of(protocol)));
         }
         let value = HeaderValue::from_str(protocol).map_err(|_| format!("{protocol:?} is no subprotocol"))?;
         answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, value);
@@ -129,16 +133,29 @@ fn whole(body: impl Into<Bytes>) -> Either<Full<Bytes>, FileBody> {
     Either::Left(Full::new(body.into()))
 }
 
+/// As much of a text as a message shows.
+fn start_of(text: &str) -> &str {
+    text.char_indices().nth(100).map_or(text, |(end, _)| &text[..end])
+}
+
 fn add(to: &mut HeaderMap, headers: &[(String, Vec<u8>)]) -> Result<(), String> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if headers.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
+        let count = headers.len();
+        return Err(format!(
+            "it has {count} headers of {bytes} bytes; at most {MOST_HEADERS} of {MOST_HEADER_BYTES} bytes are sent"
+        ));
+    }
     for (name, value) in headers {
-        let checked = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
+        let checked =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{:?} is no header name", start_of(name)))?;
         if RESERVED.contains(&checked) {
             return Err(format!("the header {name} is the host's own"));
         }
         let value = HeaderValue::from_bytes(value).map_err(|_| {
             format!("the header {name} holds a character that no header may hold, such as a line break")
         })?;
-        to.append(checked, value);
+        to.try_append(checked, value).map_err(|error| error.to_string())?;
     }
     Ok(())
 }

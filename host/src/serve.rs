@@ -39,12 +39,10 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, Refused> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start the runtime for signals and timers")
+        .context("cannot start the runtime for signals")
         .map_err(Refused::internal)?;
     let settings = Settings { static_folder: static_folder(args)?, ..args.settings() };
-    let facilities = Facilities::start(&settings, runtime.handle().clone())
-        .context("cannot start the workers")
-        .map_err(Refused::internal)?;
+    let facilities = Facilities::start(&settings).context("cannot start the workers").map_err(Refused::internal)?;
     let mounts = load(args, &facilities, runtime.handle())?;
     let listeners = listen(&args.listen)?;
     let addresses = listeners.iter().map(Listener::url).collect::<Vec<_>>().join(", ");

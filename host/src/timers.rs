@@ -1,185 +1,276 @@
 //! Timers of one engine: work that the pool runs later, or again and again.
+//!
+//! The timers of an engine wait in its own queue, in the order in which they are due. One thread of the host's, the
+//! [`Clock`], hands what is due to the pool. It runs and drops nothing of an engine's itself, so that timers are on time
+//! whatever an engine does, and they go on while the main thread waits for an engine's `new`.
+//!
+//! A timer costs some 250 bytes beside what its closure holds, until it is cancelled or has run out.
 
 use crate::activity::{Activity, Busy};
-use crate::jobs::{Lane, Pool};
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use crate::jobs::Pool;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use std::{fmt, io, thread};
 
 /// What a timer does each time.
 pub(crate) type Work = Box<dyn FnMut() + Send>;
 
-/// An engine's timers.
+/// Tells the engines' timers when they are due. Its thread ends when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Timers {
-    runtime: Handle,
-    pool: Arc<Pool>,
-    activity: Arc<Activity>,
-    running: Arc<Mutex<Running>>,
-    /// Whether no run may begin for now.
-    held: watch::Sender<bool>,
+pub(crate) struct Clock(Arc<Board>);
+
+#[derive(Debug, Default)]
+struct Board {
+    state: Mutex<BoardState>,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Running {
+struct BoardState {
+    engines: Vec<Weak<Timers>>,
+    /// Something is due earlier than when the thread last looked.
+    changed: bool,
+    stopped: bool,
+}
+
+/// An engine's timers.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    board: Arc<Board>,
+    pool: Arc<Pool>,
+    activity: Arc<Activity>,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
     last_number: u64,
-    timers: HashMap<u64, Arc<Timer>>,
+    timers: HashMap<u64, Timer>,
+    /// Those that wait for their next run.
+    due: BTreeSet<(Instant, u64)>,
+    /// No run may begin for now.
+    held: bool,
     ended: bool,
 }
 
 struct Timer {
-    /// Taken when the timer is cancelled between two runs, or after its last.
-    work: Mutex<Option<Work>>,
-    cancelled: AtomicBool,
-    lane: Arc<Lane>,
+    /// Away during a run.
+    work: Option<Work>,
+    /// `None`: so far away that it cannot be counted.
+    due: Option<Instant>,
+    every: Option<Duration>,
+}
+
+impl Clock {
+    /// Starts its thread.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it has no thread left.
+    pub(crate) fn start() -> io::Result<Clock> {
+        let board = Arc::<Board>::default();
+        let watched = Arc::clone(&board);
+        thread::Builder::new().name("wshost-timers".into()).spawn(move || watched.serve())?;
+        Ok(Clock(board))
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        self.0.lock().stopped = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Board {
+    fn serve(&self) {
+        while let Some(engines) = self.engines() {
+            let now = Instant::now();
+            let next = engines.iter().filter_map(|timers| timers.hand_out(now)).min();
+            drop(engines);
+            self.wait(next);
+        }
+    }
+
+    /// The engines that there are. `None`: the host is gone.
+    fn engines(&self) -> Option<Vec<Arc<Timers>>> {
+        let mut state = self.lock();
+        state.changed = false;
+        state.engines.retain(|timers| timers.strong_count() > 0);
+        (!state.stopped).then(|| state.engines.iter().filter_map(Weak::upgrade).collect())
+    }
+
+    fn wait(&self, until: Option<Instant>) {
+        let mut state = self.lock();
+        while !state.changed && !state.stopped {
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => return,
+                Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    fn look_again(&self) {
+        self.lock().changed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BoardState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Timers {
     /// For an engine with this activity.
-    pub(crate) fn new(runtime: Handle, pool: Arc<Pool>, activity: Arc<Activity>) -> Self {
-        Timers { runtime, pool, activity, running: Arc::default(), held: watch::Sender::new(false) }
+    pub(crate) fn new(clock: &Clock, pool: Arc<Pool>, activity: Arc<Activity>) -> Arc<Self> {
+        let board = Arc::clone(&clock.0);
+        let timers = Arc::new(Timers { board, pool, activity, queue: Mutex::default() });
+        clock.0.lock().engines.push(Arc::downgrade(&timers));
+        timers
     }
 
     /// Begins no run from now on, until [`Timers::release`].
     pub(crate) fn hold(&self) {
-        self.held.send_replace(true);
+        self.lock().held = true;
     }
 
     /// Goes on; what was due meanwhile is so now.
     pub(crate) fn release(&self) {
-        self.held.send_replace(false);
+        self.lock().held = false;
+        self.board.look_again();
     }
 
     /// Starts a timer. Returns its number.
     pub(crate) fn start(&self, work: Work, after: Duration, every: Option<Duration>) -> u64 {
-        let timer =
-            Arc::new(Timer { work: Mutex::new(Some(work)), cancelled: AtomicBool::new(false), lane: Arc::default() });
-        let mut running = lock(&self.running);
-        running.last_number += 1;
-        let number = running.last_number;
-        if running.ended {
-            drop(running);
+        let mut queue = self.lock();
+        queue.last_number += 1;
+        let number = queue.last_number;
+        if queue.ended {
+            // Dropping the work runs the engine's code: not under the lock.
+            drop(queue);
+            drop(work);
             return number;
         }
-        running.timers.insert(number, Arc::clone(&timer));
-        drop(running);
-        let (pool, running) = (Arc::clone(&self.pool), Arc::clone(&self.running));
-        let (activity, held) = (Arc::clone(&self.activity), self.held.subscribe());
-        // Too far away to count is never.
         let first = Instant::now().checked_add(after);
-        self.runtime.spawn(async move {
-            match first {
-                Some(first) => timer.serve(&pool, &activity, held, first, every).await,
-                None => std::future::pending().await,
-            }
-            lock(&running).timers.remove(&number);
-        });
+        queue.timers.insert(number, Timer { work: Some(work), due: first, every });
+        self.wait_for(queue, number, first);
         number
     }
 
-    /// Cancels a timer: no run begins after this.
+    /// Cancels a timer: no run begins after this. What it holds is dropped here, unless a run is under way.
     pub(crate) fn cancel(&self, number: u64) {
-        let timer = lock(&self.running).timers.remove(&number);
-        if let Some(timer) = timer {
-            timer.cancel();
+        let mut queue = self.lock();
+        let cancelled = queue.timers.remove(&number);
+        if let Some(due) = cancelled.as_ref().and_then(|timer| timer.due) {
+            queue.due.remove(&(due, number));
         }
+        queue.give_back_memory();
+        drop(queue);
+        // Not under the lock.
+        drop(cancelled);
+    }
+
+    /// Begins no run, and starts no timer, from now on. Drops nothing.
+    pub(crate) fn stop(&self) {
+        let mut queue = self.lock();
+        queue.ended = true;
+        queue.due = BTreeSet::new();
     }
 
     /// Cancels all timers, and starts none from now on.
     pub(crate) fn end(&self) {
-        let mut running = lock(&self.running);
-        running.ended = true;
-        let timers = std::mem::take(&mut running.timers);
-        drop(running);
-        timers.values().for_each(|timer| timer.cancel());
+        self.stop();
+        let timers = std::mem::take(&mut self.lock().timers);
+        // Not under the lock.
+        drop(timers);
     }
-}
 
-/// Waits until runs may begin. `None`: the engine is gone.
-async fn may_run(activity: &Arc<Activity>, held: &mut watch::Receiver<bool>) -> Option<Busy> {
-    loop {
-        // Counted before the look: who holds the timers and then sees no activity can rely on it.
-        let busy = activity.begin();
-        if !*held.borrow_and_update() {
-            return Some(busy);
-        }
-        drop(busy);
-        held.changed().await.ok()?;
-    }
-}
-
-impl Timer {
-    async fn serve(
-        self: &Arc<Self>,
-        pool: &Pool,
-        activity: &Arc<Activity>,
-        mut held: watch::Receiver<bool>,
-        first: Instant,
-        every: Option<Duration>,
-    ) {
-        let mut due = first;
-        loop {
-            sleep_until(due).await;
-            let Some(busy) = may_run(activity, &mut held).await else { return self.cancel() };
-            if self.cancelled.load(Ordering::Acquire) {
-                return;
+    /// Has the pool run what is due. Returns when the next is.
+    fn hand_out(self: &Arc<Self>, now: Instant) -> Option<Instant> {
+        let mut due = Vec::new();
+        let next = {
+            let mut queue = self.lock();
+            loop {
+                if queue.held {
+                    break None;
+                }
+                match queue.due.first() {
+                    // Under the lock: who holds the timers and then sees no activity can rely on it.
+                    Some((at, _)) if *at <= now => {
+                        let first = queue.due.pop_first();
+                        due.extend(first.map(|(_, number)| (number, self.activity.begin())));
+                    }
+                    next => break next.map(|(at, _)| *at),
+                }
             }
-            let (done, was_done) = oneshot::channel();
-            let timer = Arc::clone(self);
-            let run = move || {
-                timer.run();
-                drop(busy);
-                let _ = done.send(());
-            };
-            pool.submit(&self.lane, Box::new(run));
-            // An error: the pool has drained.
-            if was_done.await.is_err() || self.cancelled.load(Ordering::Acquire) {
-                return;
-            }
-            let Some(every) = every else { return self.cancel() };
-            // After a run that was longer than the period, the next is due at once, and those between are left out.
-            due = (due + every).max(Instant::now());
+        };
+        for (number, busy) in due {
+            let timers = Arc::clone(self);
+            self.pool.spawn(Box::new(move || timers.run(number, busy)));
         }
+        next
     }
 
-    fn run(&self) {
-        let mut place = lock(&self.work);
-        if self.cancelled.load(Ordering::Acquire) {
+    fn run(&self, number: u64, _busy: Busy) {
+        let mut queue = self.lock();
+        // Not there any more: it was cancelled meanwhile.
+        let work = if queue.ended { None } else { queue.timers.get_mut(&number).and_then(|timer| timer.work.take()) };
+        drop(queue);
+        let Some(mut work) = work else { return };
+        work();
+        queue = self.lock();
+        let Some(timer) = queue.timers.get_mut(&number) else {
+            drop(queue);
+            return drop(work);
+        };
+        let Some(every) = timer.every else {
+            queue.timers.remove(&number);
+            queue.give_back_memory();
+            drop(queue);
+            return drop(work);
+        };
+        // After a run that was longer than the period, the next is due at once, and those between are left out.
+        let next = timer.due.and_then(|due| due.checked_add(every)).map(|due| due.max(Instant::now()));
+        timer.due = next;
+        timer.work = Some(work);
+        self.wait_for(queue, number, next);
+    }
+
+    fn wait_for(&self, mut queue: MutexGuard<'_, Queue>, number: u64, due: Option<Instant>) {
+        if queue.ended {
             return;
         }
-        // Not under the lock: the work may cancel its own timer.
-        let Some(mut work) = place.take() else { return };
-        drop(place);
-        work();
-        let mut place = lock(&self.work);
-        if !self.cancelled.load(Ordering::Acquire) {
-            *place = Some(work);
+        let Some(due) = due else { return };
+        let is_next = queue.due.first().is_none_or(|first| due < first.0);
+        queue.due.insert((due, number));
+        let look = is_next && !queue.held;
+        drop(queue);
+        if look {
+            self.board.look_again();
         }
     }
 
-    fn cancel(&self) {
-        let mut place = lock(&self.work);
-        self.cancelled.store(true, Ordering::Release);
-        let work = place.take();
-        drop(place);
-        // Dropping it runs the engine's code: not under the lock.
-        drop(work);
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// After many have gone, their places go, too.
+    fn give_back_memory(&mut self) {
+        let room = self.timers.capacity();
+        if room > 1024 && self.timers.len() < room / 8 {
+            self.timers.shrink_to(room / 4);
+        }
     }
 }
 
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Timer(cancelled: {})", self.cancelled.load(Ordering::Relaxed))
+        write!(f, "Timer(due: {:?}, every: {:?})", self.due, self.every)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -187,13 +278,10 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// The runtime ends when the sender is dropped.
-    fn timers(workers: usize) -> (oneshot::Sender<()>, Timers) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let timers = Timers::new(runtime.handle().clone(), Arc::new(Pool::new(workers, 0).unwrap()), Arc::default());
-        let (end, ended) = oneshot::channel::<()>();
-        std::thread::spawn(move || runtime.block_on(ended));
-        (end, timers)
+    fn timers(workers: usize) -> (Clock, Arc<Timers>) {
+        let clock = Clock::start().unwrap();
+        let timers = Timers::new(&clock, Arc::new(Pool::new(workers, 0).unwrap()), Arc::default());
+        (clock, timers)
     }
 
     fn beeping() -> (Work, mpsc::Receiver<()>) {
@@ -204,7 +292,7 @@ mod tests {
     #[test]
     fn runs_once_or_again_and_again_until_cancelled() {
         for workers in [0, 2] {
-            let (_runtime, timers) = timers(workers);
+            let (_clock, timers) = timers(workers);
             let (once, once_beeps) = beeping();
             timers.start(once, Duration::ZERO, None);
             let (often, often_beeps) = beeping();
@@ -216,12 +304,13 @@ mod tests {
             // Then the work, and with it its end of the channel, is dropped.
             assert!(often_beeps.iter().count() <= 2, "beside {before} before the end");
             assert_eq!(once_beeps.iter().count(), 1);
+            assert!(timers.lock().timers.is_empty() && timers.lock().due.is_empty());
         }
     }
 
     #[test]
     fn none_runs_after_the_end() {
-        let (_runtime, timers) = timers(1);
+        let (_clock, timers) = timers(1);
         let (work, beeps) = beeping();
         timers.start(work, Duration::from_secs(3600), None);
         timers.end();
@@ -231,21 +320,31 @@ mod tests {
     }
 
     #[test]
+    fn stopping_drops_nothing_and_runs_nothing() {
+        let (_clock, timers) = timers(1);
+        let (work, beeps) = beeping();
+        timers.start(work, Duration::from_millis(20), None);
+        timers.stop();
+        assert_eq!(beeps.recv_timeout(Duration::from_millis(60)), Err(mpsc::RecvTimeoutError::Timeout));
+        timers.end();
+        assert!(beeps.recv().is_err());
+    }
+
+    #[test]
     fn while_held_none_runs_and_then_all_that_are_due() {
-        let (_runtime, timers) = timers(1);
+        let (_clock, timers) = timers(1);
         timers.hold();
         let (work, beeps) = beeping();
         timers.start(work, Duration::ZERO, None);
         assert!(beeps.recv_timeout(Duration::from_millis(20)).is_err());
-        assert!(timers.activity.wait_until_idle(std::time::Instant::now() + Duration::from_secs(60)));
+        assert!(timers.activity.wait_until_idle(Instant::now() + Duration::from_secs(60)));
         timers.release();
         beeps.recv().unwrap();
     }
 
     #[test]
     fn a_timer_may_cancel_itself_and_the_largest_delay_is_for_ever() {
-        let (_runtime, timers) = timers(1);
-        let timers = Arc::new(timers);
+        let (_clock, timers) = timers(1);
         let (sender, number) = mpsc::channel::<u64>();
         let (beep, beeps) = mpsc::channel();
         let own = Arc::clone(&timers);
@@ -256,7 +355,43 @@ mod tests {
         let period = Some(Duration::from_millis(1));
         sender.send(timers.start(Box::new(work), Duration::from_millis(1), period)).unwrap();
         assert_eq!(beeps.iter().count(), 1);
-        let never = timers.start(Box::new(|| ()), Duration::MAX, None);
+        let never = timers.start(Box::new(|| ()), Duration::MAX, Some(Duration::MAX));
         timers.cancel(never);
+        assert!(timers.lock().timers.is_empty() && timers.lock().due.is_empty());
+    }
+
+    #[test]
+    fn what_a_timer_holds_is_dropped_when_it_is_cancelled() {
+        let (_clock, timers) = timers(1);
+        let held = Arc::new(());
+        let numbers: Vec<_> = (0..10_000)
+            .map(|seconds| {
+                let held = Arc::clone(&held);
+                let work = move || drop(Arc::clone(&held));
+                timers.start(Box::new(work), Duration::from_secs(3600 + seconds), None)
+            })
+            .collect();
+        assert_eq!(Arc::strong_count(&held), 10_001);
+        numbers.into_iter().for_each(|number| timers.cancel(number));
+        assert_eq!(Arc::strong_count(&held), 1);
+        assert!(timers.lock().due.is_empty() && timers.lock().timers.capacity() < 2048);
+    }
+
+    #[test]
+    fn a_timer_may_start_others_when_it_is_dropped() {
+        struct Starts(Arc<Timers>);
+        impl Drop for Starts {
+            fn drop(&mut self) {
+                self.0.start(Box::new(|| ()), Duration::ZERO, None);
+            }
+        }
+        let (_clock, timers) = timers(1);
+        let starts = Starts(Arc::clone(&timers));
+        let number = timers.start(Box::new(move || drop(Arc::clone(&starts.0))), Duration::from_secs(3600), None);
+        timers.cancel(number);
+        let starts = Starts(Arc::clone(&timers));
+        timers.start(Box::new(move || drop(Arc::clone(&starts.0))), Duration::from_secs(3600), None);
+        timers.end();
+        assert!(timers.lock().timers.is_empty());
     }
 }

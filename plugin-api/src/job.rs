@@ -16,7 +16,7 @@ use std::ptr::null_mut;
 /// job.run();
 /// ```
 pub trait Job: Send {
-    /// Does the work. `[worker; event loop with --workers 0]`
+    /// Does the work. `[worker; with --workers 0: the client's event loop, or a thread for jobs of no client]`
     fn run(self: Box<Self>);
 }
 

@@ -2,7 +2,7 @@
 
 use crate::common::{Deployed, Host, artefacts, ask, closed_with, connect, hear, say, try_connect};
 use futures_util::{SinkExt, StreamExt};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_case_it_echoes() {
@@ -135,4 +135,101 @@ fn a_hostile_error_of_new_is_a_refusal() {
         assert_eq!(code, 65, "{stderr}");
         assert!(stderr.contains(why) && stderr.contains("bombs.rs"), "{stderr}");
     }
+}
+
+/// FAULTS H10: an engine's mistake is told as an engine's mistake.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_no_response_can_hold_are_the_engines_mistake() {
+    let host = Host::with("hostile", &[]);
+    for (case, status, said) in [
+        ("accept-30000-headers", 500, "30000 headers"),
+        ("accept-24570-headers", 500, "24570 headers"),
+        ("accept-10-mb-header", 500, "1 headers of 10000001 bytes"),
+        ("accept-header-without-name", 500, "is no header name"),
+        ("accept-header-with-a-space", 500, "is no header name"),
+        ("accept-header-with-a-line", 500, "a line break"),
+        ("accept-header-with-nul", 500, "holds a character that no header may hold"),
+        ("accept-header-of-the-host", 500, "the host's own"),
+        ("accept-subprotocol-not-offered", 500, "did not offer the subprotocol"),
+        ("accept-subprotocol-illegal", 500, "did not offer the subprotocol"),
+        ("accept-10-mb-subprotocol", 500, "did not offer the subprotocol"),
+        ("reject-30000-headers", 500, "30000 headers"),
+        ("reject-header-with-a-line", 500, "a line break"),
+        ("reject-status-99", 500, "rejects with status 99"),
+        ("reject-status-0", 500, "rejects with status 0"),
+        ("reject-status-101", 500, "rejects with status 101"),
+        ("reject-status-65535", 500, "rejects with status 65535"),
+        ("reject-10-mb-body", 403, "client rejected by the engine"),
+    ] {
+        let error = try_connect(&host, &format!("/{case}")).await.expect_err("it is refused");
+        let Error::Http(response) = error else { panic!("{case}: {error}") };
+        assert_eq!(response.status(), status, "{case}");
+        let lines = host.wait_for_log(1, &[said]);
+        let line = lines.last().expect("a line");
+        assert!(line.contains("hostile") && line.len() < 1000, "{case}: {line}");
+    }
+    assert!(!host.log().contains("please report it"));
+    assert_eq!(ask(&mut connect(&host, "/").await, "hi").await, " 0 hi");
+}
+
+/// Groups, metrics, close codes and times of any kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_arguments_are_refused_or_taken() {
+    let mut host = Host::with("hostile", &[]);
+    let mut client = connect(&host, "/odd-arguments").await;
+    say(&mut client, "hi").await;
+    while hear(&mut client).await != " 0 hi" {}
+    host.terminate();
+    assert_eq!(closed_with(&mut client).await, 1001);
+    assert!(host.wait().success());
+    assert!(!host.log().contains("please report it"));
+}
+
+/// The host is called by threads that are at their end, and while an engine unwinds.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_can_be_called_at_every_stage_of_a_thread() {
+    let mut host = Host::with("hostile", &["--compress"]);
+    let mut unwinding = connect(&host, "/calls-while-unwinding").await;
+    say(&mut unwinding, "hi").await;
+    assert_eq!(closed_with(&mut unwinding).await, 1011);
+    let mut ending = connect(&host, "/calls-while-a-thread-ends").await;
+    say(&mut ending, "hi").await;
+    // Once for the unwinding, twice for the thread.
+    host.wait_for_log(3, &["a job of the last moment"]);
+    let mut last = connect(&host, "/calls-when-a-loop-ends").await;
+    say(&mut last, "hi").await;
+    assert_eq!(ask(&mut connect(&host, "/").await, "hi").await, " 0 hi");
+    while hear(&mut last).await != " 0 hi" {}
+    host.terminate();
+    assert_eq!(closed_with(&mut last).await, 1001);
+    assert!(host.wait().success());
+    assert!(!host.log().contains("please report it"));
+}
+
+/// Without workers, the main thread still hears signals, and jobs do not lie on top of each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_workers_nothing_of_an_engine_holds_up_the_main_thread() {
+    let host = Host::with("hostile", &["--workers", "0"]);
+    let mut spawning = connect(&host, "/spawned-job-spawns").await;
+    assert_eq!(ask(&mut spawning, "hi").await, " 0 hi");
+    assert_eq!(hear(&mut spawning).await, "spawned all");
+    let mut client = connect(&host, "/timer-hangs").await;
+    assert_eq!(ask(&mut client, "hi").await, " 0 hi");
+    assert_eq!(host.control(&["status"]).0, 0);
+    host.terminate();
+    assert_eq!(closed_with(&mut client).await, 1001);
+}
+
+/// What is cancelled is freed at once, not when it would have been due.
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelled_timers_cost_nothing() {
+    let host = Host::with("hostile", &[]);
+    let mut client = connect(&host, "/timers-cancelled").await;
+    ask(&mut client, "100,000 timers").await;
+    let before = host.resident();
+    for _ in 0..4 {
+        ask(&mut client, "100,000 timers").await;
+    }
+    let grown = host.resident().saturating_sub(before) / 1024;
+    assert!(grown < 32 * 1024, "{grown} KiB for 400,000 timers, all of them cancelled");
 }

@@ -142,7 +142,7 @@ fn make(
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let started = runtime.and_then(|runtime| {
-        let facilities = Facilities::start(settings, runtime.handle().clone())?;
+        let facilities = Facilities::start(settings)?;
         Ok((runtime, facilities))
     });
     let (runtime, facilities) = match started {

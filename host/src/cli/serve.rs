@@ -39,8 +39,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", env = "WSHOST_LOOPS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub loops: Option<u16>,
 
-    /// Workers, the threads that run the engines' jobs; 0 runs each job at once, on the event loop of its client
-    /// [default: the number of cores]
+    /// Workers, the threads that run the engines' jobs and timers; 0 runs each client's job at once, on its event loop, and
+    /// leaves jobs of no client and timers to one thread [default: the number of cores]
     #[arg(long, value_name = "N", env = "WSHOST_WORKERS", value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub workers: Option<u16>,
 

@@ -4,12 +4,12 @@ use super::generation::Generation;
 use super::object::{EngineFailure, Job, TimerJob};
 use crate::audience::{Audience, Backlog};
 use crate::config::Settings;
-use crate::jobs::{Lane, Pool};
+use crate::jobs::Pool;
 use crate::metrics::Metrics;
 use crate::panics::Panics;
 use crate::protocol::deflate::Compression;
 use crate::retire;
-use crate::timers::{Timers, Work};
+use crate::timers::{Clock, Timers, Work};
 use crate::wakes::Wakes;
 use std::io;
 use std::sync::Arc;
@@ -21,8 +21,7 @@ pub struct Facilities {
     pub(crate) pool: Arc<Pool>,
     pub(crate) wakes: Arc<Wakes>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Runs the timers.
-    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) clock: Arc<Clock>,
     pub(crate) backlog: Backlog,
     pub(crate) compression: Option<Compression>,
     /// The operator's word on when to ping and when to close.
@@ -30,18 +29,18 @@ pub struct Facilities {
 }
 
 impl Facilities {
-    /// Starts the workers, and the threads that end what engines made. Timers run on `runtime`.
+    /// Starts the workers, the thread that knows when timers are due, and those that end what engines made.
     ///
     /// # Errors
     ///
     /// What the system says when it has no thread left.
-    pub fn start(settings: &Settings, runtime: tokio::runtime::Handle) -> io::Result<Self> {
+    pub fn start(settings: &Settings) -> io::Result<Self> {
         retire::start()?;
         Ok(Facilities {
             pool: Arc::new(Pool::new(settings.workers, settings.worker_nice)?),
             wakes: Arc::new(Wakes::new(settings.loops)),
             metrics: Arc::default(),
-            runtime,
+            clock: Arc::new(Clock::start()?),
             backlog: settings.backlog,
             compression: settings.compression,
             keepalive: (settings.ping_after, settings.close_after_no_pong),
@@ -61,7 +60,7 @@ pub(super) struct Services {
     pub generation: &'static Generation,
     /// Calls that ended in a panic.
     pub panics: Arc<Panics>,
-    timers: Timers,
+    timers: Arc<Timers>,
 }
 
 impl Services {
@@ -85,14 +84,13 @@ impl Services {
         facilities: &Facilities,
         audience: Arc<Audience>,
     ) -> Arc<Self> {
-        let (runtime, pool) = (facilities.runtime.clone(), Arc::clone(&facilities.pool));
         Arc::new(Services {
             engine,
             version,
             facilities: facilities.clone(),
             generation: Generation::next(),
             panics: Arc::default(),
-            timers: Timers::new(runtime, pool, Arc::clone(&audience.activity)),
+            timers: Timers::new(&facilities.clock, Arc::clone(&facilities.pool), Arc::clone(&audience.activity)),
             audience,
         })
     }
@@ -119,6 +117,7 @@ impl Services {
     /// engine: what its timers hold goes with [`Services::end_timers`].
     pub(super) fn retire(&self) {
         self.generation.retire();
+        self.timers.stop();
     }
 
     /// Runs a job that belongs to no client.
@@ -136,28 +135,20 @@ impl Services {
         if self.is_retired() {
             return drop(work);
         }
-        self.facilities.pool.submit(&Arc::<Lane>::default(), Box::new(work));
+        self.facilities.pool.spawn(Box::new(work));
     }
 
     /// Starts a timer; its first run is after `after`, the others `every` later each.
     pub(super) fn start_timer(self: &Arc<Self>, mut timer: TimerJob, after: Duration, every: Option<Duration>) -> u64 {
         // The timer is the services' own: a count of them in it would keep both for ever.
         let services = Arc::downgrade(self);
-        let generation = self.generation;
         let work: Work = Box::new(move || {
-            if generation.is_retired() {
-                return;
-            }
             if let Err(failure) = timer.run()
                 && let Some(services) = services.upgrade()
             {
                 services.report(&failure, "");
             }
         });
-        if self.is_retired() {
-            drop(work);
-            return 0;
-        }
         self.timers.start(work, after, every)
     }
 

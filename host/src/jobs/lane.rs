@@ -52,6 +52,13 @@ impl Lane {
         lock(&self.queue).work.pop_front()
     }
 
+    /// Drops all work, but for what is added meanwhile.
+    pub(super) fn clear(&self) {
+        let work = std::mem::take(&mut lock(&self.queue).work);
+        // Not under the lock: that runs the code of others.
+        drop(work);
+    }
+
     pub(super) fn finished_one(&self) {
         let left = self.pending.fetch_sub(1, Ordering::SeqCst) - 1;
         if left <= LANE_LIMIT / 2

@@ -24,7 +24,7 @@ pub(crate) type Work = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub(crate) struct Pool {
     ready: Arc<Ready>,
-    /// There are no workers: whoever submits works.
+    /// There are no workers: a lane's work is done by whoever submits it.
     inline: bool,
     /// Says nothing; hangs up when the last worker has ended, or there was none.
     ended: Mutex<mpsc::Receiver<()>>,
@@ -47,11 +47,14 @@ struct ReadyState {
     /// Workers that wait for a lane.
     idle: usize,
     stopping: bool,
+    /// The last worker has ended.
+    ended: bool,
 }
 
 impl Pool {
-    /// Starts this many workers; with none, whoever submits runs the job itself, at once. Workers with long jobs give way
-    /// to the event loops, by this much in terms of nice(1).
+    /// Starts this many workers. With none, whoever submits to a lane does the work itself, at once, and one thread is
+    /// there for what belongs to nobody: that may come from anywhere, also from other such work. Workers with long jobs give
+    /// way to the event loops, by this much in terms of nice(1).
     ///
     /// # Errors
     ///
@@ -59,8 +62,11 @@ impl Pool {
     pub(crate) fn new(workers: usize, niceness: u8) -> io::Result<Pool> {
         let ready = Arc::<Ready>::default();
         let (foreman, asking) = mpsc::channel();
-        let worker = |number| Worker { number, niceness, ready: Arc::clone(&ready), foreman: foreman.clone() };
-        let threads = (0..workers).map(|number| worker(number).start()).collect::<io::Result<Vec<_>>>()?;
+        let worker = |number| {
+            let name = if workers == 0 { "wshost-service".to_owned() } else { format!("wshost-worker-{number}") };
+            Worker { name, niceness, ready: Arc::clone(&ready), foreman: foreman.clone() }
+        };
+        let threads = (0..workers.max(1)).map(|number| worker(number).start()).collect::<io::Result<Vec<_>>>()?;
         drop(foreman);
         let (leading, ended) = mpsc::channel::<()>();
         let lead = move || {
@@ -74,8 +80,19 @@ impl Pool {
     /// Queues work behind what its lane has. Once the pool has drained, the work is dropped.
     pub(crate) fn submit(&self, lane: &Arc<Lane>, work: Work) {
         if self.inline {
-            return work();
+            work();
+        } else {
+            self.queue(lane, work);
         }
+    }
+
+    /// Queues work that belongs to nobody. It is never done here and now: it may come from such work itself, from a drop, or
+    /// from a thread that others wait for.
+    pub(crate) fn spawn(&self, work: Work) {
+        self.queue(&Arc::default(), work);
+    }
+
+    fn queue(&self, lane: &Arc<Lane>, work: Work) {
         self.ready.waiting.fetch_add(1, Ordering::Relaxed);
         if lane.add(work) {
             self.ready.push(Arc::clone(lane));
@@ -92,15 +109,17 @@ impl Pool {
     pub(crate) fn drain(&self, until: Instant) -> usize {
         lock(&self.ready.state).stopping = true;
         self.ready.changed.notify_all();
-        if self.inline {
-            return 0;
-        }
         let left = until.saturating_duration_since(Instant::now());
         if matches!(lock(&self.ended).recv_timeout(left), Err(mpsc::RecvTimeoutError::Timeout)) {
             return self.waiting() + self.ready.running.load(Ordering::Relaxed);
         }
+        let mut state = lock(&self.ready.state);
+        state.ended = true;
         // Submitted while the last worker ended.
-        lock(&self.ready.state).lanes.clear();
+        let late = std::mem::take(&mut state.lanes);
+        drop(state);
+        // Dropping work runs the code of others, which may submit more: not under the lock.
+        late.iter().for_each(|lane| lane.clear());
         0
     }
 }
@@ -113,6 +132,10 @@ impl Ready {
 
     fn push(&self, lane: Arc<Lane>) {
         let mut state = lock(&self.state);
+        if state.ended {
+            drop(state);
+            return lane.clear();
+        }
         state.lanes.push_back(lane);
         // Waking a worker is a system call: not where all are at work.
         let somebody_waits = state.idle > 0;
@@ -226,6 +249,47 @@ mod tests {
         let (sender, ran_on) = mpsc::channel();
         pool.submit(&Arc::default(), Box::new(move || sender.send(thread::current().id()).unwrap()));
         assert_eq!(ran_on.try_recv().unwrap(), here);
+    }
+
+    #[test]
+    fn without_workers_what_belongs_to_nobody_is_queued_in_order() {
+        fn count(pool: &Arc<Pool>, number: u32, told: &mpsc::Sender<(u32, Option<String>)>) {
+            let (again, next) = (Arc::clone(pool), told.clone());
+            pool.spawn(Box::new(move || {
+                next.send((number, thread::current().name().map(str::to_owned))).unwrap();
+                if number < 100_000 {
+                    count(&again, number + 1, &next);
+                }
+            }));
+        }
+        let pool = Arc::new(Pool::new(0, 0).unwrap());
+        let (told, heard) = mpsc::channel();
+        count(&pool, 0, &told);
+        drop(told);
+        let heard: Vec<_> = heard.iter().collect();
+        assert!(heard.iter().map(|(number, _)| *number).eq(0..=100_000));
+        assert!(heard.iter().all(|(_, name)| name.as_deref() == Some("wshost-service")));
+        assert_eq!(pool.drain(soon()), 0);
+    }
+
+    /// What work holds may submit more when it is dropped.
+    #[test]
+    fn what_comes_too_late_is_dropped_where_no_lock_is_held() {
+        struct Spawns(Arc<Pool>, Arc<AtomicUsize>);
+        impl Drop for Spawns {
+            fn drop(&mut self) {
+                let spawned = Arc::clone(&self.1);
+                self.0.spawn(Box::new(move || drop(spawned)));
+            }
+        }
+        for workers in [0, 2] {
+            let pool = Arc::new(Pool::new(workers, 0).unwrap());
+            let counted = Arc::<AtomicUsize>::default();
+            assert_eq!(pool.drain(soon()), 0);
+            let late = Spawns(Arc::clone(&pool), Arc::clone(&counted));
+            pool.spawn(Box::new(move || drop(late)));
+            assert_eq!(Arc::strong_count(&counted), 1, "all is dropped");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rustix::process::{getpriority_process, setpriority_process};
 use rustix::time::{ClockId, clock_gettime};
 use std::cell::Cell;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -41,7 +42,7 @@ pub(crate) fn on_behalf_of_job<R>(work: impl FnOnce() -> R) -> R {
 /// A worker, on its way to its thread or in it.
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) number: usize,
+    pub(super) name: String,
     /// How much nicer it makes itself when it gives way.
     pub(super) niceness: u8,
     pub(super) ready: Arc<Ready>,
@@ -88,7 +89,7 @@ pub(super) fn lead(mut threads: Vec<JoinHandle<()>>, asking: &mpsc::Receiver<Wor
 impl Worker {
     /// Starts its thread.
     pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
-        thread::Builder::new().name(format!("wshost-worker-{}", self.number)).spawn(move || self.run())
+        thread::Builder::new().name(self.name.clone()).spawn(move || self.run())
     }
 
     fn run(self) {
@@ -106,7 +107,9 @@ impl Worker {
             if let Some(work) = lane.take() {
                 self.ready.running.fetch_add(1, Ordering::Relaxed);
                 self.ready.waiting.fetch_sub(1, Ordering::Relaxed);
-                work();
+                if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                    tracing::error!("a job was not done by a fault of wshost, please report it");
+                }
                 lane.finished_one();
                 self.ready.running.fetch_sub(1, Ordering::Relaxed);
                 pace.job_done();

@@ -7,7 +7,7 @@ use abi_stable::std_types::RString;
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct JobObject {
-    /// Runs the job and frees it. Null, or the panic that ended it. `[worker, or the event loop with --workers 0]`
+    /// Runs the job and frees it. Null, or the panic that ended it. `[worker; the event loop with --workers 0, if it is a client's]`
     pub run: unsafe extern "C" fn(job: *mut JobObject) -> *mut Failure,
     /// Frees the job without running it. Null, or the panic of its drop. `[any thread]`
     pub discard: unsafe extern "C" fn(job: *mut JobObject) -> *mut Failure,

@@ -1,8 +1,8 @@
 //! File descriptors: how many there are, and those that are kept for times when there are none left.
 //!
-//! Two things are kept. The last numbers below the limit are not for clients' connections ([`is_kept_back`]), so that the
-//! control socket, reloads and files go on when clients have taken all others. And whoever accepts has a [`Reserve`], since
-//! an engine can take the last one, too.
+//! Two things are kept. The last numbers below the limit are not for clients (`is_kept_back`), so that the control socket and
+//! reloads go on when clients have taken all others. And whoever accepts has a `Reserve`, since an engine can take the last
+//! one, too.
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

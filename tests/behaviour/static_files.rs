@@ -4,6 +4,7 @@ use crate::common::{Host, Raw, artefacts, ask, connect};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
 /// A response.
@@ -153,7 +154,6 @@ fn nothing_outside_the_folder_or_hidden_is_served() {
         "/out.txt",
         "/up/outside.txt",
         "/up/site/index.html/../../outside.txt",
-        "/git/config",
         "/.git/config",
         "/%2egit/config",
         "/.hidden",
@@ -164,6 +164,105 @@ fn nothing_outside_the_folder_or_hidden_is_served() {
         assert!(!answer.text().contains("secret"), "{path}");
     }
     assert_eq!(get(&host, "/manual/").text(), "<title>docs</title>", "a link that stays inside");
+    assert_eq!(get(&host, "/git/config").status, 200, "and its owner decides where inside");
+}
+
+/// FAULTS S1
+#[test]
+fn a_folder_as_kubernetes_mounts_it_is_served_and_exchanged_at_once() {
+    let folder = site();
+    let site = folder.path().join("kubernetes");
+    let publish = |version: usize| {
+        let name = format!("..{version}");
+        fs::create_dir_all(site.join(&name).join("docs")).expect("a folder");
+        for file in ["index.html", "docs/index.html"] {
+            fs::write(site.join(&name).join(file), format!("version {version}")).expect("written");
+        }
+        symlink(&name, site.join("..new")).expect("a link");
+        fs::rename(site.join("..new"), site.join("..data")).expect("renamed");
+        let _ = fs::remove_dir_all(site.join(format!("..{}", version.wrapping_sub(1))));
+    };
+    publish(0);
+    symlink("..data/index.html", site.join("index.html")).expect("a link");
+    symlink("..data/docs", site.join("docs")).expect("a link");
+    symlink("..data/../../outside.txt", site.join("outside.html")).expect("a link");
+    let path = site.display().to_string();
+    let host = Host::with("echo", &["--static", &path]);
+    for version in 1..30 {
+        for path in ["/", "/index.html", "/docs/"] {
+            let answer = get(&host, path);
+            assert_eq!((answer.status, answer.text()), (200, format!("version {}", version - 1).as_str()), "{path}");
+            assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+        }
+        publish(version);
+    }
+    for path in ["/..data/index.html", "/..29/index.html", "/%2e.data/index.html", "/outside.html"] {
+        assert_eq!(get(&host, path).status, 426, "{path}");
+    }
+    // Exchanged while it is asked for: never a gap.
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for version in 30..130 {
+                publish(version);
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        while !over.load(Ordering::Relaxed) {
+            let answer = get(&host, "/docs/");
+            assert!(answer.status == 200 && answer.text().starts_with("version "), "{}", answer.head);
+        }
+    });
+}
+
+/// FAULTS S2
+#[test]
+fn well_known_is_the_one_dot_name_that_is_served() {
+    let folder = site();
+    let site = folder.path().join("site");
+    for file in [".well-known/acme-challenge/token", ".well-known/.hidden", "docs/.well-known/x", ".well-known-not"] {
+        let file = site.join(file);
+        fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
+        fs::write(file, "content").expect("written");
+    }
+    let host = host_with(&folder, "/chat=");
+    for path in ["/.well-known/acme-challenge/token", "/%2ewell-known/acme-challenge/token"] {
+        assert_eq!((get(&host, path).status, get(&host, path).text()), (200, "content"), "{path}");
+    }
+    for path in ["/.well-known/.hidden", "/docs/.well-known/x", "/.well-known-not", "/.Well-Known/acme-challenge/token"]
+    {
+        assert_eq!(get(&host, path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn what_is_no_file_or_becomes_another_holds_nobody_up() {
+    let folder = site();
+    let site = folder.path().join("site");
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, site.join("pipe"), fifo, 0o644.into(), 0).expect("a pipe");
+    let _socket = std::os::unix::net::UnixListener::bind(site.join("socket")).expect("bound");
+    symlink("circle", site.join("circle")).expect("a link");
+    symlink("/dev/zero", site.join("zeros")).expect("a link");
+    fs::write(site.join("large.bin"), vec![7; 64 << 20]).expect("written");
+    let host = host_with(&folder, "/chat=");
+    for path in ["/pipe", "/socket", "/circle", "/zeros", "/pipe/", &format!("/{}", "x".repeat(300))] {
+        assert_eq!(get(&host, path).status, 404, "{path}");
+    }
+    // The length is promised: a client must see that it did not get all, and nobody waits for more.
+    let mut shrunk = begin(&host, "/large.bin");
+    let large = fs::File::options().write(true).open(site.join("large.bin")).expect("it is there");
+    large.set_len(1 << 20).expect("cut");
+    let mut came = Vec::new();
+    let _ = shrunk.0.read_to_end(&mut came);
+    assert!(came.len() < 64 << 20, "{} bytes", came.len());
+    large.set_len(32 << 20).expect("longer");
+    // What it was when it was asked for, whatever becomes of it.
+    let mut grown = begin(&host, "/large.bin");
+    large.set_len(48 << 20).expect("longer");
+    fs::remove_file(site.join("large.bin")).expect("removed");
+    assert_eq!(grown.read_rest().len(), 32 << 20);
+    assert_eq!(get(&host, "/large.bin").status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

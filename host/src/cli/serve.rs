@@ -194,7 +194,8 @@ pub struct ServeArgs {
 
     /// A folder whose files are served to browsers: where a request is no WebSocket handshake, its path names a file in it.
     ///
-    /// A folder below it shows its index.html. Hidden are names that begin with a dot, and links that lead out of DIR.
+    /// A folder below it shows its index.html. Hidden are names that begin with a dot, other
+    /// than /.well-known, and links that lead out of DIR. A link inside DIR may lead to any name in it.
     #[arg(long = "static", value_name = "DIR", env = "WSHOST_STATIC")]
     pub static_folder: Option<PathBuf>,
 

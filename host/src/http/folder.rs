@@ -1,9 +1,13 @@
 //! The folder behind `--static`: which of its files a request's path means.
 //!
 //! Owns what must never be served: nothing outside the folder, whatever dots, encodings or symbolic links a path is
-//! made of, and nothing whose name begins with a dot. Knows nothing of requests and responses.
+//! made of, and nothing that is asked for by a name that begins with a dot, other than `/.well-known/` (RFC 8615). Where a link
+//! inside the folder leads is its owner's word: Kubernetes mounts a folder as links to `..data/`. Knows nothing of requests
+//! and responses.
 
+use crate::descriptors::is_kept_back;
 use percent_encoding::percent_decode_str;
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -14,6 +18,12 @@ use std::time::SystemTime;
 
 /// What a folder's own path shows.
 const INDEX: &str = "index.html";
+
+/// The one name with a dot that is for everyone. RFC 8615 section 3: a well-known URI's path begins with it.
+const WELL_KNOWN: &[u8] = b".well-known";
+
+/// How often what has vanished between two looks is looked for. A whole folder may be exchanged by one link.
+const TRIES: usize = 3;
 
 /// A folder whose files may be read by everyone.
 #[derive(Clone, Debug)]
@@ -36,7 +46,7 @@ pub(super) enum Found {
 /// A file that may be served.
 #[derive(Debug)]
 pub(super) struct Opened {
-    /// Where it lies; its name says of what type it is.
+    /// The name by which it was asked for, which says of what type it is: a link's target may be called anything.
     pub path: PathBuf,
     pub file: File,
     /// Bytes.
@@ -63,10 +73,13 @@ impl Folder {
     ///
     /// There is such a file, but it cannot be read.
     pub(super) fn find(&self, path: &str) -> io::Result<Found> {
-        match self.search(path) {
-            Err(error) if is_absent(&error) => Ok(Found::Nothing),
-            found => found,
+        for _ in 0..TRIES {
+            match self.search(path) {
+                Err(error) if is_absent(&error) => {}
+                found => return found,
+            }
         }
+        Ok(Found::Nothing)
     }
 
     fn search(&self, path: &str) -> io::Result<Found> {
@@ -74,19 +87,18 @@ impl Folder {
         let Some(target) = self.inside(&asked)? else { return Ok(Found::Nothing) };
         if !fs::metadata(&target)?.is_dir() {
             // Below a file lies nothing.
-            return if path.ends_with('/') { Ok(Found::Nothing) } else { open(target) };
+            return if path.ends_with('/') { Ok(Found::Nothing) } else { open(target, &asked) };
         }
-        let Some(index) = self.inside(&asked.join(INDEX))? else { return Ok(Found::Nothing) };
-        if path.ends_with('/') { open(index) } else { Ok(Found::Folder) }
+        let asked = asked.join(INDEX);
+        let Some(index) = self.inside(&asked)? else { return Ok(Found::Nothing) };
+        if path.ends_with('/') { open(index, &asked) } else { Ok(Found::Folder) }
     }
 
     /// Where this really lies; `None` where that may not be served.
     fn inside(&self, relative: &Path) -> io::Result<Option<PathBuf>> {
         let target = self.root.join(relative).canonicalize()?;
-        // A link may lead out, or to what is hidden.
-        let below = target.strip_prefix(&self.root).ok();
-        let served = below.is_some_and(|below| below.components().all(|part| is_shown(part.as_os_str().as_bytes())));
-        Ok(served.then_some(target))
+        // A link may lead out.
+        Ok(target.starts_with(&self.root).then_some(target))
     }
 }
 
@@ -97,7 +109,9 @@ fn relative(path: &str) -> Option<PathBuf> {
     for segment in segments.strip_suffix('/').unwrap_or(segments).split('/').filter(|_| !segments.is_empty()) {
         let name: Vec<u8> = percent_decode_str(segment).collect();
         // Checked after decoding, so that %2e%2e and %2f mean what they would without disguise.
-        let plain = !name.is_empty() && is_shown(&name) && !name.contains(&b'/') && !name.contains(&0);
+        let is_known = name == WELL_KNOWN && relative.as_os_str().is_empty();
+        let plain =
+            !name.is_empty() && (is_known || !name.starts_with(b".")) && !name.contains(&b'/') && !name.contains(&0);
         let name = Path::new(OsStr::from_bytes(&name));
         if !plain || !matches!(name.components().next(), Some(Component::Normal(_))) {
             return None;
@@ -107,25 +121,29 @@ fn relative(path: &str) -> Option<PathBuf> {
     Some(relative)
 }
 
-/// Whether this name may be seen: `.`, `..` and `.git` may not.
-fn is_shown(name: &[u8]) -> bool {
-    !name.starts_with(b".")
-}
-
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
+    // Links that lead in a circle lead nowhere.
+    let is_circle = Errno::from_io_error(error) == Some(Errno::LOOP);
+    is_circle || matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
 }
 
-/// Opens a path that has no symbolic links in it.
-fn open(path: PathBuf) -> io::Result<Found> {
+/// Opens a path that has no symbolic links in it, and was asked for by this name.
+fn open(path: PathBuf, asked: &Path) -> io::Result<Found> {
+    // Nothing else is opened, since that alone can do something to a device.
+    if !fs::symlink_metadata(&path)?.is_file() {
+        return Ok(Found::Nothing);
+    }
     // NOFOLLOW: no link has taken its place since. NONBLOCK: a pipe would wait for its other end; files do not care.
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path)?;
+    if is_kept_back(&file) {
+        return Err(Errno::MFILE.into());
+    }
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Ok(Found::Nothing);
     }
-    Ok(Found::File(Opened { path, file, length: metadata.len(), modified: metadata.modified().ok() }))
+    Ok(Found::File(Opened { path: asked.to_owned(), file, length: metadata.len(), modified: metadata.modified().ok() }))
 }
 
 #[cfg(test)]
@@ -156,6 +174,13 @@ mod tests {
             ("/.git/config", None),
             ("/%2egit", None),
             ("/.", None),
+            ("/.well-known/acme-challenge/x", Some(".well-known/acme-challenge/x")),
+            ("/%2Ewell-known", Some(".well-known")),
+            ("/a/.well-known/x", None),
+            ("/.well-known/.x", None),
+            ("/.well-known/.well-known", None),
+            ("/.well-knownx", None),
+            ("/..data/index.html", None),
         ] {
             assert_eq!(below(path).as_deref(), expected, "{path}");
         }

@@ -88,11 +88,13 @@ pub enum HttpError {
         /// What of its response, in one sentence.
         why: String,
     },
-    /// A file of `--static` is there, but cannot be served; the client got 500.
-    #[error("the file for {path} cannot be served: {why}")]
+    /// A file of `--static` is there, but cannot be served.
+    #[error("the file for {path} cannot be served, answered with {status}: {why}")]
     File {
         /// The path of the request.
         path: String,
+        /// The HTTP status that was answered.
+        status: u16,
         /// Why.
         why: String,
     },

@@ -3,8 +3,9 @@
 use super::file::FileBody;
 use super::request::offers;
 use ::http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use ::http::request::Parts;
 use ::http::{HeaderMap, Response, StatusCode};
@@ -86,6 +87,9 @@ pub(super) fn refusal(status: StatusCode, why: &str) -> Answer {
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         StatusCode::UPGRADE_REQUIRED => upgrade_required(&mut answer),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
         _ => {}
     }
     answer

@@ -5,6 +5,7 @@ use super::folder::Found;
 use super::request::{Asked, Invalid, sort};
 use super::response::{self, Answer};
 use super::{Decision, Folder, HttpError, HttpLimits, Site, SiteEngine, file, host, page};
+use crate::descriptors;
 use ::http::request::Parts;
 use ::http::{Request, StatusCode};
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -142,24 +144,33 @@ async fn look_up<T>(parts: &Parts, site: &Site, folder: &Folder, deadline: &Dead
     let path = parts.uri.path();
     let (asked, searched) = (path.to_owned(), folder.clone());
     let found = match tokio::task::spawn_blocking(move || searched.find(&asked)).await {
-        Ok(found) => found.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
+        Ok(found) => found,
+        Err(error) => Err(error.into()),
     };
     let answer = match found {
         Ok(Found::File(opened)) => Ok(file::answer(opened, &parts.headers, deadline.clone())),
         Ok(Found::Folder) => {
             let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-            response::moved(&format!("{path}/{query}"))
+            response::moved(&format!("{path}/{query}")).map_err(|why| (StatusCode::INTERNAL_SERVER_ERROR, why))
         }
         Ok(Found::Nothing) => Ok(show(parts, site)),
-        Err(why) => Err(why),
+        Err(error) => Err((status_of(&error), error.to_string())),
     };
     match answer {
         Ok(answer) => (answer, Outcome::Nothing),
-        Err(why) => {
-            let answer = response::refusal(StatusCode::INTERNAL_SERVER_ERROR, "The file cannot be served.");
-            (answer, Outcome::Fault(HttpError::File { path: path.to_owned(), why }))
+        Err((status, why)) => {
+            let answer = response::refusal(status, "The file cannot be served.");
+            (answer, Outcome::Fault(HttpError::File { path: path.to_owned(), status: status.as_u16(), why }))
         }
+    }
+}
+
+/// What a client is told of a file that is there and cannot be read.
+fn status_of(error: &io::Error) -> StatusCode {
+    match error.kind() {
+        ErrorKind::PermissionDenied => StatusCode::FORBIDDEN,
+        _ if descriptors::are_exhausted(error) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

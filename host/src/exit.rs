@@ -1,6 +1,7 @@
 //! How the process ends: exit codes as in sysexits, and a sentence where it could not do what it was told.
 
 use crate::engine::LoadError;
+use crate::loading::NotLoaded;
 use crate::log;
 use crate::unix_socket;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,6 +75,15 @@ impl Refused {
     /// Not the operator's fault.
     pub(crate) fn internal(error: anyhow::Error) -> Self {
         Refused::new(INTERNAL, format!("{error:#}"))
+    }
+}
+
+impl From<NotLoaded> for Refused {
+    fn from(error: NotLoaded) -> Self {
+        match error {
+            NotLoaded::Load(error) => error.into(),
+            NotLoaded::Unfit { .. } => Refused::new(PLUGIN_REFUSED, error.to_string()),
+        }
     }
 }
 

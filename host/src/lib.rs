@@ -17,6 +17,7 @@ pub mod exit;
 pub mod http;
 pub mod keepalive;
 pub mod listener;
+pub mod loading;
 pub mod log;
 pub mod metrics;
 pub mod mount;

@@ -4,10 +4,11 @@ use crate::cli::{PluginArg, ServeArgs};
 use crate::config::Settings;
 use crate::control::ControlSocket;
 use crate::ending::Operator;
-use crate::engine::{Config, Facilities, Instance, Plugin, find};
+use crate::engine::{Config, Facilities, Instance, find};
 use crate::exit::{self, Refused};
 use crate::http::Folder;
 use crate::listener::{Address, Listener};
+use crate::loading::load_first;
 use crate::log;
 use crate::mount::Mount;
 use crate::server::Server;
@@ -110,11 +111,8 @@ fn static_folder(args: &ServeArgs) -> Result<Option<Folder>, Refused> {
 fn load(args: &ServeArgs, facilities: &Facilities, runtime: &Handle) -> Result<Vec<Mount>, Refused> {
     let load_one = |argument: &PluginArg| {
         let file = find(&argument.file)?;
-        let plugin = Plugin::load(&file)?;
+        let plugin = load_first(&file, args.load_rules(), args.reload_timeout)?;
         let (name, version) = (plugin.name(), plugin.version());
-        if !plugin.panic_unwinds() {
-            tracing::warn!(engine = name, version, "built with panic = \"abort\": a panic in it will end wshost");
-        }
         let (plugin_api, rustc) = plugin.built_with();
         tracing::info!(engine = name, version, file = %file.display(), plugin_api, rustc, "plugin loaded");
         let config = read_config(args.config_of(argument.path.as_deref()))?;

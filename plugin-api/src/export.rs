@@ -62,6 +62,7 @@ macro_rules! export_engine {
                 const VERSION: &'static str = env!("CARGO_PKG_VERSION");
                 const DESCRIPTION: &'static str = env!("CARGO_PKG_DESCRIPTION");
                 const INTERFACES: &'static [&'static str] = $interfaces;
+                const PANIC_UNWINDS: bool = cfg!(panic = "unwind");
 
                 fn handover() -> ::core::option::Option<&'static $crate::abi::HandoverTable> {
                     $handover
@@ -98,6 +99,8 @@ pub trait Described: Engine {
     const DESCRIPTION: &'static str;
     /// The ids of the tables that it has in any case.
     const INTERFACES: &'static [&'static str];
+    /// Whether panics unwind in the engine's own crate; in plugin-api they may do so all the same.
+    const PANIC_UNWINDS: bool;
 
     /// The functions of its handover, if it has one.
     fn handover() -> Option<&'static HandoverTable>;

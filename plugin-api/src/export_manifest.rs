@@ -29,11 +29,12 @@ pub const fn file_manifest_length<E: Described>() -> usize {
 const PLUGIN_API: &str = env!("CARGO_PKG_VERSION");
 const RUSTC: &str = env!("PLUGIN_API_RUSTC");
 const TARGET: &str = env!("PLUGIN_API_TARGET");
-const PANIC_UNWINDS: bool = cfg!(panic = "unwind");
 
 struct Forms<E>(PhantomData<E>);
 
 impl<E: Described> Forms<E> {
+    const PANIC_UNWINDS: bool = cfg!(panic = "unwind") && E::PANIC_UNWINDS;
+
     const TABLE: &'static Manifest = &Manifest {
         name: RStr::from_str(E::NAME),
         version: RStr::from_str(E::VERSION),
@@ -41,7 +42,7 @@ impl<E: Described> Forms<E> {
         plugin_api: RStr::from_str(PLUGIN_API),
         rustc: RStr::from_str(RUSTC),
         target: RStr::from_str(TARGET),
-        panic_unwinds: PANIC_UNWINDS,
+        panic_unwinds: Self::PANIC_UNWINDS,
     };
 
     const FIELDS: &'static [Field<'static>] = &[
@@ -52,7 +53,7 @@ impl<E: Described> Forms<E> {
         ("interfaces", E::INTERFACES),
         ("rustc", &[RUSTC]),
         ("target", &[TARGET]),
-        ("panic", &[if PANIC_UNWINDS { "unwind" } else { "abort" }]),
+        ("panic", &[if Self::PANIC_UNWINDS { "unwind" } else { "abort" }]),
     ];
 }
 

@@ -1,5 +1,6 @@
 //! What wshost does, seen from outside: the built program, real plugins, real sockets, an independent client.
 
+mod aborting;
 mod authenticate;
 mod backpressure;
 mod bad_plugin;

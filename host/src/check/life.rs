@@ -11,6 +11,7 @@ use crate::engine::{Config, Facilities, Instance, Plugin};
 use crate::exit::Refused;
 use crate::http::HttpLimits;
 use crate::listener::{Address, Listener};
+use crate::loading::LoadRules;
 use crate::mount::Mount;
 use crate::server::{Left, Running, Server};
 use crate::swap::{ReloadLimits, Way};
@@ -99,7 +100,7 @@ fn settings(timeout: Duration) -> Settings {
             max_generations: 2,
             drain: None,
             probation: None,
-            rehearse: None,
+            load: LoadRules::default(),
         },
         static_folder: None,
         http: HttpLimits::default(),

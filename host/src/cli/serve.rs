@@ -8,6 +8,7 @@ use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::control::ControlArg;
 use crate::http::HttpLimits;
 use crate::listener::Address;
+use crate::loading::LoadRules;
 use crate::protocol::deflate::Compression;
 use crate::swap::{Probation, ReloadLimits};
 use bytesize::ByteSize;
@@ -149,9 +150,14 @@ pub struct ServeArgs {
     ///
     /// open takes some milliseconds and calls none of the engine's callbacks. life finds more, and calls its new, with its
     /// configuration, beside the engine that runs: not for engines that cannot be there twice. Each step may take as long
-    /// as --reload-timeout.
+    /// as --reload-timeout. At the start, a plugin is opened in this way, too, and no more than that.
     #[arg(long, value_name = "EXTENT", default_value = "open", env = "WSHOST_REHEARSE")]
     pub rehearse: RehearseArg,
+
+    /// Refuse an engine that is built with panic = "abort", at the start and at a reload: wshost cannot contain its panics.
+    /// Without, there is a warning.
+    #[arg(long, env = "WSHOST_STRICT", value_parser = BoolishValueParser::new())]
+    pub strict: bool,
 
     /// How long connections stay with an old engine that offers no handover; then they are closed with 1012, so that they
     /// connect again, to the new one [default: until they end]
@@ -237,12 +243,17 @@ impl ServeArgs {
                 max_pause: self.reload_max_pause,
                 max_generations: usize::from(self.max_generations),
                 drain: self.reload_drain,
-                rehearse: self.rehearse.extent(),
+                load: self.load_rules(),
                 probation: self.probation.map(|length| Probation { length, panics: self.probation_panics }),
             },
             static_folder: None,
             http: HttpLimits { handshake_timeout: self.handshake_timeout, ..HttpLimits::default() },
         }
+    }
+
+    /// What plugins are held to before they run.
+    pub fn load_rules(&self) -> LoadRules {
+        LoadRules { rehearse: self.rehearse.extent(), strict: self.strict }
     }
 
     /// The path that two plugins claim, if there is one.

@@ -46,9 +46,9 @@ fn exit_code(refused: swap::Refused) -> u8 {
         Refused::NoSuchPath { .. } => exit::USAGE,
         Refused::Busy | Refused::Late { .. } | Refused::ImportsTooLong { .. } => exit::TRY_AGAIN,
         Refused::Ending | Refused::TooMany { .. } => exit::UNAVAILABLE,
-        Refused::Load(error) => exit::Refused::from(error).code,
+        Refused::NotLoaded(error) => exit::Refused::from(error).code,
         Refused::Config { .. } | Refused::NotMade { configuration_at_fault: true, .. } => exit::BAD_CONFIGURATION,
-        Refused::NotMade { .. } | Refused::Unfit(_) | Refused::Schema(_) | Refused::Failed(_) => exit::PLUGIN_REFUSED,
+        Refused::NotMade { .. } | Refused::Schema(_) | Refused::Failed(_) => exit::PLUGIN_REFUSED,
     }
 }
 

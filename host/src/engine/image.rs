@@ -240,7 +240,7 @@ mod tests {
     fn takes_all_libraries_of_some_folders() {
         let mut folders: Vec<PathBuf> =
             std::env::var("WSHOST_TEST_LIBRARIES").unwrap().split(':').map(Into::into).collect();
-        let (mut taken, mut damaged) = (0, 0);
+        let (mut taken, mut damaged) = (0, Vec::new());
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 let (path, kind) = (entry.path(), entry.file_type().unwrap());
@@ -248,18 +248,14 @@ mod tests {
                     folders.push(path);
                 } else if kind.is_file() && path.to_string_lossy().contains(".so") {
                     match look_into(&fs::read(&path).unwrap()) {
-                        Err(Fault::Damage(what)) => {
-                            damaged += 1;
-                            println!("{}: {what}", path.display());
-                        }
+                        Err(Fault::Damage(what)) => damaged.push((path, what)),
                         Ok(_) => taken += 1,
                         Err(Fault::Kind(_)) => {}
                     }
                 }
             }
         }
-        println!("{taken} are whole");
-        assert_eq!(damaged, 0);
+        assert!(damaged.is_empty() && taken > 0, "{taken} are whole, and these are not: {damaged:#?}");
     }
 
     #[test]

@@ -87,6 +87,18 @@ pub enum LoadError {
         /// The id of the build.
         build: String,
     },
+    /// Its panics end the process, and that is not put up with.
+    #[error(
+        "engine {engine} from {} is built with panic = \"abort\", so that a panic in it ends wshost and everyone's connection, \
+         which --strict refuses: build it with panic = \"unwind\"",
+        path.display()
+    )]
+    PanicsAbort {
+        /// The file.
+        path: PathBuf,
+        /// The engine's name and version.
+        engine: String,
+    },
     /// The system's loader refuses the library.
     #[error("{} cannot be opened: {error}; build it again on this machine", path.display())]
     Refused {

@@ -2,13 +2,13 @@
 
 use super::probation::{Probation, Trial};
 use super::{gentle, hand_over};
-use crate::check::{Extent, Unfit, rehearse};
-use crate::engine::{Config, EngineFailure, Handover, Image, Instance, LoadError, Plugin, Schema, find};
+use crate::engine::{Config, EngineFailure, Handover, Instance, Plugin, Schema, find};
+use crate::loading::{LoadRules, NotLoaded, load_next};
 use crate::mount::Mount;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What came of a reload.
 #[derive(Clone, Debug)]
@@ -86,12 +86,9 @@ pub enum Refused {
         /// At most.
         most: usize,
     },
-    /// The file is no engine for this host.
+    /// The file is no engine for this host, or would do harm.
     #[error(transparent)]
-    Load(#[from] LoadError),
-    /// It would do harm.
-    #[error(transparent)]
-    Unfit(#[from] Unfit),
+    NotLoaded(#[from] NotLoaded),
     /// The configuration cannot be read.
     #[error("cannot read the engine configuration {file}: {error}")]
     Config {
@@ -152,15 +149,10 @@ pub(crate) fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) 
     if loaded >= limits.max_generations {
         return Err(Refused::TooMany { loaded, most: limits.max_generations });
     }
-    let image = Image::read(&find(file.unwrap_or(&mount.plugin_file()))?)?;
-    image.check_build(mount.current().plugin())?;
-    let staged = image.stage()?;
-    if let Some(extent) = limits.rehearse {
-        let began = Instant::now();
-        rehearse(&staged, extent, mount.config_file(), limits.deadline)?;
-        tracing::debug!(file = %staged.path().display(), "rehearsed in {:.1?}", began.elapsed());
-    }
-    let plugin = Arc::new(staged.open()?);
+    let file_now = find(file.unwrap_or(&mount.plugin_file())).map_err(NotLoaded::from)?;
+    let running = mount.current();
+    let plugin = load_next(&file_now, running.plugin(), limits.load, mount.config_file(), limits.deadline)?;
+    let plugin = Arc::new(plugin);
     mount.note_loaded(&plugin);
     let old = mount.current();
     let successor = Successor { plugin, config: read_config(mount)?, always_gently: false };
@@ -185,9 +177,8 @@ pub struct ReloadLimits {
     /// After which connections that stay with an engine without handover are closed with 1012. `None`: never. Until then
     /// each generation that has any runs on.
     pub drain: Option<Duration>,
-    /// How far a plugin is led in a process of its own before it is opened, if it is. Takes some milliseconds to be opened,
-    /// and for a life as long as the engine takes.
-    pub rehearse: Option<Extent>,
+    /// What a plugin is held to before it is opened.
+    pub load: LoadRules,
     /// How new generations are tried, if they are.
     pub probation: Option<Probation>,
 }

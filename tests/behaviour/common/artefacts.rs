@@ -76,10 +76,25 @@ pub(crate) fn build(workspace: &Path, target: Option<&Path>, packages: &[&str]) 
     for package in packages {
         cargo.args(["-p", package]);
     }
+    built_by(&mut cargo)
+}
+
+fn built_by(cargo: &mut Command) -> Artefacts {
     let output = cargo.stderr(Stdio::inherit()).output().expect("cargo runs");
-    assert!(output.status.success(), "cargo build failed in {}", workspace.display());
+    assert!(output.status.success(), "{cargo:?} failed");
     let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
     Artefacts(messages.lines().filter_map(artefact).collect())
+}
+
+/// The engine `aborts`, whose own crate is compiled with `-C panic=abort`.
+pub(crate) fn aborting() -> &'static Path {
+    static BUILT: OnceLock<Artefacts> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["rustc", "-p", "aborts", "--message-format=json-render-diagnostics", "--", "-C", "panic=abort"]);
+        built_by(cargo.current_dir(workspace()))
+    });
+    built.of("aborts")
 }
 
 /// A program or dynamic library in one of cargo's messages.

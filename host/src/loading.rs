@@ -1,0 +1,97 @@
+//! From a plugin's file to an opened plugin: all that is looked at on the way, at the start and at a reload.
+
+use crate::check::{Extent, Unfit, rehearse};
+use crate::engine::{Image, LoadError, Plugin};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What plugins are held to before they run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadRules {
+    /// How far a plugin is led in a process of its own before it is opened, if it is. Takes some milliseconds to be opened,
+    /// and for a life as long as the engine takes.
+    pub rehearse: Option<Extent>,
+    /// Refuse what is only warned of otherwise.
+    pub strict: bool,
+}
+
+/// Why a plugin is not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum NotLoaded {
+    /// It is no engine for this host.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It would do harm.
+    #[error("{file}: {unfit}")]
+    Unfit {
+        /// Which file.
+        file: String,
+        /// What it did.
+        unfit: Unfit,
+    },
+}
+
+/// Loads a plugin at the start, when nobody is served: its engine is not made for a rehearsal, and where there can be none,
+/// it is loaded without.
+///
+/// # Errors
+///
+/// Why not.
+pub(crate) fn load_first(file: &Path, rules: LoadRules, patience: Duration) -> Result<Plugin, NotLoaded> {
+    let rehearse = rules.rehearse.map(|_| Extent::Open);
+    load(&Image::read(file)?, LoadRules { rehearse, ..rules }, None, patience, |error| {
+        tracing::warn!(file = %file.display(), "not rehearsed: {error}");
+        Ok(())
+    })
+}
+
+/// Loads a plugin that is to take over from another. `config` is that of its engine.
+///
+/// # Errors
+///
+/// Why not.
+pub(crate) fn load_next(
+    file: &Path,
+    running: &Plugin,
+    rules: LoadRules,
+    config: Option<&Path>,
+    patience: Duration,
+) -> Result<Plugin, NotLoaded> {
+    let image = Image::read(file)?;
+    image.check_build(running)?;
+    load(&image, rules, config, patience, Err)
+}
+
+fn load(
+    image: &Image,
+    rules: LoadRules,
+    config: Option<&Path>,
+    patience: Duration,
+    without_process: impl FnOnce(Unfit) -> Result<(), Unfit>,
+) -> Result<Plugin, NotLoaded> {
+    let file = image.path().display();
+    if let Some(manifest) = image.manifest().filter(|manifest| rules.strict && !manifest.panic_unwinds) {
+        let engine = format!("{} {}", manifest.name, manifest.version);
+        return Err(LoadError::PanicsAbort { path: image.path().to_owned(), engine }.into());
+    }
+    let staged = image.stage()?;
+    if let Some(extent) = rules.rehearse {
+        let began = Instant::now();
+        let seen = match rehearse(&staged, extent, config, patience) {
+            Err(unfit @ Unfit::NotStarted(_)) => without_process(unfit),
+            other => other,
+        };
+        seen.map_err(|unfit| NotLoaded::Unfit { file: file.to_string(), unfit })?;
+        tracing::debug!(%file, "rehearsed in {:.1?}", began.elapsed());
+    }
+    let plugin = staged.open()?;
+    let (engine, version) = (plugin.name(), plugin.version());
+    if !plugin.panic_unwinds() {
+        if rules.strict {
+            let engine = format!("{engine} {version}");
+            return Err(LoadError::PanicsAbort { path: image.path().to_owned(), engine }.into());
+        }
+        tracing::warn!(engine, version, "built with panic = \"abort\": a panic in it will end wshost");
+    }
+    Ok(plugin)
+}

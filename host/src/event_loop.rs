@@ -1,6 +1,7 @@
 //! Event loops: one thread with one single-threaded runtime each, and one task per connection.
 
 use crate::accept::{Accepted, accept};
+use crate::allocator;
 use crate::connection::Shared;
 use crate::connection_task::{Presence, start};
 use crate::deadlines::{Deadlines, TICK};
@@ -138,12 +139,19 @@ fn attach(accepted: Accepted) -> io::Result<Attached> {
     })
 }
 
-/// Moves the deadlines on.
+/// Moves the deadlines on, and now and then gives back the memory that a burst has left.
 async fn tick(shared: Rc<Shared>) {
+    let mut gave_back = Instant::now();
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        shared.deadlines.borrow_mut().advance(Instant::now());
+        let now = Instant::now();
+        shared.deadlines.borrow_mut().advance(now);
+        if now.duration_since(gave_back) >= allocator::QUIET {
+            gave_back = now;
+            shared.give_back();
+            allocator::give_back();
+        }
     }
 }

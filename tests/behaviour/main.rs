@@ -32,6 +32,7 @@ mod jobs;
 mod keepalive;
 mod listen;
 mod log;
+mod memory;
 mod overwritten;
 mod panics;
 mod patience;

@@ -16,7 +16,7 @@ use crate::deadlines::{Alarm, Deadlines};
 use crate::engine::{Instance, Session};
 use crate::jobs::Lane;
 use crate::prefer_read::Turn;
-use crate::protocol::{Limits, Receiver, close};
+use crate::protocol::{self, Limits, Receiver, close};
 use crate::turnstile::{Place, Turnstile};
 use crate::wire::{Socket, Wire};
 use allowance::Allowance;
@@ -29,6 +29,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use swapping::Swap;
+
+/// The most memory for answers, in bytes, that a loop keeps for longer than a few seconds.
+const KEPT_WRITE_MEMORY: usize = 64 * 1024;
 
 /// What all connections of one event loop share.
 #[derive(Debug)]
@@ -46,6 +49,16 @@ pub(crate) struct Shared {
     pub prefer_read: Option<Duration>,
     /// Where a connection waits whose last turn was too long.
     pub turnstile: Turnstile,
+}
+
+impl Shared {
+    /// Gives back what has been kept for the next connection that needs it, if that is much: it may not come.
+    pub(crate) fn give_back(&self) {
+        if self.write_memory.borrow().capacity() > KEPT_WRITE_MEMORY {
+            self.write_memory.take();
+        }
+        protocol::give_back();
+    }
 }
 
 /// One connection, as a future that ends when it is over. It is all that a connection's task holds while nothing

@@ -9,12 +9,13 @@ mod worker;
 pub(crate) use lane::Lane;
 pub(crate) use worker::on_behalf_of_job;
 
+use crate::allocator;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use worker::Worker;
 
 /// Work, with all that it needs. It must not panic: who submits it contains what can.
@@ -150,6 +151,8 @@ impl Ready {
     fn next(&self, worked_on: Option<Arc<Lane>>) -> Option<Arc<Lane>> {
         let mut state = lock(&self.state);
         state.lanes.extend(worked_on);
+        // A worker that has been idle for a while gives back what its jobs have left with the allocator.
+        let mut patience = allocator::QUIET;
         loop {
             if let Some(lane) = state.lanes.pop_front() {
                 return Some(lane);
@@ -158,8 +161,15 @@ impl Ready {
                 return None;
             }
             state.idle += 1;
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let (waited, timeout) = self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            state = waited;
             state.idle -= 1;
+            if timeout.timed_out() && state.lanes.is_empty() && !state.stopping {
+                drop(state);
+                allocator::give_back();
+                patience = Duration::MAX;
+                state = lock(&self.state);
+            }
         }
     }
 }

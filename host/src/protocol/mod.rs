@@ -25,4 +25,5 @@ pub use encode::{encode, encode_close, encoded_length, is_compressed};
 pub use fault::Fault;
 pub use frame::Opcode;
 pub use message::{Limits, Received, Receiver};
+pub use progress::give_back;
 pub use write_buffer::WriteBuffer;

@@ -76,6 +76,11 @@ thread_local! {
     static SPARE: Cell<Option<Box<Progress>>> = const { Cell::new(None) };
 }
 
+/// Gives back the memory that this thread keeps for the next message in pieces.
+pub fn give_back() {
+    SPARE.take();
+}
+
 impl Progress {
     /// Nothing yet; all must be here by `deadline`.
     pub(super) fn begin(deadline: Option<Instant>) -> Box<Progress> {

@@ -220,7 +220,7 @@ mod tests {
     use crate::protocol::deflate::negotiate;
 
     fn audience(policy: BacklogPolicy) -> Arc<Audience> {
-        Arc::new(Audience::new(Arc::new(Wakes::new(2)), Backlog { limit: 100, policy }, None))
+        Arc::new(Audience::new(Arc::new(Wakes::new(2)), Backlog { limit: 150, policy }, None))
     }
 
     fn clients(audience: &Arc<Audience>, count: usize) -> Vec<Arc<Client>> {

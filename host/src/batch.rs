@@ -30,12 +30,8 @@ pub(crate) enum Order {
     Close { code: u16, reason: String, now: bool },
     /// Drop what is queued.
     Discard,
-    /// Stop or resume reading.
-    PauseReading(bool),
     /// Deliver a value to the session.
     Event(Event),
-    /// End the connection: the engine failed outside of its callbacks.
-    Fail,
     /// Take part in a swap.
     Swap(Step),
 }
@@ -52,14 +48,18 @@ pub(crate) struct Part {
 }
 
 impl Order {
-    /// Bytes that count to the backlog: what goes over the wire, or what would at most.
+    /// What it costs to keep an order, in bytes, beside what it puts on the wire.
+    pub(crate) const ENTRY: usize = size_of::<Order>();
+
+    /// What goes over the wire for it, in bytes, or what would at most.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Order::Message { payload, .. } => encoded_length(payload.len()),
+            Order::Message { payload, .. } | Order::Control { payload, .. } => encoded_length(payload.len()),
             Order::Frames(frames) => frames.len(),
             Order::Shared(frames) => frames.len(),
-            Order::Part(part) => part.data.len(),
-            _ => 0,
+            Order::Part(part) => encoded_length(part.data.len()),
+            Order::Close { reason, .. } => encoded_length(2 + reason.len()),
+            Order::Discard | Order::Event(_) | Order::Swap(_) => 0,
         }
     }
 
@@ -139,6 +139,18 @@ impl Batch {
         self.write.len() + self.fragmented.as_ref().map_or(0, |fragmented| fragmented.waiting_bytes)
     }
 
+    /// What it costs to keep them, in bytes, beside themselves.
+    #[inline]
+    pub(crate) fn overhead(&self) -> usize {
+        self.fragmented.as_ref().map_or(0, |fragmented| fragmented.waiting.len() * Order::ENTRY)
+    }
+
+    /// What counts for the backlog's limit.
+    #[inline]
+    pub(crate) fn cost(&self) -> usize {
+        self.backlog() + self.overhead()
+    }
+
     /// Queues a message.
     #[inline]
     pub(crate) fn message(&mut self, opcode: Opcode, payload: &[u8]) {
@@ -169,11 +181,11 @@ impl Batch {
 
     /// Queues a control frame ahead of data.
     ///
-    /// While the socket takes nothing, of all pongs only the newest waits: a client that pings and does not read costs
-    /// no memory. RFC 6455 section 5.5.3: an endpoint "MAY elect to send a Pong frame for only the most recently
-    /// processed Ping frame".
-    pub(crate) fn control(&mut self, opcode: Opcode, payload: &[u8]) {
-        if self.blocked && opcode == Opcode::Pong {
+    /// While the socket takes nothing, or more than `limit` waits for it, of all pongs only the newest waits: neither a client
+    /// that pings and does not read nor an engine that never stops costs memory. RFC 6455 section 5.5.3: an endpoint "MAY
+    /// elect to send a Pong frame for only the most recently processed Ping frame".
+    pub(crate) fn control(&mut self, opcode: Opcode, payload: &[u8], limit: usize) {
+        if opcode == Opcode::Pong && (self.blocked || self.cost() > limit) {
             self.pong = Some(payload.into());
         } else {
             self.write.push_control_ahead(opcode, payload);
@@ -189,8 +201,8 @@ impl Batch {
         }
     }
 
-    /// Does what another thread wants done.
-    pub(crate) fn execute(&mut self, order: Order) {
+    /// Does what another thread wants done. `limit` is the backlog's.
+    pub(crate) fn execute(&mut self, order: Order, limit: usize) {
         match order {
             // Another thread's send can fall behind a close frame that it did not see: nothing follows that frame.
             Order::Frames(_)
@@ -201,14 +213,12 @@ impl Batch {
             | Order::Close { .. }
                 if self.close_written => {}
             Order::Frames(_) | Order::Message { .. } | Order::Shared(_) | Order::Part(_) => self.data(order),
-            Order::Control { opcode, payload } => self.control(opcode, &payload),
+            Order::Control { opcode, payload } => self.control(opcode, &payload, limit),
             Order::Close { code, reason, now } => self.close(code, &reason, now),
             Order::Discard => {
                 self.discard();
             }
-            Order::PauseReading(paused) => self.paused = paused,
             Order::Event(event) => self.events.push_back(event),
-            Order::Fail => self.failed = true,
             Order::Swap(step) => self.steps.push(step),
         }
     }
@@ -294,6 +304,8 @@ mod tests {
     use super::*;
     use crate::protocol::deflate::Compression;
 
+    const LIMIT: usize = 1_000_000;
+
     fn part(message: u64, data: &str, last: bool) -> Order {
         Order::Part(Part { message, opcode: Opcode::Text, last, data: data.into() })
     }
@@ -318,16 +330,16 @@ mod tests {
     #[test]
     fn other_messages_wait_for_the_last_part() {
         let mut batch = Batch::default();
-        batch.execute(part(1, "a", false));
+        batch.execute(part(1, "a", false), LIMIT);
         batch.message(Opcode::Text, b"X");
-        batch.execute(part(2, "1", false));
-        batch.execute(part(1, "b", false));
-        batch.control(Opcode::Ping, b"P");
-        batch.execute(part(2, "2", true));
+        batch.execute(part(2, "1", false), LIMIT);
+        batch.execute(part(1, "b", false), LIMIT);
+        batch.control(Opcode::Ping, b"P", LIMIT);
+        batch.execute(part(2, "2", true), LIMIT);
         batch.message(Opcode::Text, b"Y");
         assert_eq!(texts(&batch), "Pab");
         assert!(batch.backlog() > batch.write.len());
-        batch.execute(part(1, "c", true));
+        batch.execute(part(1, "c", true), LIMIT);
         let expected =
             [(0x89, "P"), (0x01, "a"), (0x00, "b"), (0x80, "c"), (0x81, "X"), (0x01, "1"), (0x80, "2"), (0x81, "Y")];
         assert_eq!(frames(&batch), expected.map(|(first, text)| (first, text.to_owned())));
@@ -337,7 +349,7 @@ mod tests {
     #[test]
     fn a_message_in_one_part_is_one_frame() {
         let mut batch = Batch::default();
-        batch.execute(part(1, "all", true));
+        batch.execute(part(1, "all", true), LIMIT);
         batch.message(Opcode::Text, b"X");
         assert_eq!(frames(&batch), [(0x81, "all".to_owned()), (0x81, "X".to_owned())]);
     }
@@ -345,12 +357,12 @@ mod tests {
     #[test]
     fn discarding_never_tears_a_message() {
         let mut batch = Batch::default();
-        batch.execute(part(1, "a", false));
+        batch.execute(part(1, "a", false), LIMIT);
         batch.message(Opcode::Text, b"dropped");
-        batch.execute(part(2, "1", false));
+        batch.execute(part(2, "1", false), LIMIT);
         assert_eq!(batch.discard(), 9);
-        batch.execute(part(1, "b", true));
-        batch.execute(part(2, "2", true));
+        batch.execute(part(1, "b", true), LIMIT);
+        batch.execute(part(2, "2", true), LIMIT);
         assert_eq!(texts(&batch), "ab12");
     }
 
@@ -358,9 +370,9 @@ mod tests {
     fn a_blocked_socket_keeps_only_the_newest_pong() {
         let mut batch = Batch::default();
         batch.message(Opcode::Text, b"data");
-        batch.control(Opcode::Pong, b"0");
+        batch.control(Opcode::Pong, b"0", LIMIT);
         batch.blocked = true;
-        (1..=9).for_each(|number| batch.control(Opcode::Pong, number.to_string().as_bytes()));
+        (1..=9).for_each(|number| batch.control(Opcode::Pong, number.to_string().as_bytes(), LIMIT));
         assert_eq!(texts(&batch), "0data");
         batch.unblocked();
         assert_eq!(texts(&batch), "09data");
@@ -382,29 +394,51 @@ mod tests {
         assert!(second < first / 2, "{first}, {second}");
         batch.discard();
         assert_eq!(length(&mut batch), first);
-        batch.execute(Order::Shared(Bytes::from_static(b"\x82\x01a")));
+        batch.execute(Order::Shared(Bytes::from_static(b"\x82\x01a")), LIMIT);
         assert_eq!(length(&mut batch), second, "it was not compressed");
-        batch.execute(Order::Shared(Bytes::from_static(b"\xC2\x01\x00")));
+        batch.execute(Order::Shared(Bytes::from_static(b"\xC2\x01\x00")), LIMIT);
         assert_eq!(length(&mut batch), first);
 
         // One that waits is compressed in its turn.
-        batch.execute(part(1, "a", false));
-        batch.execute(Order::Message { opcode: Opcode::Binary, payload: message.clone() });
+        batch.execute(part(1, "a", false), LIMIT);
+        batch.execute(Order::Message { opcode: Opcode::Binary, payload: message.clone() }, LIMIT);
         assert_eq!(batch.backlog() - batch.write.len(), encoded_length(message.len()));
         assert_eq!(batch.discard(), encoded_length(message.len()));
         batch.message(Opcode::Binary, &message);
         let before = batch.write.len();
-        batch.execute(part(1, "b", true));
+        batch.execute(part(1, "b", true), LIMIT);
         assert_eq!(batch.write.len() - before, second + 3);
+    }
+
+    /// FAULTS E5.
+    #[test]
+    fn what_waits_for_a_last_part_counts_with_what_it_costs_to_keep() {
+        let mut batch = Batch::default();
+        batch.execute(part(1, "a", false), LIMIT);
+        let before = batch.cost();
+        (0..10).for_each(|_| batch.message(Opcode::Text, b""));
+        (0..10).for_each(|_| batch.execute(part(2, "", false), LIMIT));
+        assert_eq!(batch.backlog() - batch.write.len(), 20 * 2);
+        assert_eq!(batch.cost() - before, 20 * (2 + Order::ENTRY));
+    }
+
+    #[test]
+    fn over_the_limit_only_the_newest_pong_waits_too() {
+        let mut batch = Batch::default();
+        batch.message(Opcode::Text, b"data");
+        (1..=9).for_each(|number| batch.control(Opcode::Pong, number.to_string().as_bytes(), 5));
+        assert_eq!(texts(&batch), "data");
+        batch.unblocked();
+        assert_eq!(texts(&batch), "9data");
     }
 
     #[test]
     fn nothing_follows_a_close_frame() {
         let mut batch = Batch::default();
-        batch.execute(part(1, "a", false));
+        batch.execute(part(1, "a", false), LIMIT);
         batch.close(1000, "", false);
-        batch.execute(part(1, "b", true));
-        batch.execute(Order::Frames(vec![0x81, 1, b'X']));
+        batch.execute(part(1, "b", true), LIMIT);
+        batch.execute(Order::Frames(vec![0x81, 1, b'X']), LIMIT);
         assert_eq!(frames(&batch).last().map(|(first, _)| *first), Some(0x88));
     }
 }

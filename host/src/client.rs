@@ -275,7 +275,7 @@ impl Client {
 
     /// Posts a value to the session.
     pub fn post(&self, event: Event) -> Sent {
-        self.outbox.enqueue(Order::Event(event))
+        self.outbox.post(event)
     }
 
     /// Makes the client a member of a group.
@@ -290,7 +290,7 @@ impl Client {
 
     /// Ends the connection with 1011, because the engine failed outside of a callback.
     pub(crate) fn fail(&self) {
-        self.outbox.enqueue(Order::Fail);
+        self.outbox.fail();
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {

@@ -4,18 +4,26 @@
 //! [`Batch`], which lies in a thread-local while the callback runs: no lock, no allocation, no wake-up. Everything else
 //! goes through a queue under a lock and wakes the connection's task. The batch way looks at the queue first, so that
 //! what happened before stays before.
+//!
+//! Everything that waits has a bound, whatever the engine does. Data and pings count for the backlog's limit with what they
+//! put on the wire and what it costs to keep them; of pongs only the newest waits; events have a number of their own; what
+//! only the last word counts of, as of reading, is kept as one word. A swap's orders always go through: they are few.
 
 use crate::batch::{Batch, Order};
 use crate::client::Closing;
+use crate::engine::Event;
 use crate::protocol::{Opcode, encode};
 use crate::wakes::Wakes;
 use bytes::Bytes;
 use plugin_api::Sent;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+
+/// Events that wait for one client at most. What is in them is the engine's memory, which nobody here sees.
+const MAX_EVENTS: u32 = 65_536;
 
 /// Shared by the connection and every handle of the client.
 #[derive(Debug)]
@@ -24,7 +32,7 @@ pub(crate) struct Outbox {
     number: u64,
     event_loop: u32,
     wakes: Arc<Wakes>,
-    /// A message is refused while more bytes than this wait.
+    /// A message is refused while more bytes than this wait, or are needed to keep what waits.
     limit: u32,
     /// Messages of so many bytes are for the connection to compress; the largest number where that was not agreed on.
     compress_from: u32,
@@ -34,6 +42,10 @@ pub(crate) struct Outbox {
     queued_bytes: AtomicUsize,
     /// The batch's backlog when the connection's turn ended.
     unwritten: AtomicUsize,
+    /// What it costs to keep that, beside itself.
+    overhead: AtomicU32,
+    /// Events that the session has not been given.
+    events: AtomicU32,
     /// Whether a message was refused since the connection last asked.
     refused: AtomicBool,
     closing: AtomicU8,
@@ -41,8 +53,15 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct Queue {
+    /// A pong, if one waits, is the first: it goes ahead of data in any case.
     orders: VecDeque<Order>,
     waker: Option<Waker>,
+    /// How many of the orders are events.
+    events: u32,
+    /// What was last said of reading.
+    paused: Option<bool>,
+    /// The engine failed outside of its callbacks.
+    failed: bool,
 }
 
 thread_local! {
@@ -78,6 +97,8 @@ impl Outbox {
             queued: AtomicBool::default(),
             queued_bytes: AtomicUsize::default(),
             unwritten: AtomicUsize::default(),
+            overhead: AtomicU32::default(),
+            events: AtomicU32::default(),
             refused: AtomicBool::default(),
             closing: AtomicU8::default(),
         }
@@ -95,7 +116,7 @@ impl Outbox {
             return Sent::Gone;
         }
         let in_batch = self.in_batch(|batch| {
-            let room = batch.backlog() <= self.limit();
+            let room = batch.cost() <= self.limit();
             if room {
                 batch.message(opcode, payload);
             }
@@ -115,7 +136,7 @@ impl Outbox {
         }
         let mut order = Some(order);
         let in_batch = self.in_batch(|batch| {
-            let room = batch.backlog() <= self.limit();
+            let room = batch.cost() <= self.limit();
             if room && let Some(order) = order.take() {
                 batch.data(order);
             }
@@ -157,13 +178,17 @@ impl Outbox {
         if self.closing() >= Closing::Sent {
             return Sent::Gone;
         }
-        // Pongs do not pile up, see `Batch::control`; pings of an engine without measure would.
-        if opcode == Opcode::Ping && self.buffered() > self.limit() {
-            return self.refuse();
-        }
-        match self.in_batch(|batch| batch.control(opcode, payload)) {
-            Some(()) => Sent::Sent,
-            None => self.enqueue(Order::Control { opcode, payload: payload.to_owned() }),
+        let in_batch = self.in_batch(|batch| {
+            let room = opcode == Opcode::Pong || batch.cost() <= self.limit();
+            if room {
+                batch.control(opcode, payload, self.limit());
+            }
+            room
+        });
+        match in_batch {
+            Some(true) => Sent::Sent,
+            Some(false) => self.refuse(),
+            None => self.queue_control(opcode, payload),
         }
     }
 
@@ -174,7 +199,10 @@ impl Outbox {
         }
         match self.in_batch(|batch| batch.close(code, reason, now)) {
             Some(()) => Sent::Sent,
-            None => self.enqueue(Order::Close { code, reason: reason.to_owned(), now }),
+            None => {
+                self.push(self.lock(), Order::Close { code, reason: reason.to_owned(), now });
+                Sent::Sent
+            }
         }
     }
 
@@ -186,7 +214,8 @@ impl Outbox {
                 return 0; // the close frame is among what waits
             }
             let dropped = queue.orders.iter().filter(|order| order.is_whole_message()).map(Order::size).sum();
-            queue.orders.retain(|order| !order.is_whole_message());
+            // With an earlier order of this kind, which this one does the work of.
+            queue.orders.retain(|order| !order.is_whole_message() && !matches!(order, Order::Discard));
             self.queued_bytes.fetch_sub(dropped, Ordering::Relaxed);
             self.push(queue, Order::Discard);
             dropped
@@ -197,19 +226,46 @@ impl Outbox {
     pub fn pause_reading(&self, paused: bool) -> Sent {
         match self.in_batch(|batch| batch.paused = paused) {
             Some(()) => Sent::Sent,
-            None => self.enqueue(Order::PauseReading(paused)),
+            None => self.tell(|queue| queue.paused = Some(paused)),
         }
     }
 
-    /// Has the connection do something that is not sending. An event is dropped where the connection is gone.
+    /// Has the connection end, because the engine failed outside of its callbacks.
+    pub fn fail(&self) {
+        self.tell(|queue| queue.failed = true);
+    }
+
+    /// Has the session get an event. One that finds no room, or no session, is dropped.
+    pub fn post(&self, event: Event) -> Sent {
+        let queue = self.lock();
+        let refused = match self.closing() {
+            Closing::Gone => Sent::Gone,
+            _ if self.events.load(Ordering::Relaxed) >= MAX_EVENTS => Sent::Backlogged,
+            _ => Sent::Sent,
+        };
+        if refused == Sent::Sent {
+            self.events.fetch_add(1, Ordering::Relaxed);
+            self.push(queue, Order::Event(event));
+        } else {
+            drop(queue);
+            // That runs the engine's code: not under the lock.
+            event.discard_here();
+        }
+        refused
+    }
+
+    /// Notes that the session was given so many events.
+    pub fn note_delivered(&self, events: usize) {
+        self.events.fetch_sub(u32::try_from(events).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Has the connection execute an order that must go through, whatever waits.
     pub fn enqueue(&self, order: Order) -> Sent {
         let queue = self.lock();
         if self.closing() == Closing::Gone {
             drop(queue);
-            // That runs the engine's code: not under the lock.
-            if let Order::Event(event) = order {
-                event.discard_here();
-            }
+            // That may run the engine's code: not under the lock.
+            drop(order);
             return Sent::Gone;
         }
         self.push(queue, order);
@@ -267,7 +323,7 @@ impl Outbox {
         drop(orders);
         self.queued.store(false, Ordering::Release);
         self.queued_bytes.store(0, Ordering::Relaxed);
-        self.unwritten.store(0, Ordering::Relaxed);
+        self.publish_unwritten(0, 0);
     }
 
     /// Names the task to wake for orders.
@@ -275,9 +331,10 @@ impl Outbox {
         self.lock().waker = Some(waker.clone());
     }
 
-    /// Notes the batch's backlog at the end of a turn.
-    pub fn publish_unwritten(&self, bytes: usize) {
+    /// Notes the batch's backlog at the end of a turn, and what it costs to keep it.
+    pub fn publish_unwritten(&self, bytes: usize, overhead: usize) {
         self.unwritten.store(bytes, Ordering::Relaxed);
+        self.overhead.store(u32::try_from(overhead).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// Executes the orders that other threads have queued.
@@ -291,10 +348,13 @@ impl Outbox {
     fn execute_all(&self, batch: &mut Batch) {
         let mut queue = self.lock();
         let mut orders = std::mem::take(&mut queue.orders);
+        queue.events = 0;
+        batch.paused = queue.paused.take().unwrap_or(batch.paused);
+        batch.failed |= std::mem::take(&mut queue.failed);
         self.queued.store(false, Ordering::Release);
         self.queued_bytes.store(0, Ordering::Relaxed);
         drop(queue);
-        orders.drain(..).for_each(|order| batch.execute(order));
+        orders.drain(..).for_each(|order| batch.execute(order, self.limit()));
         // A client that is sent to in this way will be so again: the next orders find the memory there.
         if orders.capacity() <= 32 {
             let mut queue = self.lock();
@@ -323,13 +383,11 @@ impl Outbox {
         if self.closing() >= Closing::Sent {
             return Sent::Gone;
         }
-        if !self.has_room() {
+        if !self.has_room(&queue) {
             return self.refuse();
         }
         if payload.len() >= self.compress_from as usize {
-            let order = Order::Message { opcode, payload: payload.to_owned() };
-            self.queued_bytes.fetch_add(order.size(), Ordering::Relaxed);
-            self.push(queue, order);
+            self.push(queue, Order::Message { opcode, payload: payload.to_owned() });
             return Sent::Sent;
         }
         // Frames that wait together lie together.
@@ -341,7 +399,6 @@ impl Outbox {
         }
         let mut frames = Vec::new();
         encode(&mut frames, opcode, true, payload);
-        self.queued_bytes.fetch_add(frames.len(), Ordering::Relaxed);
         self.push(queue, Order::Frames(frames));
         Sent::Sent
     }
@@ -352,7 +409,7 @@ impl Outbox {
         if self.closing() >= Closing::Sent {
             return Err(Sent::Gone);
         }
-        if !self.has_room() {
+        if !self.has_room(&queue) {
             return Err(self.refuse());
         }
         self.queued_bytes.fetch_add(order.size(), Ordering::Relaxed);
@@ -360,8 +417,36 @@ impl Outbox {
         Ok(self.to_wake(&queue))
     }
 
-    fn has_room(&self) -> bool {
-        self.unwritten.load(Ordering::Relaxed) + self.queued_bytes.load(Ordering::Relaxed) <= self.limit()
+    /// Queues a control frame. Of pongs, the newest takes the place of another that waits.
+    fn queue_control(&self, opcode: Opcode, payload: &[u8]) -> Sent {
+        let mut queue = self.lock();
+        if self.closing() >= Closing::Sent {
+            return Sent::Gone;
+        }
+        let order = Order::Control { opcode, payload: payload.to_owned() };
+        if opcode == Opcode::Ping {
+            if !self.has_room(&queue) {
+                return self.refuse();
+            }
+            self.push(queue, order);
+            return Sent::Sent;
+        }
+        if let Some(Order::Control { opcode: Opcode::Pong, .. }) = queue.orders.front()
+            && let Some(earlier) = queue.orders.pop_front()
+        {
+            self.queued_bytes.fetch_sub(earlier.size(), Ordering::Relaxed);
+        }
+        self.queued_bytes.fetch_add(order.size(), Ordering::Relaxed);
+        queue.orders.push_front(order);
+        self.wake_for(queue);
+        Sent::Sent
+    }
+
+    /// Whether a message or a ping may be queued.
+    fn has_room(&self, queue: &Queue) -> bool {
+        let waits = self.unwritten.load(Ordering::Relaxed) + self.queued_bytes.load(Ordering::Relaxed);
+        let entries = queue.orders.len() - queue.events as usize;
+        waits + self.overhead.load(Ordering::Relaxed) as usize + entries * Order::ENTRY <= self.limit()
     }
 
     #[cold]
@@ -372,7 +457,24 @@ impl Outbox {
 
     /// Queues an order, and wakes the task unless it has been woken for an earlier one.
     fn push(&self, mut queue: MutexGuard<'_, Queue>, order: Order) {
+        self.queued_bytes.fetch_add(order.size(), Ordering::Relaxed);
+        queue.events += u32::from(matches!(order, Order::Event(_)));
         queue.orders.push_back(order);
+        self.wake_for(queue);
+    }
+
+    /// Tells the connection something of which only the last word counts.
+    fn tell(&self, say: impl FnOnce(&mut Queue)) -> Sent {
+        let mut queue = self.lock();
+        if self.closing() == Closing::Gone {
+            return Sent::Gone;
+        }
+        say(&mut queue);
+        self.wake_for(queue);
+        Sent::Sent
+    }
+
+    fn wake_for(&self, queue: MutexGuard<'_, Queue>) {
         let waker = self.to_wake(&queue);
         drop(queue);
         if let Some(waker) = waker {

@@ -26,7 +26,9 @@ unsafe impl Sync for Client {}
 pub enum Sent {
     /// Queued, or on its way.
     Sent = 0,
-    /// Not queued: more than the backlog limit waits for this client already.
+    /// Not queued: as much as may waits for this client already. Messages and pings count for the operator's
+    /// `--max-backlog` with their bytes and with what it costs to keep each, so that empty ones have a bound, too; values of
+    /// [`post`](Client::post) have a number of their own.
     Backlogged = 1,
     /// Not queued: the connection is closing or gone.
     Gone = 2,
@@ -125,7 +127,8 @@ impl Client {
         }
     }
 
-    /// Bytes that wait until the socket takes them.
+    /// Bytes that wait until the socket takes them, as they go over the wire. A message can be refused before they reach the
+    /// operator's `--max-backlog`, since that counts what it costs to keep many small ones, too.
     pub fn buffered(&self) -> usize {
         call!(self, buffered)
     }
@@ -163,11 +166,14 @@ impl Client {
     }
 
     /// Sends a ping of at most 125 bytes, ahead of queued messages (RFC 6455 section 5.5.2).
+    ///
+    /// [`Sent::Backlogged`] if the backlog is full; the client is not closed for that.
     pub fn ping(&self, data: &[u8]) -> Sent {
         sent(call!(self, ping, data.into()))
     }
 
-    /// Sends a pong of at most 125 bytes, ahead of queued messages (RFC 6455 section 5.5.3).
+    /// Sends a pong of at most 125 bytes, ahead of queued messages (RFC 6455 section 5.5.3). While the client takes nothing,
+    /// only the newest of several waits for it.
     pub fn pong(&self, data: &[u8]) -> Sent {
         sent(call!(self, pong, data.into()))
     }
@@ -216,7 +222,8 @@ impl Client {
 
     /// Sends a value to this client's own session: the engine's [`on_event`](crate::Engine::on_event) gets it.
     ///
-    /// This is the way for a job's result to reach the session. The value is dropped when the client is gone.
+    /// This is the way for a job's result to reach the session. The value is dropped if the client is gone, or if 65,536 of
+    /// them wait for it already ([`Sent::Backlogged`]).
     pub fn post(&self, event: impl Any + Send) -> Sent {
         let event: Box<dyn Any + Send> = Box::new(event);
         let crossing = Box::new(Crossing { object: EventObject { origin: &crate::ORIGIN, discard }, event });

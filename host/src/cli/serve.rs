@@ -72,7 +72,8 @@ pub struct ServeArgs {
         value_parser = duration)]
     pub message_timeout: Duration,
 
-    /// How much may wait for a client that reads slowly; with more, --backlog-policy says what happens.
+    /// How much may wait for a client that reads slowly, with what it costs to keep it; with more, --backlog-policy says what
+    /// happens.
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(MAX_BACKLOG as u64), env = "WSHOST_MAX_BACKLOG",
         value_parser = message_size)]
     pub max_backlog: ByteSize,

@@ -52,6 +52,7 @@ impl<S: Wire> Connection<S> {
         let Some(batch) = &mut self.batch else { return };
         if !batch.events.is_empty() && self.session.is_some() {
             let events = std::mem::take(&mut batch.events);
+            self.client.outbox().note_delivered(events.len());
             self.deliver(events);
         }
     }

@@ -274,7 +274,8 @@ impl<S: Wire> Connection<S> {
         self.heavy = overrun.is_some();
         shared.turnstile.note(overrun.unwrap_or_default());
         self.arm(cx, shared);
-        self.client.outbox().publish_unwritten(self.backlog());
+        let (backlog, overhead) = self.batch.as_ref().map_or((0, 0), |batch| (batch.backlog(), batch.overhead()));
+        self.client.outbox().publish_unwritten(backlog, overhead);
         Poll::Pending
     }
 

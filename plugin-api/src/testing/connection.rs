@@ -11,7 +11,7 @@ use super::message::Message;
 use super::outgoing::Closing;
 use super::remote::Remote;
 use super::report::EngineFailure;
-use crate::close_code;
+use crate::{Idle, close_code};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(super) struct Connection {
     code: u16,
     close_deadline: Option<Duration>,
     idle_due: Option<Duration>,
+    /// Since when the host reads nothing by its own choice: the client is pinged, and not judged by its silence.
+    unread_since: Option<Duration>,
     /// What the client has sent and the host has not read.
     inbound: VecDeque<Message>,
     /// What the client sends now is to be read with what it sends next.
@@ -67,6 +69,7 @@ impl Connection {
             code: close_code::ABNORMAL,
             close_deadline: None,
             idle_due: None,
+            unread_since: None,
             inbound: VecDeque::new(),
             corked: false,
             answers: true,
@@ -128,6 +131,7 @@ impl Connection {
             self.hold(|connection| connection.callback(Session::on_drain));
             return true;
         }
+        self.note_whether_read();
         let reads = self.wants_to_read();
         if reads {
             self.read();
@@ -208,9 +212,11 @@ impl Connection {
     }
 
     fn wants_to_read(&self) -> bool {
-        if self.stage != Stage::Open || self.corked || self.inbound.is_empty() {
-            return false;
-        }
+        self.stage == Stage::Open && !self.corked && !self.inbound.is_empty() && self.may_read()
+    }
+
+    /// Whether the host would read if there were anything.
+    fn may_read(&self) -> bool {
         let (closing, backlog, limit) = {
             let outgoing = self.remote.outgoing();
             (outgoing.closing, outgoing.backlog(), outgoing.limit())
@@ -220,9 +226,28 @@ impl Connection {
         closing >= Closing::Sent || (has_room && !self.remote.is_paused())
     }
 
+    /// While nothing is read by the host's own choice, the time for a pong stands still.
+    fn note_whether_read(&mut self) {
+        let now = self.remote.services().now();
+        if !self.may_read() {
+            self.unread_since.get_or_insert(now);
+        } else if let Some(since) = self.unread_since.take()
+            && self.remote.pinged().is_some()
+        {
+            let all = self.keepalive.patience().map(|patience| now + patience);
+            let put_off = self.idle_due.map(|due| due + now.saturating_sub(since));
+            self.idle_due = put_off.into_iter().chain(all).min();
+        }
+    }
+
     /// Reads all that the client has sent.
     fn read(&mut self) {
+        let was_pinged = self.remote.pinged().is_some();
         self.remote.touch();
+        if was_pinged {
+            // The next ping is due when it has been silent for as long again.
+            self.plan_idle();
+        }
         let messages = std::mem::take(&mut self.inbound);
         self.hold(|connection| {
             for message in messages {
@@ -263,7 +288,7 @@ impl Connection {
         let pinged = self.remote.pinged();
         let due = self.keepalive.due(self.remote.last_active(), pinged);
         if due.is_some_and(|due| due <= now) {
-            let idle = self.keepalive.idle(pinged);
+            let idle = if self.unread_since.is_some() { Idle::PingDue } else { self.keepalive.idle(pinged) };
             self.remote.note_pinged();
             self.hold(|connection| connection.callback(|session, remote| session.on_idle(remote, idle)));
         }

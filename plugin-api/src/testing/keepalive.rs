@@ -35,6 +35,11 @@ impl Keepalive {
         }
     }
 
+    /// How long it waits for a pong.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.close_after_no_pong
+    }
+
     /// What is to be done then.
     pub(super) fn idle(&self, pinged: Option<Duration>) -> Idle {
         match (pinged, self.close_after_no_pong) {

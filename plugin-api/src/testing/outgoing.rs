@@ -8,6 +8,9 @@ use super::options::BacklogPolicy;
 use crate::{Sent, close_code};
 use std::collections::VecDeque;
 
+/// What it costs the host to keep a message that waits for the last part of another, in bytes, beside its own.
+const ENTRY: usize = 40;
+
 /// How far a connection's end has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Closing {
@@ -29,7 +32,7 @@ pub(super) struct Outgoing {
     pub(super) closing: Closing,
     /// What the client has not taken yet.
     waiting: VecDeque<Frame>,
-    /// The newest pong, while the client takes nothing: of several only that one is sent, as in the host.
+    /// The newest pong, while the client takes nothing or has too much to take: of several only that one is sent, as in the host.
     pong: Option<Frame>,
     fragmented: Option<Fragmented>,
     /// Bytes that wait, in either place but for the pong.
@@ -97,11 +100,11 @@ impl Outgoing {
         if self.closing >= Closing::Sent {
             return Sent::Gone;
         }
-        if !is_pong && self.backlog > self.limit {
+        if !is_pong && self.cost() > self.limit {
             self.refused = true;
             return Sent::Backlogged;
         }
-        if is_pong && !self.reads {
+        if is_pong && (!self.reads || self.cost() > self.limit) {
             self.pong = Some(Frame::whole(message));
         } else {
             self.put_ahead(Frame::whole(message));
@@ -152,6 +155,11 @@ impl Outgoing {
         self.backlog
     }
 
+    /// What counts for the limit.
+    fn cost(&self) -> usize {
+        self.backlog + self.fragmented.as_ref().map_or(0, |fragmented| fragmented.waiting.len() * ENTRY)
+    }
+
     /// Bytes above which a message is refused.
     pub(super) fn limit(&self) -> usize {
         self.limit
@@ -193,7 +201,7 @@ impl Outgoing {
 
     /// Whether the backlog has fallen below half its limit, after it was above or a message was refused.
     pub(super) fn has_drained(&mut self, open: bool) -> bool {
-        let above_half = self.backlog > self.limit / 2;
+        let above_half = self.cost() > self.limit / 2;
         self.above_half |= above_half | std::mem::take(&mut self.refused);
         let drained = self.above_half && !above_half && open;
         self.above_half &= !drained;
@@ -234,7 +242,7 @@ impl Outgoing {
         if self.closing >= Closing::Sent {
             return Sent::Gone;
         }
-        if self.backlog > self.limit {
+        if self.cost() > self.limit {
             self.refused = true;
             // A part that is missing leaves the message torn, whatever the policy.
             if self.policy == BacklogPolicy::Close || order.part_of.is_some() {

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+/// Events that wait for one client at most.
+const MAX_EVENTS: usize = 65_536;
 /// Payload of a control frame at most (RFC 6455 section 5.5).
 pub(super) const MAX_CONTROL: usize = 125;
 /// That, less the two bytes of a close code.
@@ -184,6 +186,9 @@ impl Remote {
         if orders.gone {
             // The event is dropped behind the lock: that runs the engine's code.
             return Sent::Gone;
+        }
+        if orders.events.len() >= MAX_EVENTS {
+            return Sent::Backlogged;
         }
         orders.events.push_back(event);
         Sent::Sent

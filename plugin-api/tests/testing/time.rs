@@ -26,7 +26,7 @@ fn timers_run_when_they_are_due_and_in_order() {
     host.advance(4 * SECOND);
     assert_eq!(alice.received(), ["tick", "after 3", "tick", "after 5", "and behind it"]);
     tick.cancel();
-    host.advance(60 * SECOND);
+    host.advance(20 * SECOND);
     assert_eq!(alice.received(), NOTHING);
 }
 
@@ -73,14 +73,14 @@ fn after_no_time_a_timer_runs_with_the_jobs() {
 fn an_idle_client_is_pinged_and_answers() {
     let host = TestHost::new::<Probe>();
     let alice = host.connect("/");
-    host.advance(149 * SECOND);
-    assert_eq!((alice.received(), alice.handle().idle()), (NOTHING.into(), 149 * SECOND));
+    host.advance(29 * SECOND);
+    assert_eq!((alice.received(), alice.handle().idle()), (NOTHING.into(), 29 * SECOND));
     host.advance(SECOND);
     assert_eq!(alice.received(), [Message::ping("")]);
     assert_eq!((alice.handle().idle(), alice.handle().is_pinged()), (Duration::ZERO, false));
     assert_eq!(calls(&host), ["open ", "pong ", "read complete"]);
     host.advance(3600 * SECOND);
-    assert_eq!((alice.received().len(), alice.state()), (24, State::Open));
+    assert_eq!((alice.received().len(), alice.state()), (120, State::Open));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_silent_client_is_given_up() {
     let host = TestHost::new::<Probe>();
     let alice = host.connect("/?name=alice");
     alice.fall_silent();
-    host.advance(299 * SECOND);
+    host.advance(59 * SECOND);
     assert!(alice.handle().is_pinged());
     host.advance(SECOND);
     assert_eq!(alice.received(), [Message::ping(""), Message::close(1008, "no pong")]);
@@ -102,7 +102,7 @@ fn whatever_a_client_sends_is_a_sign_of_life() {
     let alice = host.connect("/");
     alice.fall_silent();
     for _ in 0..10 {
-        host.advance(149 * SECOND);
+        host.advance(29 * SECOND);
         alice.text("still here");
     }
     assert_eq!(alice.received(), NOTHING);
@@ -145,4 +145,49 @@ fn the_engine_s_wishes_hold_unless_the_operator_has_others() {
     let alice = host.connect("/");
     host.advance(3600 * SECOND);
     assert_eq!(alice.received(), NOTHING);
+}
+
+/// Says when it pings.
+struct Patient;
+
+impl Engine for Patient {
+    type Session = u32;
+    const PING_AFTER: Option<Duration> = Some(Duration::from_secs(10));
+    const CLOSE_AFTER_NO_PONG: Option<Duration> = Some(Duration::from_secs(60));
+
+    fn new(_: Host, _: &Config) -> Result<Self> {
+        Ok(Patient)
+    }
+
+    fn on_idle(&self, client: &Client, _: &mut u32, idle: Idle) -> Option<Box<dyn Job>> {
+        client.send_text(&format!("{idle:?}"));
+        client.ping(b"");
+        None
+    }
+
+    fn on_text(&self, client: &Client, _: &mut u32, _: &str) -> Option<Box<dyn Job>> {
+        client.pause_reading();
+        None
+    }
+}
+
+/// FAULTS K1.
+#[test]
+fn each_silence_is_pinged_whatever_is_done_about_missing_pongs() {
+    let host = TestHost::new::<Patient>();
+    let alice = host.connect("/");
+    host.advance(35 * SECOND);
+    assert_eq!(alice.received().len(), 3 * 2, "a ping and a text each");
+}
+
+/// FAULTS K3.
+#[test]
+fn a_client_that_is_not_read_from_is_pinged_and_not_judged() {
+    let host = TestHost::new::<Patient>();
+    let alice = host.connect("/");
+    alice.text("pause");
+    host.advance(300 * SECOND);
+    let received = alice.received();
+    assert!(received.len() >= 4, "{received:?}");
+    assert!(received.iter().all(|message| *message == Message::ping("") || *message == Message::text("PingDue")));
 }

@@ -39,7 +39,11 @@ pub enum NotLoaded {
 /// Why not.
 pub(crate) fn load_first(file: &Path, rules: LoadRules, patience: Duration) -> Result<Plugin, NotLoaded> {
     let rehearse = rules.rehearse.map(|_| Extent::Open);
-    load(&Image::read(file)?, LoadRules { rehearse, ..rules }, None, patience, |error| {
+    let image = Image::read(file)?;
+    if let Some(uses_up) = image.uses_up() {
+        tracing::warn!(file = %file.display(), "reloads are limited: {uses_up}");
+    }
+    load(&image, LoadRules { rehearse, ..rules }, None, patience, |error| {
         tracing::warn!(file = %file.display(), "not rehearsed: {error}");
         Ok(())
     })

@@ -48,6 +48,7 @@ mod several_engines;
 mod shutdown;
 mod staging;
 mod static_files;
+mod static_storage;
 mod swap;
 mod swap_blocked;
 mod swap_drops;

@@ -73,15 +73,18 @@ fn look_at(image: Result<Image, LoadError>, report: &mut Report) -> (Outcome, St
         return (Outcome::Failed, error.to_string());
     }
     let size = ByteSize::b(image.size() as u64);
+    let mut notes = Vec::new();
     match image.manifest() {
-        None => {
-            (Outcome::Note, format!("{size}, without a manifest: it has to be opened to know whether it is an engine"))
+        None => notes.push("without a manifest: it has to be opened to know whether it is an engine".to_owned()),
+        Some(manifest) if !manifest.panic_unwinds => {
+            notes.push("built with panic = \"abort\": a panic in it ends wshost and everyone's connection".to_owned());
         }
-        Some(manifest) if !manifest.panic_unwinds => (
-            Outcome::Note,
-            format!("{size}, built with panic = \"abort\": a panic in it ends wshost and everyone's connection"),
-        ),
-        Some(_) => (Outcome::Ok, format!("{size}, for this machine and this revision")),
+        Some(_) => {}
+    }
+    notes.extend(image.uses_up());
+    match notes.is_empty() {
+        true => (Outcome::Ok, format!("{size}, for this machine and this revision")),
+        false => (Outcome::Note, format!("{size}, {}", notes.join("; "))),
     }
 }
 

@@ -7,6 +7,7 @@ use super::library::{LoadError, Plugin};
 use super::revision;
 use super::segments::Segments;
 use super::staged::Staged;
+use super::thread_storage;
 use super::wholeness;
 use abi_stable::library::ROOT_MODULE_LOADER_NAME;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
@@ -24,6 +25,7 @@ pub struct Image {
     content: Vec<u8>,
     manifest: Option<FileManifest>,
     build: Option<Build>,
+    thread_storage: Option<u64>,
 }
 
 impl Image {
@@ -39,14 +41,14 @@ impl Image {
         let fingerprint = Fingerprint::of_metadata(&file.metadata().map_err(unreadable)?);
         let mut content = Vec::new();
         file.read_to_end(&mut content).map_err(unreadable)?;
-        let Found { manifest, engine, build } = look_into(&content).map_err(|fault| match fault {
+        let Found { manifest, engine, build, thread_storage } = look_into(&content).map_err(|fault| match fault {
             Fault::Kind(what) => LoadError::NotALibrary { path: path.to_owned(), what },
             Fault::Damage(what) => LoadError::Damaged { path: path.to_owned(), what },
         })?;
         if !engine {
             return Err(LoadError::NotAnEngine { path: path.to_owned() });
         }
-        Ok(Image { path: path.to_owned(), fingerprint, content, manifest, build })
+        Ok(Image { path: path.to_owned(), fingerprint, content, manifest, build, thread_storage })
     }
 
     /// The file that was read.
@@ -88,6 +90,23 @@ impl Image {
         self.build.as_ref()
     }
 
+    /// What each load of it takes for good besides memory, and for how many loads there is enough, in a sentence. `None`: it
+    /// takes nothing.
+    pub fn uses_up(&self) -> Option<String> {
+        let bytes = self.thread_storage?;
+        let (reserve, enough) = (thread_storage::reserve(), thread_storage::enough(bytes));
+        let reloads = (reserve / bytes).saturating_sub(1);
+        Some(format!(
+            "each load takes {bytes} of about {reserve} bytes that the system's loader has in reserve for static thread-local \
+             storage, for good: about {reloads} reloads, and more with GLIBC_TUNABLES={}={enough} in wshost's environment",
+            thread_storage::TUNABLE
+        ))
+    }
+
+    pub(super) fn thread_storage(&self) -> Option<u64> {
+        self.thread_storage
+    }
+
     /// Refuses what says that it is the build that runs, and differs from it.
     ///
     /// # Errors
@@ -124,6 +143,7 @@ struct Found {
     /// Whether it has what an engine is entered by, as far as the file shows: a library that is opened stays in memory.
     engine: bool,
     build: Option<Build>,
+    thread_storage: Option<u64>,
 }
 
 /// Why a file is refused.
@@ -169,10 +189,11 @@ fn look_into(content: &[u8]) -> Result<Found, Fault> {
     let segments = Segments::read(header, content).map_err(Fault::Damage)?;
     wholeness::check(&segments).map_err(Fault::Damage)?;
     let build = Build::of(&segments, content);
+    let thread_storage = thread_storage::taken_by(&segments);
     if header.e_shoff(endian) == 0 {
         // Without sections the loader is as content as with them.
         wholeness::check_code(segments.code()).map_err(Fault::Damage)?;
-        return Ok(Found { manifest: None, engine: true, build });
+        return Ok(Found { manifest: None, engine: true, build, thread_storage });
     }
     let damaged_sections = || Fault::Damage("its table of sections".into());
     let sections = header.sections(endian, content).map_err(|_| damaged_sections())?;
@@ -192,7 +213,7 @@ fn look_into(content: &[u8]) -> Result<Found, Fault> {
     let is_entry = |symbol: &elf::Sym64<_>| {
         symbol.name(endian, exported.strings()).is_ok_and(|name| name == ROOT_MODULE_LOADER_NAME.as_bytes())
     };
-    Ok(Found { manifest, engine: exported.is_empty() || exported.iter().any(is_entry), build })
+    Ok(Found { manifest, engine: exported.is_empty() || exported.iter().any(is_entry), build, thread_storage })
 }
 
 fn own_machine() -> u16 {

@@ -10,6 +10,7 @@ use super::fingerprint::Fingerprint;
 use super::image::Image;
 use super::revision::{not_offered, other_version};
 use super::staged::not_staged;
+use super::thread_storage;
 use crate::scratch::Scratch;
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
@@ -24,6 +25,9 @@ use std::sync::Mutex;
 
 /// Where a bare file name is looked for last, after the current folder and the executable's.
 const SYSTEM_FOLDER: &str = "/usr/lib/wshost";
+
+/// How glibc's loader words it that there is no room for static thread-local storage.
+const NO_THREAD_STORAGE: &str = "static TLS block";
 
 /// Why a plugin is refused. Each says what happened, to which file, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +90,22 @@ pub enum LoadError {
         path: PathBuf,
         /// The id of the build.
         build: String,
+    },
+    /// The loader's reserve of static thread-local storage is used up.
+    #[error(
+        "{} needs static thread-local storage{}, as its generations before have taken for good, and the system's loader has no \
+         more in reserve: restart wshost when it suits, for more reloads with GLIBC_TUNABLES={}={} in its environment; or \
+         build the engine without (its allocator, mostly; mimalloc has the feature local_dynamic_tls)",
+        path.display(),
+        bytes.map(|bytes| format!(" of {bytes} bytes")).unwrap_or_default(),
+        thread_storage::TUNABLE,
+        thread_storage::enough(bytes.unwrap_or(512))
+    )]
+    NoThreadStorage {
+        /// The file.
+        path: PathBuf,
+        /// How much it needs, if that is known.
+        bytes: Option<u64>,
     },
     /// Its panics end the process, and that is not put up with.
     #[error(
@@ -214,7 +234,7 @@ impl Plugin {
     /// As of [`Staged::open`](super::staged::Staged::open).
     pub(crate) fn open_copy_of(path: &Path, copy: &Path) -> Result<Plugin, LoadError> {
         let fingerprint = Fingerprint::of(copy).ok_or_else(|| not_staged(path, io::ErrorKind::NotFound.into()))?;
-        Self::of_copy(path.to_owned(), fingerprint, None, None, copy.to_owned(), None)
+        Self::of_copy(path.to_owned(), fingerprint, None, None, None, copy.to_owned(), None)
     }
 
     pub(super) fn of_copy(
@@ -222,10 +242,17 @@ impl Plugin {
         fingerprint: Fingerprint,
         told: Option<&FileManifest>,
         build: Option<Build>,
+        thread_storage: Option<u64>,
         copy: PathBuf,
         staged: Option<Scratch>,
     ) -> Result<Plugin, LoadError> {
-        let Tables { manifest, engine, handover } = open(&path, told, &copy)?;
+        let tables = open(&path, told, &copy).map_err(|error| match error {
+            LoadError::Refused { path, error } if error.contains(NO_THREAD_STORAGE) => {
+                LoadError::NoThreadStorage { path, bytes: thread_storage }
+            }
+            other => other,
+        });
+        let Tables { manifest, engine, handover } = tables?;
         Ok(Plugin { path, fingerprint, manifest, engine, handover, build, copy, _staged: staged })
     }
 

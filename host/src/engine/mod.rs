@@ -21,6 +21,7 @@ mod revision;
 mod segments;
 mod services;
 mod staged;
+mod thread_storage;
 mod wholeness;
 
 pub use build::Build;

@@ -21,6 +21,7 @@ pub struct Staged {
     fingerprint: Fingerprint,
     manifest: Option<FileManifest>,
     build: Option<Build>,
+    thread_storage: Option<u64>,
     copy: PathBuf,
     folder: Scratch,
 }
@@ -33,6 +34,7 @@ impl Staged {
             fingerprint: image.fingerprint(),
             manifest: image.manifest().cloned(),
             build: image.build().cloned(),
+            thread_storage: image.thread_storage(),
             copy,
             folder,
         })
@@ -54,8 +56,8 @@ impl Staged {
     ///
     /// Why it is refused. Nothing of the engine's own code has run then, except what the library runs when it is opened.
     pub fn open(self) -> Result<Plugin, LoadError> {
-        let Staged { path, fingerprint, manifest, build, copy, folder } = self;
-        Plugin::of_copy(path, fingerprint, manifest.as_ref(), build, copy, Some(folder))
+        let Staged { path, fingerprint, manifest, build, thread_storage, copy, folder } = self;
+        Plugin::of_copy(path, fingerprint, manifest.as_ref(), build, thread_storage, copy, Some(folder))
     }
 }
 

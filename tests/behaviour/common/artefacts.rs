@@ -39,7 +39,7 @@ pub(crate) fn artefacts() -> &'static Artefacts {
 }
 
 /// What tests run: the host, the shipped engines, the examples and the fixtures.
-const PACKAGES: [&str; 19] = [
+const PACKAGES: [&str; 20] = [
     "wshost",
     "echo",
     "chat",
@@ -57,6 +57,7 @@ const PACKAGES: [&str; 19] = [
     "heir",
     "hostile",
     "opinionated",
+    "own-allocator",
     "probe",
     "unruly",
 ];

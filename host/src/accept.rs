@@ -2,6 +2,7 @@
 //!
 //! Long-lived connections stay where they were dealt, so the deal has to be even: SO_REUSEPORT would hash them.
 
+use crate::addresses::canonical;
 use crate::descriptors::{Reserve, are_exhausted, is_kept_back};
 use crate::event_loop::{Command, LoopHandle};
 use crate::listener::{Listener, ListeningSocket};
@@ -74,7 +75,7 @@ pub(crate) async fn accept(listener: Listener, mut reserve: Reserve, loops: Arc<
 fn accepted_tcp(stream: OwnedFd, peer: Option<SocketAddrAny>) -> io::Result<Accepted> {
     // The kernel gives no address where the connection has ended meanwhile.
     let peer = peer.ok_or(io::ErrorKind::ConnectionAborted)?;
-    Ok(Accepted::Tcp(stream.into(), peer.try_into()?))
+    Ok(Accepted::Tcp(stream.into(), canonical(peer.try_into()?)))
 }
 
 fn accepted_unix(stream: OwnedFd, _nameless: Option<SocketAddrAny>) -> io::Result<Accepted> {
@@ -96,7 +97,7 @@ async fn accept_one(socket: &AsyncFd<OwnedFd>, reserve: &mut Reserve) -> io::Res
 /// What the log calls a peer.
 fn named(peer: Option<SocketAddrAny>) -> String {
     let address = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-    address.map_or_else(|| "unix".to_owned(), |address| address.to_string())
+    address.map_or_else(|| "unix".to_owned(), |address| canonical(address).to_string())
 }
 
 /// Gives a connection to the loop that has fewest.

@@ -31,6 +31,7 @@ pub mod swap;
 
 mod accept;
 mod activity;
+mod addresses;
 mod allocator;
 mod batch;
 mod broadcast;

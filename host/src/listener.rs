@@ -2,50 +2,47 @@
 //!
 //! Knows addresses, not what comes in; `accept` does.
 
+pub use crate::addresses::Address;
+use crate::addresses::{canonical, is_for_ipv6_alone, is_part};
 use crate::unix_socket::{self, BoundPath};
 use listenfd::ListenFd;
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 /// Connections that the kernel keeps for us between two accepts.
 const BACKLOG: i32 = 4096;
 
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// An address and a port, of which 0 is any that is free.
-    Tcp(SocketAddr),
-    /// The path of a Unix socket.
-    Unix(PathBuf),
+/// Why nobody listens.
+#[derive(Debug, thiserror::Error)]
+pub enum NotBound {
+    /// Two of the addresses are one.
+    #[error("{part} is part of {whole}, which is listened on as well; give one of them with --listen")]
+    Twice {
+        /// The one.
+        part: SocketAddr,
+        /// The other, every address of the same kind.
+        whole: SocketAddr,
+    },
+    /// The system refuses.
+    #[error("cannot listen on {address}: {}; choose another address with --listen", in_words(error))]
+    System {
+        /// As the operator gave it.
+        address: Address,
+        /// What it says.
+        error: io::Error,
+    },
 }
 
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("unix:") {
-            Some("") => Err("a path is needed, as in unix:/run/wshost.sock".into()),
-            Some(path) => Ok(Address::Unix(path.into())),
-            None => {
-                let hint = "give it as 127.0.0.1:9001 or unix:/run/wshost.sock";
-                let mut addresses = text.to_socket_addrs().map_err(|error| format!("{error}; {hint}"))?;
-                addresses.next().map(Address::Tcp).ok_or_else(|| "no address has this name".into())
-            }
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(address) => address.fmt(f),
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
+fn in_words(error: &io::Error) -> String {
+    match Errno::from_io_error(error) {
+        Some(Errno::AFNOSUPPORT) => format!("this machine has no IPv6 ({error})"),
+        Some(Errno::ADDRNOTAVAIL) => format!("this machine does not have the address ({error})"),
+        _ => error.to_string(),
     }
 }
 
@@ -65,18 +62,82 @@ pub(crate) enum ListeningSocket {
 }
 
 impl Listener {
-    /// Binds and listens. A Unix socket's file that nobody listens to any more is replaced.
+    /// Binds and listens: on the first address, if it is a name with several. A Unix socket's file that nobody listens to any
+    /// more is replaced.
     ///
     /// # Errors
     ///
     /// What the system says, for example that the address is in use.
     pub fn bind(address: &Address) -> io::Result<Listener> {
         match address {
-            Address::Tcp(address) => Ok(Listener { socket: ListeningSocket::Tcp(bind_tcp(*address)?), bound: None }),
             Address::Unix(path) => {
                 let (socket, bound) = unix_socket::bind(path, None, BACKLOG)?;
                 Ok(Listener { socket: ListeningSocket::Unix(socket), bound: Some(bound) })
             }
+            tcp => Listener::bind_tcp(*tcp.of_tcp().first().ok_or(io::ErrorKind::AddrNotAvailable)?, false),
+        }
+    }
+
+    /// Binds all of these, beside sockets that listen already. What is named twice is bound once. If IPv4 and IPv6 have the
+    /// same port, each has a socket of its own; a socket for every address of IPv6 without one for IPv4 takes both.
+    ///
+    /// # Errors
+    ///
+    /// The first of them that cannot be.
+    pub fn bind_all(addresses: &[Address], beside: &[Listener]) -> Result<Vec<Listener>, NotBound> {
+        let beside = beside.iter().filter_map(Listener::address);
+        let named = addresses.iter().flat_map(Address::of_tcp).copied();
+        let all: Vec<SocketAddr> = beside.clone().chain(named).collect();
+        for part in &all {
+            if let Some(whole) = all.iter().find(|whole| is_part(*part, **whole)) {
+                return Err(NotBound::Twice { part: *part, whole: *whole });
+            }
+        }
+        let mut listeners = Vec::new();
+        let mut taken: Vec<SocketAddr> = beside.filter(|address| address.port() != 0).collect();
+        let mut paths: Vec<&PathBuf> = Vec::new();
+        for address in addresses {
+            let fault = |error| NotBound::System { address: address.clone(), error };
+            if let Address::Unix(path) = address {
+                if !paths.contains(&path) {
+                    listeners.push(Listener::bind(address).map_err(fault)?);
+                    paths.push(path);
+                }
+                continue;
+            }
+            let (mut bound, mut missing) = (false, None);
+            for one in address.of_tcp() {
+                if one.port() != 0 && taken.contains(one) {
+                    bound = true;
+                    continue;
+                }
+                match Listener::bind_tcp(*one, is_for_ipv6_alone(*one, &all)) {
+                    Ok(listener) => {
+                        listeners.push(listener);
+                        taken.push(*one);
+                        bound = true;
+                    }
+                    // A name has addresses of IPv6 also on a machine that has none.
+                    Err(error) if is_missing(&error) => missing = Some(error),
+                    Err(error) => return Err(fault(error)),
+                }
+            }
+            if let Some(error) = missing.filter(|_| !bound) {
+                return Err(fault(error));
+            }
+        }
+        Ok(listeners)
+    }
+
+    fn bind_tcp(address: SocketAddr, for_ipv6_alone: bool) -> io::Result<Listener> {
+        Ok(Listener { socket: ListeningSocket::Tcp(bind_tcp(address, for_ipv6_alone)?), bound: None })
+    }
+
+    /// Its address, if it is of TCP.
+    fn address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            ListeningSocket::Tcp(socket) => socket.local_addr().ok().map(canonical),
+            ListeningSocket::Unix(_) => None,
         }
     }
 
@@ -129,8 +190,17 @@ impl Listener {
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+/// Whether an error says that the machine does not have the address.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
+}
+
+fn bind_tcp(address: SocketAddr, for_ipv6_alone: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // Said in any case: what is usual can be set for a system.
+        socket.set_only_v6(for_ipv6_alone)?;
+    }
     // A restart can listen again at once, although connections of its predecessor are in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -151,13 +221,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_port_of_a_host_or_a_path() {
-        let address = |text: &str| text.parse::<Address>();
-        assert_eq!(address("127.0.0.1:9001").unwrap(), Address::Tcp(([127, 0, 0, 1], 9001).into()));
-        assert_eq!(address("unix:/run/x.sock").unwrap().to_string(), "unix:/run/x.sock");
-        for wrong in ["unix:", "127.0.0.1", "nonsense", "127.0.0.1:70000"] {
-            assert!(address(wrong).is_err(), "{wrong}");
-        }
+    fn what_is_named_twice_is_bound_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let unix = Address::Unix(folder.path().join("socket"));
+        let addresses =
+            [Address::Tcp(free), unix.clone(), Address::Tcp(free), unix, Address::Named("x".into(), vec![free])];
+        let listeners = Listener::bind_all(&addresses, &[]).unwrap();
+        assert_eq!(listeners.len(), 2);
+        assert!(Listener::bind_all(&addresses[..1], &listeners).unwrap().is_empty(), "it is there");
+        let any = [Address::Tcp("127.0.0.1:0".parse().unwrap())];
+        assert_eq!(Listener::bind_all(&[&any[..], &any].concat(), &[]).unwrap().len(), 2, "two ports");
+        let whole = Address::Tcp(SocketAddr::new([0, 0, 0, 0].into(), free.port()));
+        let twice = Listener::bind_all(&[whole], &listeners).unwrap_err();
+        assert!(twice.to_string().starts_with(&format!("{free} is part of 0.0.0.0:")), "{twice}");
+    }
+
+    #[test]
+    fn a_name_is_bound_where_the_machine_has_it() {
+        // RFC 5737 and RFC 3849: addresses for documentation, which no machine has.
+        let [none, nor_this] = ["192.0.2.1:0", "[2001:db8::1]:0"].map(|text| text.parse::<SocketAddr>().unwrap());
+        let here = "127.0.0.1:0".parse().unwrap();
+        let bind =
+            |addresses: &[SocketAddr]| Listener::bind_all(&[Address::Named("x:0".into(), addresses.to_vec())], &[]);
+        assert_eq!(bind(&[none, here, nor_this]).unwrap().len(), 1);
+        let error = bind(&[none, nor_this]).unwrap_err().to_string();
+        assert!(error.starts_with("cannot listen on x:0: this machine"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::ending::Operator;
 use crate::engine::{Config, Facilities, Unborn, find};
 use crate::exit::{self, Refused};
 use crate::http::Folder;
-use crate::listener::{Address, Listener};
+use crate::listener::{Address, Listener, NotBound};
 use crate::loading::load_first;
 use crate::log;
 use crate::mount::Mount;
@@ -88,12 +88,11 @@ fn listen(addresses: &[Address]) -> Result<Vec<Listener>, Refused> {
     })?;
     let default = [Address::Tcp(DEFAULT_ADDRESS)];
     let addresses = if addresses.is_empty() && listeners.is_empty() { &default } else { addresses };
-    for address in addresses {
-        listeners.push(Listener::bind(address).map_err(|error| {
-            let why = format!("cannot listen on {address}: {error}; choose another address with --listen");
-            Refused::new(exit::UNAVAILABLE, why)
-        })?);
-    }
+    let named = Listener::bind_all(addresses, &listeners).map_err(|fault| {
+        let code = if matches!(fault, NotBound::Twice { .. }) { exit::USAGE } else { exit::UNAVAILABLE };
+        Refused::new(code, fault.to_string())
+    })?;
+    listeners.extend(named);
     Ok(listeners)
 }
 

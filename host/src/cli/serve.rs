@@ -31,6 +31,9 @@ pub struct ServeArgs {
 
     /// The address to listen on, such as 0.0.0.0:80 or unix:/run/wshost.sock; repeatable. Port 0 picks a free one.
     ///
+    /// Every address of IPv6 (`[::]:80`) is for IPv4 as well, unless an address of IPv4 with the same port is given beside it. A
+    /// name, such as localhost:9001, means all addresses that it has.
+    ///
     /// Sockets that systemd hands over (LISTEN_FDS) are taken in any case [default: 127.0.0.1:9001, unless systemd hands
     /// one over]
     #[arg(long, value_name = "ADDR", env = "WSHOST_LISTEN", value_delimiter = ',')]

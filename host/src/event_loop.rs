@@ -9,20 +9,24 @@ use crate::descriptors::Reserve;
 use crate::listener::Listener;
 use crate::prefer_read;
 use crate::server::Server;
+use crate::standby::touch_thread_locals;
 use crate::turnstile::Turnstile;
 use crate::watch::Watch;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, mpsc};
-use std::time::Instant;
+use std::sync::{Arc, Barrier, mpsc};
+use std::time::{Duration, Instant};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::runtime::LocalOptions;
+use tokio::runtime::{LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Threads of a loop that may read files of `--static` while it goes on; none is started before a file is asked for.
+/// Threads of a loop that may read files of `--static` while it goes on; without that, none is started.
 const FILE_READERS: usize = 4;
+
+/// How long such a thread stays without work.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// What an event loop can be told.
 #[derive(Debug)]
@@ -66,20 +70,36 @@ impl EventLoop {
 
     /// Runs the loop on the calling thread until it has drained. `started` is told first whether it can.
     pub(crate) fn run(self, server: &Arc<Server>, started: &mpsc::Sender<io::Result<()>>) {
+        touch_thread_locals();
         let built = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(FILE_READERS)
+            .thread_keep_alive(FOR_EVER)
             .on_thread_park(prefer_read::write_now)
             .build_local(LocalOptions::default());
         let (runtime, result) = match built {
             Ok(runtime) => (Some(runtime), Ok(())),
             Err(error) => (None, Err(error)),
         };
+        if let Some(runtime) = &runtime
+            && server.settings.static_folder.is_some()
+        {
+            start_file_readers(runtime);
+        }
         let _ = started.send(result);
         if let Some(runtime) = runtime {
             self.watch.keep();
             runtime.block_on(serve(self.index, self.commands, self.load, Arc::clone(server)));
         }
+    }
+}
+
+/// Has a runtime start all of its threads that may block. They stay, see [`crate::standby`].
+fn start_file_readers(runtime: &LocalRuntime) {
+    let all_there = Arc::new(Barrier::new(FILE_READERS));
+    for _ in 0..FILE_READERS {
+        let all_there = Arc::clone(&all_there);
+        runtime.spawn_blocking(move || all_there.wait());
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the process ends: exit codes as in sysexits, and a sentence where it could not do what it was told.
 
-use crate::engine::LoadError;
+use crate::engine::{LoadError, NotOpened};
 use crate::loading::NotLoaded;
 use crate::log;
 use crate::unix_socket;
@@ -82,7 +82,8 @@ impl From<NotLoaded> for Refused {
     fn from(error: NotLoaded) -> Self {
         match error {
             NotLoaded::Load(error) => error.into(),
-            NotLoaded::Unfit { .. } => Refused::new(PLUGIN_REFUSED, error.to_string()),
+            NotLoaded::Late(NotOpened::Blocked { .. }) => Refused::new(UNAVAILABLE, error.to_string()),
+            NotLoaded::Late(_) | NotLoaded::Unfit { .. } => Refused::new(PLUGIN_REFUSED, error.to_string()),
         }
     }
 }

@@ -41,7 +41,6 @@ mod ending;
 mod event_loop;
 mod handshake;
 mod jobs;
-mod newborn;
 mod outbox;
 mod panics;
 mod retire;

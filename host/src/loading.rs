@@ -1,7 +1,7 @@
 //! From a plugin's file to an opened plugin: all that is looked at on the way, at the start and at a reload.
 
 use crate::check::{Extent, Unfit, rehearse};
-use crate::engine::{Image, LoadError, Plugin};
+use crate::engine::{Image, LoadError, NotOpened, Plugin, check_opening, open};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,9 @@ pub enum NotLoaded {
     /// It is no engine for this host.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// It was not opened in time.
+    #[error(transparent)]
+    Late(NotOpened),
     /// It would do harm.
     #[error("{file}: {unfit}")]
     Unfit {
@@ -29,6 +32,15 @@ pub enum NotLoaded {
         /// What it did.
         unfit: Unfit,
     },
+}
+
+impl From<NotOpened> for NotLoaded {
+    fn from(not_opened: NotOpened) -> Self {
+        match not_opened {
+            NotOpened::Load(error) => NotLoaded::Load(error),
+            late => NotLoaded::Late(late),
+        }
+    }
 }
 
 /// Loads a plugin at the start, when nobody is served: its engine is not made for a rehearsal, and where there can be none,
@@ -61,6 +73,8 @@ pub(crate) fn load_next(
     config: Option<&Path>,
     patience: Duration,
 ) -> Result<Plugin, NotLoaded> {
+    // Before a rehearsal, which needs new threads.
+    check_opening(patience)?;
     let image = Image::read(file)?;
     image.check_build(running)?;
     load(&image, rules, config, patience, Err)
@@ -88,7 +102,7 @@ fn load(
         seen.map_err(|unfit| NotLoaded::Unfit { file: file.to_string(), unfit })?;
         tracing::debug!(%file, "rehearsed in {:.1?}", began.elapsed());
     }
-    let plugin = staged.open()?;
+    let plugin = open(staged, patience)?;
     let (engine, version) = (plugin.name(), plugin.version());
     if !plugin.panic_unwinds() {
         if rules.strict {

@@ -69,6 +69,11 @@ thread_local! {
     static CURRENT: RefCell<Option<(u64, Box<Batch>)>> = const { RefCell::new(None) };
 }
 
+/// Uses those of the calling thread, see [`crate::standby`].
+pub(crate) fn touch() {
+    CURRENT.with(|_| ());
+}
+
 /// Runs callbacks of the client `number` with its batch in reach of its own sends.
 pub(crate) fn with_batch<R>(number: u64, batch: &mut Option<Box<Batch>>, callbacks: impl FnOnce() -> R) -> R {
     CURRENT.set(batch.take().map(|batch| (number, batch)));

@@ -15,6 +15,11 @@ thread_local! {
     static ROUND_BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
+/// Uses those of the calling thread, see [`crate::standby`].
+pub(crate) fn touch() {
+    WAITING.with(|_| ());
+}
+
 /// One connection's place among those that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {

@@ -5,6 +5,7 @@
 //! to take over if it does not come back. All are started before the first engine is loaded, since a library that is
 //! stuck in the loader keeps new threads from starting. Knows closures, not engines.
 
+use crate::standby::touch_thread_locals;
 use rustix::process::{getpriority_process, setpriority_process};
 use std::collections::VecDeque;
 use std::fmt;
@@ -93,6 +94,7 @@ impl Retirement {
         }
         for number in 0..THREADS {
             thread::Builder::new().name(format!("wshost-retire-{number}")).spawn(move || {
+                touch_thread_locals();
                 // Without it, they only get more of the cores than they need.
                 let _ = getpriority_process(None).and_then(|now| setpriority_process(None, now + NICENESS));
                 self.work(number);

@@ -8,6 +8,7 @@
 
 use crate::activity::{Activity, Busy};
 use crate::jobs::Pool;
+use crate::standby::touch_thread_locals;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -71,7 +72,10 @@ impl Clock {
     pub(crate) fn start() -> io::Result<Clock> {
         let board = Arc::<Board>::default();
         let watched = Arc::clone(&board);
-        thread::Builder::new().name("wshost-timers".into()).spawn(move || watched.serve())?;
+        thread::Builder::new().name("wshost-timers".into()).spawn(move || {
+            touch_thread_locals();
+            watched.serve();
+        })?;
         Ok(Clock(board))
     }
 }

@@ -3,6 +3,7 @@
 //! Reading a clock around every callback would cost more than the callback. So each loop only notes which callback it
 //! is in, and a thread of its own looks at these notes from time to time.
 
+use crate::standby::touch_thread_locals;
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -63,6 +64,11 @@ thread_local! {
     static WATCH: OnceCell<Arc<Watch>> = const { OnceCell::new() };
 }
 
+/// Uses those of the calling thread, see [`crate::standby`].
+pub(crate) fn touch() {
+    WATCH.with(|_| ());
+}
+
 impl Watch {
     /// Notes from now on here what this thread is in.
     pub(crate) fn keep(self: Arc<Self>) {
@@ -108,6 +114,7 @@ impl Watchdog {
     ) -> io::Result<Watchdog> {
         let (stop, stopped) = mpsc::channel();
         let body = move || {
+            touch_thread_locals();
             let mut seen: Vec<_> = watches.iter().map(|_| Seen::default()).collect();
             while stopped.recv_timeout(LOOK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
                 for (watch, seen) in watches.iter().zip(&mut seen) {

@@ -1,12 +1,11 @@
 //! The end of a server whose engine hangs, whichever piece of it does: clients are told, and the process ends by its
 //! deadline. The second signal, and signals that come early or during a reload.
 
-use crate::common::{Client, DEADLINE, Deployed, Host, artefacts, ask, closed_with, connect, say};
-
+use crate::common::{Client, DEADLINE, Deflating, Deployed, Host, Raw, artefacts, ask, closed_with, connect, say};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fmt::Write;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -223,4 +222,66 @@ fn a_reload_asked_for_before_the_server_is_up_is_done_then() {
     fs::write(gate, "").expect("written");
     starting.read_log("listening");
     starting.read_log("reloaded: ");
+}
+
+/// While it hangs, an initialiser has the loader's lock. What needs that: a new thread, and the first use of a thread-local
+/// with a destructor.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_library_that_hangs_when_it_is_opened_keeps_nobody_from_anything() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("file.txt"), "content").expect("written");
+    let probe = format!("/a={}", artefacts().of("probe").display());
+    let options =
+        ["--loops=2", "--workers=2", "--rehearse=no", "--reload-timeout=1s", "--drain-timeout=1s", "--compress"];
+    let files = ["--plugin", &probe, "--static", folder.path().to_str().expect("UTF-8")];
+    let arguments = [&options[..], &files].concat();
+    let echo = format!("/b={}", artefacts().of("echo").display());
+    let mut host = Host::with_environment(echo.as_ref(), &arguments, &[("AT_OPENING", "hang")]);
+    let hanging = artefacts().of("hanging-initialiser").display().to_string();
+
+    let (code, _, stderr) = host.control(&["reload", "/a", "--plugin", &hanging]);
+    assert_eq!(code, 65, "{stderr}");
+    assert!(stderr.contains("an initialiser of it hangs"), "{stderr}");
+
+    // Nothing of this has been done before.
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = connect(&host, "/a").await;
+        assert_eq!(ask(&mut client, "echo hello").await, "hello");
+        assert_eq!(ask(&mut client, "job hello").await, "hello");
+        assert_eq!(ask(&mut client, "spawn echo hello").await, "echo hello");
+        clients.push(client);
+    }
+    let long = "long ".repeat(1000);
+    let mut compressing = Deflating::offer(&host, "/b", &["permessage-deflate"]);
+    assert_eq!(compressing.ask(&long).message, long.as_bytes());
+    assert_eq!(file(&host), "content");
+
+    let (code, status, stderr) = host.control(&["status"]);
+    assert!(code == 0 && status.contains("probe"), "{status}{stderr}");
+    for again in [["reload", "/a"], ["reload", "/b"]] {
+        let (code, _, stderr) = host.control(&again);
+        assert_eq!(code, 69, "{stderr}");
+        assert!(stderr.contains("no library can be opened while an initialiser of"), "{stderr}");
+    }
+    host.hang_up();
+    host.wait_for_log(4, &["reload refused", "no library can be opened"]);
+
+    host.terminate();
+    let began = Instant::now();
+    for client in &mut clients {
+        assert_eq!(closed_with(client).await, 1001);
+    }
+    drop(compressing);
+    assert_eq!(ended(&mut host, began).await, Some(SERVED), "{}", host.log());
+    assert!(began.elapsed() < TIMEOUT + BEYOND, "{:?}", began.elapsed());
+}
+
+/// What is served for a file.
+fn file(host: &Host) -> String {
+    let mut raw = Raw::dial(host);
+    raw.send(b"GET /file.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut answer = String::new();
+    raw.0.read_to_string(&mut answer).expect("an answer comes");
+    answer.split_once("\r\n\r\n").expect("a head").1.to_owned()
 }

@@ -1,6 +1,7 @@
 //! The server's side: the socket, who is let in, and requests to replies.
 //!
-//! Runs on the runtime of the main thread. What takes time is left to threads that may block.
+//! Runs on a thread and a runtime of its own. Reloads, which take time, are left to other threads; all of them are there
+//! before they are needed, since a library that hangs in the loader must not keep anybody from asking.
 
 use super::line::{self, NoLine};
 use super::peer::Peer;
@@ -10,9 +11,11 @@ use super::{reload, status};
 use crate::descriptors::{Reserve, are_exhausted};
 use crate::exit::{self, Refused};
 use crate::server::Server;
+use crate::standby::{Crew, Standby};
 use crate::unix_socket::{self, BoundPath};
 use futures_util::FutureExt;
 use rustix::fs::Mode;
+use std::convert::Infallible;
 use std::io;
 use std::os::unix::net;
 use std::path::Path;
@@ -20,11 +23,14 @@ use std::sync::Weak;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Connections at a time.
 const MOST_CONNECTIONS: usize = 8;
+/// Reloads at a time.
+const MOST_RELOADS: usize = 8;
 /// How long a client may take to send a request, from the connection's start or the reply before it, and to read a reply.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait when the process or the system is out of what a connection needs.
@@ -39,19 +45,14 @@ pub(crate) struct ControlSocket {
     bound: BoundPath,
 }
 
-/// A control socket at work. Its file is removed when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Control {
-    accepting: JoinHandle<()>,
-    _bound: BoundPath,
-}
-
 /// What all connections share.
 #[derive(Clone, Debug)]
 struct Asked {
     /// Not held: a client that stays connected must not keep the server from its end.
     server: Weak<Server>,
     since: Instant,
+    /// Where reloads go on.
+    reloads: Crew,
 }
 
 impl ControlSocket {
@@ -86,26 +87,30 @@ impl ControlSocket {
         Ok(ControlSocket { listener, reserve: Reserve::new(), bound })
     }
 
-    /// Answers from now on. To be called in a runtime.
+    /// Answers from now on, on a thread of its own.
     ///
     /// # Errors
     ///
     /// What the system says.
-    pub(crate) fn serve(self, server: Weak<Server>) -> io::Result<Control> {
-        let listener = UnixListener::from_std(self.listener)?;
-        let asked = Asked { server, since: Instant::now() };
-        Ok(Control { accepting: tokio::spawn(accept(listener, self.reserve, asked)), _bound: self.bound })
+    pub(crate) fn serve(self, server: Weak<Server>) -> io::Result<()> {
+        // Of each engine one reload goes on at a time, and the next is refused at once.
+        let engines = server.upgrade().map_or(0, |server| server.mounts.len());
+        let reloads = Crew::start("wshost-control", MOST_RELOADS.min(engines + 1))?;
+        let asked = Asked { server, since: Instant::now(), reloads };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let ControlSocket { listener, reserve, bound } = self;
+        Standby::start("wshost-control")?.run(move || {
+            let ended = runtime.block_on(async { accept(UnixListener::from_std(listener)?, reserve, asked).await });
+            let Err(error) = ended;
+            drop(bound);
+            tracing::error!("nobody is answered on the control socket any more: {error}");
+        });
+        Ok(())
     }
 }
 
-impl Drop for Control {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
-/// Accepts until it is aborted, and the connections with it.
-async fn accept(listener: UnixListener, mut reserve: Reserve, asked: Asked) {
+/// Accepts until the process ends.
+async fn accept(listener: UnixListener, mut reserve: Reserve, asked: Asked) -> io::Result<Infallible> {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -181,19 +186,22 @@ async fn serve_one(mut stream: UnixStream, asked: &Asked) -> io::Result<()> {
 }
 
 async fn answer(request: Request, asked: Asked, peer: Peer) -> Reply {
-    // Where the client hangs up meanwhile, this goes on to its end.
-    let work = move || {
-        let Some(server) = asked.server.upgrade() else { return reload::refused(crate::swap::Refused::Ending) };
-        match request {
-            Request::Status {} => Reply::Status(status::of(&server, asked.since)),
-            Request::Reload { path, plugin } => {
-                tracing::info!(%peer, path, plugin = ?plugin, "reload asked for over the control socket");
-                reload::reload(&server, path.as_deref(), plugin.as_deref())
-            }
-        }
+    let Some(server) = asked.server.upgrade() else { return reload::refused(crate::swap::Refused::Ending) };
+    let (path, plugin) = match request {
+        Request::Status {} => return Reply::Status(status::of(&server, asked.since)),
+        Request::Reload { path, plugin } => (path, plugin),
     };
-    let fault = |error| Reply::Error(format!("a fault of wshost's own, please report it: {error}"));
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(fault)
+    tracing::info!(%peer, path, plugin = ?plugin, "reload asked for over the control socket");
+    let (answered, answer) = oneshot::channel();
+    // Where the client hangs up meanwhile, this goes on to its end.
+    let begun = asked.reloads.run(move || {
+        let _ = answered.send(reload::reload(&server, path.as_deref(), plugin.as_deref()));
+    });
+    if !begun {
+        let reason = "as many reloads are under way as can be; wait for the end of one".to_owned();
+        return Reply::Refused(Refusal { reason, exit_code: exit::TRY_AGAIN });
+    }
+    answer.await.unwrap_or_else(|_| Reply::Error("a fault of wshost's own, please report it".to_owned()))
 }
 
 async fn send(writing: &mut (impl AsyncWrite + Unpin), reply: &Reply) -> io::Result<()> {

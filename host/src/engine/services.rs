@@ -2,6 +2,7 @@
 
 use super::generation::Generation;
 use super::object::{EngineFailure, Job, TimerJob};
+use super::opening;
 use crate::audience::{Audience, Backlog};
 use crate::config::Settings;
 use crate::jobs::Pool;
@@ -29,13 +30,15 @@ pub struct Facilities {
 }
 
 impl Facilities {
-    /// Starts the workers, the thread that knows when timers are due, and those that end what engines made.
+    /// Starts the workers, the thread that knows when timers are due, and those that open libraries and end what engines
+    /// made.
     ///
     /// # Errors
     ///
     /// What the system says when it has no thread left.
     pub fn start(settings: &Settings) -> io::Result<Self> {
         retire::start()?;
+        opening::start()?;
         Ok(Facilities {
             pool: Arc::new(Pool::new(settings.workers, settings.worker_nice)?),
             wakes: Arc::new(Wakes::new(settings.loops)),

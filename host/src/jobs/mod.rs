@@ -12,11 +12,11 @@ pub(crate) use worker::on_behalf_of_job;
 use crate::allocator;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
-use worker::Worker;
+use worker::{Spare, Worker};
 
 /// Work, with all that it needs. It must not panic: who submits it contains what can.
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
@@ -40,6 +40,8 @@ struct Ready {
     waiting: AtomicUsize,
     /// Jobs that run, for the same purpose.
     running: AtomicUsize,
+    /// Whether a thread waits for a worker that needs another.
+    has_spare: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -69,9 +71,14 @@ impl Pool {
         };
         let threads = (0..workers.max(1)).map(|number| worker(number).start()).collect::<io::Result<Vec<_>>>()?;
         drop(foreman);
+        // With a niceness of 0, no worker ever asks for it.
+        let spare = (niceness > 0).then(|| Spare::start(&ready)).transpose()?;
+        if let Some(spare) = &spare {
+            let _ = spare.is_there.recv();
+        }
         let (leading, ended) = mpsc::channel::<()>();
         let lead = move || {
-            worker::lead(threads, &asking);
+            worker::lead(threads, spare, &asking);
             drop(leading);
         };
         thread::Builder::new().name("wshost-foreman".into()).spawn(lead)?;

@@ -7,6 +7,7 @@
 //! something.
 
 use crate::jobs::Ready;
+use crate::standby::touch_thread_locals;
 use rustix::process::{getpriority_process, setpriority_process};
 use rustix::time::{ClockId, clock_gettime};
 use std::cell::Cell;
@@ -71,14 +72,18 @@ enum Stopped {
 
 /// Gives workers another thread when they ask for it, and waits for the threads at the end. A thread inherits the
 /// niceness of the one that starts it, so that no worker can start its successor.
-pub(super) fn lead(mut threads: Vec<JoinHandle<()>>, asking: &mpsc::Receiver<Worker>) {
+pub(super) fn lead(mut threads: Vec<JoinHandle<()>>, mut spare: Option<Spare>, asking: &mpsc::Receiver<Worker>) {
     for worker in asking {
         threads.retain(|thread| !thread.is_finished());
-        match worker.start() {
-            Ok(thread) => threads.push(thread),
-            Err(error) => tracing::error!("a worker is lost: there is no thread for it: {error}"),
+        let next = Spare::start(&worker.ready).inspect_err(|error| {
+            tracing::error!("workers that have given way to the event loops stay so: there is no thread left: {error}");
+        });
+        if let Some(Spare { place, thread, .. }) = std::mem::replace(&mut spare, next.ok()) {
+            let _ = place.send(worker);
+            threads.push(thread);
         }
     }
+    threads.extend(spare.map(|spare| spare.thread));
     for thread in threads {
         if thread.join().is_err() {
             tracing::error!("a worker ended by a fault of wshost, please report it");
@@ -86,10 +91,41 @@ pub(super) fn lead(mut threads: Vec<JoinHandle<()>>, asking: &mpsc::Receiver<Wor
     }
 }
 
+/// A thread that is there before a worker needs it, see [`crate::standby`].
+#[derive(Debug)]
+pub(super) struct Spare {
+    place: mpsc::Sender<Worker>,
+    thread: JoinHandle<()>,
+    /// Hangs up when it is there.
+    pub(super) is_there: mpsc::Receiver<()>,
+}
+
+impl Spare {
+    /// Starts the thread.
+    pub(super) fn start(ready: &Arc<Ready>) -> io::Result<Spare> {
+        let (place, taken) = mpsc::channel::<Worker>();
+        let (there, is_there) = mpsc::channel();
+        let ready = Arc::clone(ready);
+        let body = move || {
+            touch_thread_locals();
+            ready.has_spare.store(true, Ordering::Release);
+            drop((ready, there));
+            if let Ok(worker) = taken.recv() {
+                worker.run();
+            }
+        };
+        let thread = thread::Builder::new().name("wshost-worker-s".into()).spawn(body)?;
+        Ok(Spare { place, thread, is_there })
+    }
+}
+
 impl Worker {
     /// Starts its thread.
     pub(super) fn start(self) -> io::Result<JoinHandle<()>> {
-        thread::Builder::new().name(self.name.clone()).spawn(move || self.run())
+        thread::Builder::new().name(self.name.clone()).spawn(move || {
+            touch_thread_locals();
+            self.run();
+        })
     }
 
     fn run(self) {
@@ -115,7 +151,7 @@ impl Worker {
                 pace.job_done();
             }
             worked_on = lane.stays_scheduled().then_some(lane);
-            if pace.is_too_nice() {
+            if pace.is_too_nice() && self.ready.has_spare.swap(false, Ordering::AcqRel) {
                 self.ready.put_back(worked_on);
                 return Stopped::TooNice;
             }

@@ -27,3 +27,9 @@ pub use frame::Opcode;
 pub use message::{Limits, Received, Receiver};
 pub use progress::give_back;
 pub use write_buffer::WriteBuffer;
+
+/// Uses the thread-locals of the calling thread that messages may need, see [`crate::standby`].
+pub(crate) fn touch() {
+    progress::touch();
+    deflate::touch();
+}

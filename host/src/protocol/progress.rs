@@ -81,6 +81,11 @@ pub fn give_back() {
     SPARE.take();
 }
 
+/// Uses those of the calling thread, see [`crate::standby`].
+pub(super) fn touch() {
+    SPARE.with(|_| ());
+}
+
 impl Progress {
     /// Nothing yet; all must be here by `deadline`.
     pub(super) fn begin(deadline: Option<Instant>) -> Box<Progress> {

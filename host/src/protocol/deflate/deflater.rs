@@ -26,6 +26,12 @@ thread_local! {
     static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Uses those of the calling thread, see [`crate::standby`].
+pub(super) fn touch() {
+    SHARED.with(|_| ());
+    OUTPUT.with(|_| ());
+}
+
 /// A compressor for messages that each stand alone. There are as few as there are windows that clients agree on.
 struct Shared {
     level: u8,

@@ -22,6 +22,11 @@ thread_local! {
     static SPARE: Cell<Option<Box<Inflater>>> = const { Cell::new(None) };
 }
 
+/// Uses those of the calling thread, see [`crate::standby`].
+pub(super) fn touch() {
+    SPARE.with(|_| ());
+}
+
 /// What one connection keeps for the compressed messages of its client.
 #[derive(Debug)]
 pub(in crate::protocol) struct Incoming {

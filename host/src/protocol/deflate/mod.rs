@@ -57,3 +57,9 @@ pub struct Reach {
     /// So many bytes at most, as a power of two: 9 to 15 for the server, 8 to 15 for a client.
     pub window_bits: u8,
 }
+
+/// Uses the thread-locals of the calling thread that messages may need, see [`crate::standby`].
+pub(super) fn touch() {
+    deflater::touch();
+    inflate::touch();
+}

@@ -41,6 +41,7 @@ mod ending;
 mod event_loop;
 mod handshake;
 mod jobs;
+mod newborn;
 mod outbox;
 mod panics;
 mod retire;

@@ -4,13 +4,14 @@ use crate::cli::{PluginArg, ServeArgs};
 use crate::config::Settings;
 use crate::control::ControlSocket;
 use crate::ending::Operator;
-use crate::engine::{Config, Facilities, Instance, find};
+use crate::engine::{Config, Facilities, Unborn, find};
 use crate::exit::{self, Refused};
 use crate::http::Folder;
 use crate::listener::{Address, Listener, NotBound};
 use crate::loading::load_first;
 use crate::log;
 use crate::mount::Mount;
+use crate::newborn;
 use crate::server::Server;
 use anyhow::Context;
 use std::convert::Infallible;
@@ -112,7 +113,16 @@ fn load(args: &ServeArgs, facilities: &Facilities, runtime: &Handle) -> Result<V
         let (plugin_api, rustc) = plugin.built_with();
         tracing::info!(engine = name, version, file = %file.display(), plugin_api, rustc, "plugin loaded");
         let config = read_config(args.config_of(argument.path.as_deref()))?;
-        let instance = Instance::new(plugin, &config, facilities).map_err(|not_made| {
+        let unborn = Unborn::first(plugin, config, facilities);
+        let made = newborn::first(unborn, args.start_timeout).ok_or_else(|| {
+            let (file, deadline) = (file.display(), args.start_timeout);
+            let why = format!(
+                "engine {name} {version} from {file} did not start: new has not returned after {deadline:?}; see what it \
+                 waits for, or give it longer with --start-timeout"
+            );
+            Refused::new(exit::PLUGIN_REFUSED, why)
+        })?;
+        let instance = made.map_err(|not_made| {
             let code = if not_made.configuration_at_fault { exit::BAD_CONFIGURATION } else { exit::PLUGIN_REFUSED };
             let why = not_made.failure;
             Refused::new(code, format!("engine {name} {version} from {} refused to start: {why}", file.display()))

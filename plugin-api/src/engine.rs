@@ -23,7 +23,12 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// host's 30 s.
     const CLOSE_AFTER_NO_PONG: Option<Duration> = None;
 
-    /// Makes the engine. An error refuses the plugin, with this error's text. `[main thread, before any client]`
+    /// Makes the engine. An error refuses the plugin, with this error's text.
+    ///
+    /// It may take its time: the operator's `--start-timeout` at the start, 60 s unless set, and `--reload-timeout` for a
+    /// generation that is to take over, while the one before goes on. Jobs that it spawns run at once. So do timers of a first
+    /// generation; those of another run when it has taken over, so that its `new` must not wait for one.
+    /// `[a thread of its own, before any client]`
     fn new(host: Host, config: &Config) -> Result<Self>;
 
     /// Decides whether a client may connect, and makes its session.

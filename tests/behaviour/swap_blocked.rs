@@ -1,8 +1,11 @@
 //! What blocks during a swap holds up the clients that it must, and nobody else for longer than `--reload-max-pause`.
 
-use crate::common::{Client, Deployed, Host, ask, connect, hear, say};
+use crate::common::{Client, Deployed, Host, artefacts, ask, connect, hear, say};
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 /// A hostile engine as an operator has it, which blocks until it is let go.
 struct Blocked {
@@ -173,4 +176,65 @@ async fn a_callback_that_blocks_its_loop_holds_up_no_client_of_another_loop() {
     host.wait_for_log(1, &["reloaded: 2 connections handed over"]);
     assert_eq!(ask(&mut other, "hi").await, "new 20 hi");
     assert_eq!(ask(&mut client, "hi").await, "new 1 hi");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_that_hangs_is_given_up_and_the_next_reload_succeeds() {
+    for case in ["new-blocks", "new-waits-for-its-timer"] {
+        let blocked = Blocked::start("", &["--reload-timeout", "500ms"]);
+        let host = &blocked.host;
+        let mut others = several(host, "/").await;
+        blocked.reload(case);
+        let line = host.wait_for_log(1, &["reload refused", "new has not returned after 500ms"]).remove(0);
+        assert!(
+            line.contains("hostile 0.1.0") && line.contains("its timers run only when it has taken over"),
+            "{line}"
+        );
+        all_ask(&mut others, "old", 0).await;
+        blocked.reload("");
+        host.wait_for_log(1, &["reloaded: 6 connections handed over"]);
+        all_ask(&mut others, "new", 1).await;
+        // What comes of it after all is dropped, and nobody notices.
+        blocked.let_go();
+        all_ask(&mut others, "new", 2).await;
+    }
+}
+
+#[test]
+fn at_the_start_a_new_may_wait_for_its_own_timer_and_for_its_own_job() {
+    for what in ["timer", "job"] {
+        let blocked = Blocked::start(&format!("new-waits-for-its-{what}"), &[]);
+        blocked.host.wait_for_log(1, &[&format!("new has waited for its {what}")]);
+    }
+}
+
+#[test]
+fn a_new_that_hangs_at_the_start_is_told_and_then_refused() {
+    let deployed = Deployed::new("hostile");
+    configure(&deployed, "new-blocks", "old");
+    let (plugin, config) = (deployed.file(), deployed.config());
+    let [plugin, config] = [&plugin, &config].map(|path| path.to_str().expect("a path in UTF-8"));
+    let arguments = ["--plugin", plugin, "--engine-config", config, "--start-timeout", "6s"];
+    let (code, _, stderr) = Host::refuses(&arguments, &[]);
+    assert_eq!(code, 65, "{stderr}");
+    for told in
+        ["new has been at work for over 5s", "new has not returned after 6s", "--start-timeout", "hostile 0.1.0"]
+    {
+        assert!(stderr.contains(told), "{stderr}");
+    }
+}
+
+#[test]
+fn sigterm_ends_a_process_whose_engine_hangs_at_the_start() {
+    let deployed = Deployed::new("hostile");
+    configure(&deployed, "new-blocks", "old");
+    let mut command = Command::new(artefacts().wshost());
+    command.arg("--plugin").arg(deployed.file()).arg("--engine-config").arg(deployed.config());
+    let mut child = command.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().expect("wshost starts");
+    let log = BufReader::new(child.stderr.take().expect("stderr is piped"));
+    assert!(log.lines().map_while(Result::ok).any(|line| line.contains("new blocks")));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the child can be signalled");
+    let ended = child.wait().expect("the child can be waited for");
+    assert!(ended.code() == Some(128 + 15) || ended.signal() == Some(15), "{ended}");
 }

@@ -7,7 +7,7 @@ use plugin_api::export::engine_module;
 use std::ffi::OsString;
 use tokio::runtime::Handle;
 use wshost::cli::Cli;
-use wshost::engine::{Config, Facilities, Instance, Plugin};
+use wshost::engine::{Config, Facilities, Plugin, Unborn};
 use wshost::listener::Listener;
 use wshost::mount::Mount;
 use wshost::server::{Running, Server};
@@ -20,7 +20,7 @@ pub fn start(options: impl IntoIterator<Item = OsString>, runtime: &Handle) -> a
     let facilities = Facilities::start(&settings)?;
     let plugin = Plugin::linked(engine_module::<Echo>())?;
     let program = plugin.path().to_owned();
-    let instance = Instance::new(plugin, &Config::default(), &facilities);
+    let instance = Unborn::first(plugin, Config::default(), &facilities).make();
     let instance = instance.map_err(|not_made| anyhow!("echo refused to start: {}", not_made.failure))?;
     let mount = Mount::new(None, instance, program, None, runtime.clone());
     let listeners = options.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;

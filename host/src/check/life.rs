@@ -7,12 +7,13 @@ use super::inherited::close_descriptors;
 use super::journal::{Journal, Stop, Underway};
 use crate::audience::{Backlog, BacklogPolicy};
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
-use crate::engine::{Config, Facilities, Instance, Plugin};
+use crate::engine::{Config, Facilities, Plugin, Unborn};
 use crate::exit::Refused;
 use crate::http::HttpLimits;
 use crate::listener::{Address, Listener};
 use crate::loading::LoadRules;
 use crate::mount::Mount;
+use crate::newborn;
 use crate::server::{Left, Running, Server};
 use crate::swap::{ReloadLimits, Way};
 use anyhow::Context;
@@ -150,9 +151,12 @@ fn make(
         Ok(started) => started,
         Err(error) => return Err(step.failed(format_args!("cannot start the workers: {error}"))),
     };
-    let instance = match Instance::new(plugin, &read, &facilities) {
-        Ok(instance) => instance,
-        Err(not_made) => return Err(step.failed(not_made.failure)),
+    // Until then the parent has ended this process.
+    let deadline = 2 * args.timeout;
+    let instance = match newborn::first(Unborn::first(plugin, read, &facilities), deadline) {
+        Some(Ok(instance)) => instance,
+        Some(Err(not_made)) => return Err(step.failed(not_made.failure)),
+        None => return Err(step.failed(format_args!("it has not returned after {deadline:?}"))),
     };
     match config {
         Some(file) => step.ok(format_args!("made with {}", file.display()))?,

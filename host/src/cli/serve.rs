@@ -136,9 +136,14 @@ pub struct ServeArgs {
     #[arg(long, value_name = "[PATH=]FILE", env = "WSHOST_ENGINE_CONFIG", value_delimiter = ',')]
     pub engine_config: Vec<PluginArg>,
 
+    /// How long an engine's new may take at the start; then wshost ends with exit code 65.
+    #[arg(long, value_name = "DURATION", default_value = "60s", env = "WSHOST_START_TIMEOUT", value_parser = duration)]
+    pub start_timeout: Duration,
+
     /// How long a reload may take to hand the clients over, jobs that it waits for included; later, the old engine goes on.
     ///
-    /// All but those whose own session is being exported go on meanwhile, see --reload-max-pause.
+    /// All but those whose own session is being exported go on meanwhile, see --reload-max-pause. So long may the new
+    /// engine's new take, too.
     #[arg(long, value_name = "DURATION", default_value = "5s", env = "WSHOST_RELOAD_TIMEOUT", value_parser = duration)]
     pub reload_timeout: Duration,
 

@@ -48,7 +48,9 @@ fn exit_code(refused: swap::Refused) -> u8 {
         Refused::Ending | Refused::TooMany { .. } => exit::UNAVAILABLE,
         Refused::NotLoaded(error) => exit::Refused::from(error).code,
         Refused::Config { .. } | Refused::NotMade { configuration_at_fault: true, .. } => exit::BAD_CONFIGURATION,
-        Refused::NotMade { .. } | Refused::Schema(_) | Refused::Failed(_) => exit::PLUGIN_REFUSED,
+        Refused::NotMade { .. } | Refused::NotMadeInTime { .. } | Refused::Schema(_) | Refused::Failed(_) => {
+            exit::PLUGIN_REFUSED
+        }
     }
 }
 

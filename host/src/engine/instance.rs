@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-/// An engine that runs: made by [`Instance::new`]. When it is dropped, which is after its last session, it is shut down,
+/// An engine that runs: made by [`Unborn::make`]. When it is dropped, which is after its last session, it is shut down,
 /// elsewhere.
 pub struct Instance {
     plugin: Arc<Plugin>,
@@ -99,29 +99,33 @@ pub struct Session {
 // SAFETY: plugin-api only makes sessions of `Session: Send`.
 unsafe impl Send for Session {}
 
-impl Instance {
-    /// Makes the engine's instance.
-    ///
-    /// # Errors
-    ///
-    /// The error or panic of the engine's `new`.
-    pub fn new(plugin: Plugin, config: &Config, facilities: &Facilities) -> Result<Arc<Instance>, NotMade> {
+/// An engine that is about to be made.
+#[derive(Debug)]
+pub struct Unborn {
+    plugin: Arc<Plugin>,
+    config: Config,
+    services: Arc<Services>,
+}
+
+impl Unborn {
+    /// A first generation.
+    pub fn first(plugin: Plugin, config: Config, facilities: &Facilities) -> Unborn {
         let services = Services::new(plugin.name(), plugin.version(), facilities);
-        Self::made_with(Arc::new(plugin), config, services)
+        Unborn { plugin: Arc::new(plugin), config, services }
     }
 
-    /// Makes the instance that is to follow on this one: it takes over the clients and their groups. Its timers wait
-    /// until it has taken over.
+    /// The plugin that it comes from.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    /// Makes the instance: calls the engine's `new`, in which it may do what it likes for as long as it likes.
     ///
     /// # Errors
     ///
     /// The error or panic of the engine's `new`.
-    pub fn successor(&self, plugin: Arc<Plugin>, config: &Config) -> Result<Arc<Instance>, NotMade> {
-        let services = self.services.succeed(plugin.name(), plugin.version());
-        Self::made_with(plugin, config, services)
-    }
-
-    fn made_with(plugin: Arc<Plugin>, config: &Config, services: Arc<Services>) -> Result<Arc<Instance>, NotMade> {
+    pub fn make(self) -> Result<Arc<Instance>, NotMade> {
+        let Unborn { plugin, config, services } = self;
         let view = ConfigView {
             text: config.text.as_str().into(),
             source: config.source.as_str().into(),
@@ -139,7 +143,25 @@ impl Instance {
             })?;
             made.engine
         };
-        Ok(Arc::new(Instance { plugin, table, engine, config: config.clone(), services }))
+        Ok(Arc::new(Instance { plugin, table, engine, config, services }))
+    }
+
+    /// To be called if nobody waits any more for [`Unborn::make`]: the handles that `new` has reach nobody from then on.
+    pub(crate) fn given_up(&self) -> impl FnOnce() + use<> {
+        let services = Arc::clone(&self.services);
+        move || {
+            services.retire();
+            services.end_timers();
+        }
+    }
+}
+
+impl Instance {
+    /// What becomes the instance that is to follow on this one: it takes over the clients and their groups. Its timers wait
+    /// until it has taken over.
+    pub fn successor(&self, plugin: Arc<Plugin>, config: Config) -> Unborn {
+        let services = self.services.succeed(plugin.name(), plugin.version());
+        Unborn { plugin, config, services }
     }
 
     /// The plugin that the engine came from.

@@ -29,7 +29,7 @@ pub use build::Build;
 pub use fingerprint::Fingerprint;
 pub use handover::{Handover, Schema};
 pub use image::Image;
-pub use instance::{Answer, CallbackResult, Config, Instance, NotMade, Session, Template};
+pub use instance::{Answer, CallbackResult, Config, Instance, NotMade, Session, Template, Unborn};
 pub use library::{LoadError, Plugin, find};
 pub use object::{EngineFailure, Event, Job};
 pub use opening::NotOpened;

@@ -80,6 +80,9 @@ fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &ReloadLimit
         let message = format!("no thread for it: {error}");
         Refused::Failed(EngineFailure { callback: "handover", message, location: String::new() })
     })?;
+    if !accepts(from, to, &errands, until).ok_or_else(|| late("accepts was at work".to_owned()))? {
+        return Err(Refused::Schema(from.schema()));
+    }
     tracing::debug!("handing over: first every export is tried");
     let tried = beforehand::try_exports(from, &clients_of(from.instance()), &errands, until);
     let mut outcome = tried.and_then(|()| try_once(mount, from, to, &errands, until, max_pause));
@@ -103,6 +106,12 @@ fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &ReloadLimit
             }
         }
     }
+}
+
+/// Whether the new generation can read what the old one exports. `None`: it had not said so when `until` came.
+fn accepts(from: &Handover, to: &Handover, errands: &Errands, until: Instant) -> Option<bool> {
+    let (schema, own) = (from.schema(), to.clone());
+    errands.begin(move |_| own.accepts(schema)).wait(until)
 }
 
 /// Waits for a good moment, then freezes everyone, for no longer than `max_pause`.

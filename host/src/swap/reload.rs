@@ -5,6 +5,7 @@ use super::{gentle, hand_over};
 use crate::engine::{Config, EngineFailure, Handover, Instance, Plugin, Schema, find};
 use crate::loading::{LoadRules, NotLoaded, load_next};
 use crate::mount::Mount;
+use crate::newborn;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -109,6 +110,19 @@ pub enum Refused {
         /// Whether it said that its configuration does not fit.
         configuration_at_fault: bool,
     },
+    /// The engine's `new` hangs.
+    #[error(
+        "engine {engine} {version} did not start: new has not returned after {deadline:?} and is left to itself; see what it \
+         waits for (its timers run only when it has taken over), or give it longer with --reload-timeout"
+    )]
+    NotMadeInTime {
+        /// The engine's name.
+        engine: String,
+        /// Its version.
+        version: String,
+        /// The deadline.
+        deadline: Duration,
+    },
     /// The new generation cannot read what the old one exports.
     #[error("the new engine does not accept the state of the old one, which is {0}")]
     Schema(Schema),
@@ -200,7 +214,10 @@ pub(super) fn succeed(mount: &Mount, successor: &Successor, limits: &ReloadLimit
     let old = mount.current();
     let plugin = &successor.plugin;
     let (engine, version) = (plugin.name().to_owned(), plugin.version().to_owned());
-    let new = old.successor(Arc::clone(plugin), &successor.config).map_err(|not_made| Refused::NotMade {
+    let made = newborn::next(old.successor(Arc::clone(plugin), successor.config.clone()), limits.deadline);
+    let not_in_time =
+        || Refused::NotMadeInTime { engine: engine.clone(), version: version.clone(), deadline: limits.deadline };
+    let new = made.ok_or_else(not_in_time)?.map_err(|not_made| Refused::NotMade {
         engine: engine.clone(),
         version: version.clone(),
         failure: not_made.failure,
@@ -226,9 +243,6 @@ fn take_over(mount: &Mount, old: &Arc<Instance>, new: &Arc<Instance>, limits: &R
     let (Some(from), Some(to)) = (Handover::of(old), Handover::of(new)) else {
         return Ok(gentle::take_over(mount, new, limits.drain));
     };
-    if !to.accepts(from.schema()) {
-        return Err(Refused::Schema(from.schema()));
-    }
     let handed_over = hand_over(mount, &from, &to, limits)?;
     Ok(Way::Handover { sessions: handed_over.sessions, pause: handed_over.pause })
 }

@@ -184,6 +184,16 @@ fn nothing_behind_a_refused_upgrade_is_answered() {
 }
 
 // H4
+/// An engine may ask for it as long as the connection lives, so that it is kept.
+#[test]
+fn a_path_of_more_than_8_kib_is_answered_with_414() {
+    let host = Host::with("probe", &[]);
+    let longest = format!("/{}", "x".repeat(8 * 1024 - 1));
+    Raw::open(&host, &longest);
+    host.wait_for_log(1, &["connection opened", &longest]);
+    assert!(ask(&host, &Raw::request(&format!("{longest}?"))).starts_with("HTTP/1.1 414 "));
+}
+
 #[test]
 fn a_head_that_is_too_large_is_answered_with_431() {
     let host = Host::with("echo", &[]);

@@ -39,6 +39,7 @@ mod patience;
 mod prefer_read;
 mod probation;
 mod protocol_errors;
+mod proxy;
 mod queues;
 mod readme;
 mod rehearsal;

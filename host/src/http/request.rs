@@ -26,10 +26,15 @@ pub(super) enum Invalid {
     Request(&'static str),
     /// Another version of the protocol (RFC 6455 section 4.4).
     Version,
+    /// Its path and query are too long.
+    Target,
 }
 
-/// Sorts a request.
-pub(super) fn sort(parts: &Parts) -> Result<Asked, Invalid> {
+/// Sorts a request, whose path and query may have so many bytes.
+pub(super) fn sort(parts: &Parts, max_target_bytes: usize) -> Result<Asked, Invalid> {
+    if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() > max_target_bytes) {
+        return Err(Invalid::Target);
+    }
     if let Some(why) = host::fault(parts) {
         return Err(Invalid::Request(why));
     }

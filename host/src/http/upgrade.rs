@@ -57,7 +57,7 @@ where
     let service = service_fn(|request: Request<Incoming>| {
         Box::pin(async {
             let (mut parts, _) = request.into_parts();
-            let asked = sort(&parts);
+            let asked = sort(&parts, limits.max_target_bytes);
             host::of_target(&mut parts);
             let (answer, came_of_it) = respond(asked, &parts, site, &deadline, &decide).await;
             outcome.replace(came_of_it);
@@ -116,6 +116,7 @@ async fn respond<T>(
         }
         Err(Invalid::Method) => return refuse(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are served here."),
         Err(Invalid::Request(why)) => return refuse(StatusCode::BAD_REQUEST, &format!("Bad request: {why}.")),
+        Err(Invalid::Target) => return refuse(StatusCode::URI_TOO_LONG, "The path and its query are too long."),
         Err(Invalid::Version) => {
             return refuse(StatusCode::UPGRADE_REQUIRED, "Only WebSocket version 13 is spoken here.");
         }

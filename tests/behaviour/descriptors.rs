@@ -34,14 +34,6 @@ fn fill(host: &Host, held: &mut Vec<Raw>) -> String {
     panic!("{} connections, and still room", held.len());
 }
 
-/// The processor time that it has taken so far.
-fn processor_time(host: &Host) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", host.pid())).expect("it runs");
-    let (_, fields) = stat.rsplit_once(") ").expect("the name is in brackets");
-    let ticks: u64 = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
-    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
-}
-
 /// FAULTS L3
 #[tokio::test(flavor = "multi_thread")]
 async fn without_room_newcomers_get_503_and_everyone_else_goes_on() {
@@ -66,9 +58,9 @@ async fn without_room_newcomers_get_503_and_everyone_else_goes_on() {
     // A client that says nothing is told, too.
     let mut silent = Raw::dial(&host);
     assert!(silent.read_head().starts_with("HTTP/1.1 503 "));
-    let before = processor_time(&host);
+    let before = host.processor_time();
     std::thread::sleep(Duration::from_millis(500));
-    let spent = processor_time(&host) - before;
+    let spent = host.processor_time() - before;
     assert!(spent < Duration::from_millis(250), "{spent:?} of processor time in 500 ms without work");
 
     held.clear();

@@ -183,6 +183,18 @@ fn nothing_behind_a_refused_upgrade_is_answered() {
     assert!(answers.starts_with("HTTP/1.1 426 "), "{answers}");
 }
 
+// H8: what is sent behind it must not make the kernel reset the connection before the answer is read.
+#[test]
+fn an_answer_reaches_a_client_that_goes_on_sending() {
+    let host = Host::with("echo", &[]);
+    let body = "x".repeat(2 << 20);
+    for head in ["POST / HTTP/1.1", "GET / HTTP/1.1\r\nExpect: 100-continue", "GET /\0 HTTP/1.1"] {
+        let request = format!("{head}\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let answer = ask(&host, &request);
+        assert!(answer.starts_with("HTTP/1.1 4") && answer.contains("\r\n\r\n"), "{answer}");
+    }
+}
+
 // H4
 /// An engine may ask for it as long as the connection lives, so that it is kept.
 #[test]

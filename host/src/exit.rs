@@ -1,5 +1,6 @@
 //! How the process ends: exit codes as in sysexits, and a sentence where it could not do what it was told.
 
+use crate::crash;
 use crate::engine::{LoadError, NotOpened};
 use crate::loading::NotLoaded;
 use crate::log;
@@ -15,7 +16,7 @@ pub const PLUGIN_REFUSED: u8 = 65;
 pub const PLUGIN_NOT_FOUND: u8 = 66;
 /// An address cannot be listened on, or a server is not there.
 pub const UNAVAILABLE: u8 = 69;
-/// A fault of wshost's, or of the system's.
+/// A fault of wshost's, or of the system's; or an engine has called `exit`.
 pub const INTERNAL: u8 = 70;
 /// Not now; asked again later, it may work.
 pub const TRY_AGAIN: u8 = 75;
@@ -28,7 +29,7 @@ pub const NOT_ALLOWED: u8 = 77;
 pub const BAD_CONFIGURATION: u8 = 78;
 
 /// How long the end waits for whoever reads the log.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// Whether the end that is coming is the host's own doing.
 static BY_OURSELVES: AtomicBool = AtomicBool::new(false);
@@ -40,7 +41,7 @@ pub fn leave(code: u8) -> ! {
     by_ourselves();
     unix_socket::remove_all();
     log::flush(LAST_WORDS);
-    end::now(code)
+    crash::end(code.into())
 }
 
 /// The host is about to end the process: whoever calls `exit` from now on does it for the host.
@@ -48,13 +49,9 @@ pub fn by_ourselves() {
     BY_OURSELVES.store(true, Ordering::SeqCst);
 }
 
-/// The end without destructors.
-#[allow(unsafe_code)]
-mod end {
-    pub(super) fn now(code: u8) -> ! {
-        // SAFETY: `_exit` may be called anywhere, and does not return.
-        unsafe { libc::_exit(code.into()) }
-    }
+/// Whether the host ends the process itself.
+pub(crate) fn is_by_ourselves() -> bool {
+    BY_OURSELVES.load(Ordering::SeqCst)
 }
 
 /// Why what was asked for was not done.

@@ -10,6 +10,7 @@ use wshost::bench::bench;
 use wshost::check::check;
 use wshost::cli::answer::{print_clap, say};
 use wshost::cli::{Cli, Command};
+use wshost::crash::{self, AfterExit};
 use wshost::exit::{self, Refused, USAGE};
 use wshost::serve::serve;
 use wshost::{control, descriptors, log};
@@ -32,7 +33,10 @@ fn main() -> ExitCode {
         Some(Command::Reload(args)) => return ended(control::reload(args)),
         Some(Command::Status(args)) => return ended(control::status(args)),
         None => match log::start(cli.serve.log_format) {
-            Ok(()) => leave(serve(&cli.serve)),
+            Ok(()) => {
+                crash::attribute(AfterExit::Fail);
+                leave(serve(&cli.serve))
+            }
             Err(refused) => Err(refused),
         },
     };

@@ -14,7 +14,7 @@ use crate::protocol::close;
 use crate::retire;
 use crate::standby::Standby;
 use crate::swap::{self, Probation, Refused, Reloaded, Trial};
-use crate::watch::Watchdog;
+use crate::watch::{Blocking, Watchdog};
 use arc_swap::ArcSwap;
 use std::io;
 use std::path::Path;
@@ -113,7 +113,7 @@ impl Server {
         }
         let watches = loops.iter().map(|event_loop| Arc::clone(&event_loop.watch)).collect();
         let watched = Arc::clone(&server);
-        let watchdog = Watchdog::start(watches, move |callback, client| watched.report_blocking(callback, client))?;
+        let watchdog = Watchdog::start(watches, move |blocking| watched.report_blocking(&blocking))?;
         let last = Standby::start("wshost-last")?;
         Ok(Running { server, loops, threads, ended, watchdog, plugin_watch: None, dropped, last })
     }
@@ -235,19 +235,31 @@ impl Server {
         })
     }
 
-    /// Logs that a callback blocks its event loop.
-    fn report_blocking(&self, callback: &str, client: u64) {
-        let engines = self.mounts.iter().map(Mount::current);
-        let mut found = engines.filter_map(|instance| Some((instance.audience().client(client)?, instance)));
-        let found = found.next();
-        let engine = found.as_ref().map(|(_, instance)| instance.plugin().name());
-        let peer = found.as_ref().map(|(client, _)| client.peer());
-        tracing::warn!(
-            engine,
-            peer,
-            "{callback} has been at work for over 100 ms and holds up all connections of its event loop; long work \
-             belongs into a job"
-        );
+    /// Logs that a callback blocks its event loop, or `authenticate` a worker.
+    fn report_blocking(&self, blocking: &Blocking) {
+        let Blocking { callback, whose, client, peer, on_loop, over } = blocking;
+        let client = || self.mounts.iter().find_map(|mount| mount.current().audience().client(*client));
+        let client = if peer.is_none() { client() } else { None };
+        let peer = peer.as_deref().or_else(|| client.as_deref().map(Client::peer));
+        let (engine, version) = (whose.map(|whose| whose.name), whose.map(|whose| whose.version));
+        if *on_loop {
+            tracing::warn!(
+                engine,
+                version,
+                peer,
+                kind = callback,
+                "{callback} has been at work for over {over:?} and holds up all connections of its event loop; long work \
+                 belongs into a job"
+            );
+        } else {
+            tracing::warn!(
+                engine,
+                version,
+                peer,
+                kind = callback,
+                "{callback} has been at work for over {over:?} and holds up its worker, and the client that waits for it"
+            );
+        }
     }
 
     fn clients(&self) -> Vec<Arc<Client>> {

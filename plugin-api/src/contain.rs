@@ -5,13 +5,17 @@
 
 use crate::abi::Failure;
 use crate::entry::entries;
+use crate::logger;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
+/// Beside the depth: a panic has been told to the host, and not that it was caught.
+const PANICKED: u32 = 1 << 31;
+
 thread_local! {
-    /// How many calls from the host are on this thread's stack.
+    /// How many calls from the host are on this thread's stack, and perhaps [`PANICKED`].
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     /// Where the latest panic of this thread happened.
     static LOCATION: RefCell<String> = const { RefCell::new(String::new()) };
@@ -24,7 +28,13 @@ pub(crate) fn contain<R>(entry: impl FnOnce() -> R) -> Result<R, *mut Failure> {
         // The session or engine may be left inconsistent by a panic. The host closes the connection, and `on_closed`
         // sees the session as any code after a caught panic does; Rust's memory safety does not depend on it.
         let result = catch_unwind(AssertUnwindSafe(entry)).map_err(panicked);
-        depth.set(depth.get() - 1);
+        let left = depth.get() - 1;
+        if left == PANICKED {
+            depth.set(0);
+            tell_host("", "");
+        } else {
+            depth.set(left);
+        }
         result
     })
 }
@@ -34,23 +44,45 @@ pub(crate) fn failed(message: String) -> *mut Failure {
     failure(message, String::new())
 }
 
-/// Notes the location of panics inside [`contain`]; others go to the hook that was there before.
+/// Notes the location of panics inside [`contain`], and tells the host of every panic before it unwinds: one that cannot
+/// unwind, or that meets another on its way, ends the process. On threads of the engine's own, panics go to the host's log.
 pub(crate) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if DEPTH.get() == 0 {
-                previous(info);
+            let location = info.location().map(ToString::to_string).unwrap_or_default();
+            let message = message(info.payload());
+            tell_host(&location, message);
+            if DEPTH.get() != 0 {
+                DEPTH.set(DEPTH.get() | PANICKED);
+                note(location);
+            } else if let Some(host) = logger::host() {
+                // Rust's own hook would wait for whoever reads stderr.
+                host.log(
+                    log::Level::Error,
+                    "panic",
+                    &format!("a thread of the engine panicked at {location}: {message}"),
+                );
             } else {
-                note_location(info);
+                previous(info);
             }
         }));
     });
 }
 
-fn note_location(info: &PanicHookInfo<'_>) {
-    let location = info.location().map(ToString::to_string).unwrap_or_default();
+fn tell_host(location: &str, message: &str) {
+    if let Some(host) = logger::host() {
+        host.note_panic(location, message);
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a text")
+}
+
+fn note(location: String) {
     // While the thread ends, there is no place for it.
     let _ = LOCATION.try_with(|noted| {
         if let Ok(mut noted) = noted.try_borrow_mut() {
@@ -61,13 +93,7 @@ fn note_location(info: &PanicHookInfo<'_>) {
 
 #[cold]
 fn panicked(payload: Box<dyn Any + Send>) -> *mut Failure {
-    let message = if let Some(text) = payload.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "a panic without a text".to_owned()
-    };
+    let message = message(payload.as_ref()).to_owned();
     // A payload of the engine's own type may panic once more when it is dropped.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);

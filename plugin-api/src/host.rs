@@ -62,6 +62,11 @@ impl Host {
         call!(self, is_retired)
     }
 
+    /// Tells the host that this thread panics; with two empty texts, that it has been caught.
+    pub(crate) fn note_panic(&self, location: &str, message: &str) {
+        call!(self, note_panic, location.into(), message.into());
+    }
+
     /// The connected client of this id.
     pub fn client(&self, id: ClientId) -> Option<Client> {
         let object = call!(self, client, id.0);

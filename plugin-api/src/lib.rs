@@ -97,6 +97,14 @@
 //! callback and the source line, closes the connection it was for with 1011, and goes on with all others. Build engines
 //! with `panic = "unwind"` (the default): an abort cannot be contained.
 //!
+//! Rust itself aborts the process, with everybody's connections, if a panic cannot unwind: a drop that panics while another
+//! panic unwinds; a panic in the destructor of a thread-local, on whichever thread; one that leaves an `extern "C"` function
+//! of the engine's. The host's last line then names the engine and the callback, and has the messages and source lines of
+//! all panics that met. So destructors should not panic: let them log.
+//!
+//! `std::process::exit`, also called by a C library, ends the host for everybody, whatever the code. The host says whose it
+//! was and ends with exit code 70. (`_exit` is not even seen.) An engine that cannot go on returns an error or panics.
+//!
 //! # Tests
 //!
 //! With the feature `testing`, the module `plugin_api::testing` is a host without sockets: an engine's own `cargo test`

@@ -2,13 +2,23 @@
 
 use crate::Host;
 use log::{Log, Metadata, Record};
+use std::sync::OnceLock;
+
+/// The host, for what is told outside of all calls. There is one per loaded library.
+static HOST: OnceLock<Host> = OnceLock::new();
 
 struct HostLogger {
     host: Host,
 }
 
+/// The host, once it has been met.
+pub(crate) fn host() -> Option<&'static Host> {
+    HOST.get()
+}
+
 /// Installs the logger, once per loaded library. An engine that installed one of its own keeps it.
 pub(crate) fn install(host: &Host) {
+    HOST.get_or_init(|| host.clone());
     let level = host.log_level();
     if log::set_boxed_logger(Box::new(HostLogger { host: host.clone() })).is_ok() {
         log::set_max_level(level);

@@ -15,6 +15,7 @@ mod compression;
 mod compression_context;
 mod control;
 mod control_socket;
+mod crashes;
 mod damaged;
 mod descriptors;
 mod echo;

@@ -7,6 +7,7 @@ use super::inherited::close_descriptors;
 use super::journal::{Journal, Stop, Underway};
 use crate::audience::{Backlog, BacklogPolicy};
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
+use crate::crash::{self, AfterExit};
 use crate::engine::{Config, Facilities, Plugin, Unborn};
 use crate::exit::Refused;
 use crate::http::HttpLimits;
@@ -38,6 +39,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 ///
 /// The child cannot be what it is meant to be. What the engine does is told, and no error.
 pub(super) fn lead(args: &CheckArgs) -> Result<(), Refused> {
+    crash::attribute(AfterExit::KeepCode);
     // Nobody waits for a check whose parent is gone.
     let journal = close_descriptors()
         .and_then(|()| Ok(set_parent_process_death_signal(Some(Signal::KILL))?))

@@ -1,6 +1,7 @@
 //! Calls of the engine, and what comes of them: jobs, and faults of either side.
 
 use super::{Connection, Stage};
+use crate::calls::Whom;
 use crate::client::Client;
 use crate::engine::{CallbackResult, EngineFailure, Event, Instance, Job, Session};
 use crate::outbox::with_batch;
@@ -39,7 +40,7 @@ impl<S: Wire> Connection<S> {
     pub(super) fn submit(&mut self, job: Job) {
         let (instance, client) = (Arc::clone(&self.instance), Arc::clone(&self.client));
         let work = move || {
-            if let Err(failure) = job.run() {
+            if let Err(failure) = job.run(Whom::Client(&client)) {
                 instance.report(&failure, client.peer());
                 client.fail();
             }

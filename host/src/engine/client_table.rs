@@ -67,6 +67,16 @@ pub(super) unsafe fn client<'a>(client: *const ()) -> &'a Client {
     unsafe { &*client.cast::<Client>() }
 }
 
+/// The generation that was given the handle.
+///
+/// # Safety
+///
+/// The object came from [`lend`] or [`give`].
+unsafe fn generation(object: ClientObject) -> &'static Generation {
+    // SAFETY: the caller's promise; generations live as long as the process.
+    unsafe { &*object.generation.cast::<Generation>() }
+}
+
 /// The client, unless the handle is of a generation that is retired.
 ///
 /// # Safety
@@ -74,10 +84,8 @@ pub(super) unsafe fn client<'a>(client: *const ()) -> &'a Client {
 /// As for [`client`].
 #[inline]
 unsafe fn reach<'a>(object: ClientObject) -> Option<&'a Client> {
-    // SAFETY: generations live as long as the process.
-    let generation = unsafe { &*object.generation.cast::<Generation>() };
     // SAFETY: the caller's promise.
-    (!generation.is_retired()).then(|| unsafe { client(object.client) })
+    (!unsafe { generation(object) }.is_retired()).then(|| unsafe { client(object.client) })
 }
 
 /// Functions that act on the client, which is the first of their arguments: a handle of a retired generation gets the
@@ -132,7 +140,7 @@ table_functions! {
         // SAFETY: the table's contract; the engine gives the event up, whatever comes of it.
         unsafe {
             let client = client(object.client);
-            let event = Event::take(event, client.audience().activity.begin());
+            let event = Event::take(generation(object), event, client.audience().activity.begin());
             reach(object).map_or(Sent::Gone, |client| client.post(event)) as u32
         }
     }

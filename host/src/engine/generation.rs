@@ -1,26 +1,37 @@
 //! One generation of an engine, as its handles know it.
 
+use crate::calls::{self, Whose};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// A generation of an engine. Lives as long as the process, as its library does: handles point to it that the engine's
 /// threads may keep for ever.
 #[derive(Debug)]
 pub(super) struct Generation {
-    /// Counted over all engines of the host.
-    number: u32,
+    whose: Whose<'static>,
     retired: AtomicBool,
 }
 
 impl Generation {
-    /// The next one.
-    pub(super) fn next() -> &'static Generation {
+    /// The next one of all engines: this engine's, in this version.
+    pub(super) fn next(name: &'static str, version: &'static str) -> &'static Generation {
         static NUMBERS: AtomicU32 = AtomicU32::new(1);
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Box::leak(Box::new(Generation { number, retired: AtomicBool::new(false) }))
+        let whose = Whose { number: NUMBERS.fetch_add(1, Ordering::Relaxed), name, version };
+        calls::register(whose);
+        Box::leak(Box::new(Generation { whose, retired: AtomicBool::new(false) }))
     }
 
+    /// Counted over all engines of the host.
     pub(super) fn number(&self) -> u32 {
-        self.number
+        self.whose.number
+    }
+
+    /// For logs.
+    pub(super) fn whose(&self) -> &Whose<'static> {
+        &self.whose
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.whose.name
     }
 
     /// Its handles reach nobody from now on.

@@ -6,6 +6,7 @@
 use super::client_table::lend;
 use super::instance::{Instance, Session};
 use super::object::EngineFailure;
+use crate::calls::{Callback, Whom, watched};
 use crate::client::Client;
 use plugin_api::abi::{Exported, HandoverTable, SchemaView};
 use std::fmt;
@@ -78,8 +79,10 @@ impl Handover {
 
     /// Whether it can import what another generation exports.
     pub fn accepts(&self, schema: Schema) -> bool {
-        // SAFETY: the engine is alive; the view lives for the call.
-        unsafe { (self.table.0.accepts)(self.instance.engine(), schema.view()) }
+        self.call(Callback::Accepts, Whom::Nobody, || {
+            // SAFETY: the engine is alive; the view lives for the call.
+            unsafe { (self.table.0.accepts)(self.instance.engine(), schema.view()) }
+        })
     }
 
     /// The engine's own state.
@@ -88,9 +91,11 @@ impl Handover {
     ///
     /// The engine's error or panic.
     pub fn export_state(&self) -> Result<Vec<u8>, EngineFailure> {
-        // SAFETY: the engine is alive.
-        let exported = unsafe { (self.table.0.export_state)(self.instance.engine()) };
-        take("export_state", exported)
+        let exported = self.call(Callback::ExportState, Whom::Nobody, || {
+            // SAFETY: the engine is alive.
+            unsafe { (self.table.0.export_state)(self.instance.engine()) }
+        });
+        take(Callback::ExportState, exported)
     }
 
     /// A client's session.
@@ -100,15 +105,12 @@ impl Handover {
     /// The engine's error or panic.
     pub fn export_session(&self, client: &Arc<Client>, session: &Session) -> Result<Vec<u8>, EngineFailure> {
         debug_assert!(Arc::ptr_eq(session.instance(), &self.instance));
-        // SAFETY: the session is this engine's, and borrowed, so that no callback has it.
-        let exported = unsafe {
-            (self.table.0.export_session)(
-                self.instance.engine(),
-                &lend(client, self.instance.generation_of_handles()),
-                session.object(),
-            )
-        };
-        take("export_session", exported)
+        let lent = lend(client, self.instance.generation_of_handles());
+        let exported = self.call(Callback::ExportSession, Whom::Client(client), || {
+            // SAFETY: the session is this engine's, and borrowed, so that no callback has it.
+            unsafe { (self.table.0.export_session)(self.instance.engine(), &lent, session.object()) }
+        });
+        take(Callback::ExportSession, exported)
     }
 
     /// Takes over the state of the generation before.
@@ -117,10 +119,12 @@ impl Handover {
     ///
     /// The engine's error or panic.
     pub fn import_state(&self, schema: Schema, state: &[u8]) -> Result<(), EngineFailure> {
-        // SAFETY: the engine is alive; view and bytes live for the call.
-        let failure = unsafe { (self.table.0.import_state)(self.instance.engine(), schema.view(), state.into()) };
+        let failure = self.call(Callback::ImportState, Whom::Nobody, || {
+            // SAFETY: the engine is alive; view and bytes live for the call.
+            unsafe { (self.table.0.import_state)(self.instance.engine(), schema.view(), state.into()) }
+        });
         // SAFETY: the failure is the engine's, just returned.
-        unsafe { EngineFailure::take("import_state", failure) }
+        unsafe { EngineFailure::take(Callback::ImportState.name(), failure) }
     }
 
     /// Makes a session of what the generation before exported.
@@ -134,24 +138,24 @@ impl Handover {
         schema: Schema,
         session: &[u8],
     ) -> Result<Session, EngineFailure> {
-        // SAFETY: the engine is alive; handle, view and bytes live for the call.
-        let imported = unsafe {
-            (self.table.0.import_session)(
-                self.instance.engine(),
-                &lend(client, self.instance.generation_of_handles()),
-                schema.view(),
-                session.into(),
-            )
-        };
+        let lent = lend(client, self.instance.generation_of_handles());
+        let imported = self.call(Callback::ImportSession, Whom::Client(client), || {
+            // SAFETY: the engine is alive; handle, view and bytes live for the call.
+            unsafe { (self.table.0.import_session)(self.instance.engine(), &lent, schema.view(), session.into()) }
+        });
         // SAFETY: the failure is the engine's, just returned.
-        unsafe { EngineFailure::take("import_session", imported.failure)? };
+        unsafe { EngineFailure::take(Callback::ImportSession.name(), imported.failure)? };
         Ok(Session::new(imported.session, Arc::clone(&self.instance)))
+    }
+
+    fn call<R>(&self, callback: Callback, whom: Whom<'_>, call: impl FnOnce() -> R) -> R {
+        watched(callback, self.instance.generation_of_handles().whose(), whom, call)
     }
 }
 
-fn take(callback: &'static str, exported: Exported) -> Result<Vec<u8>, EngineFailure> {
+fn take(callback: Callback, exported: Exported) -> Result<Vec<u8>, EngineFailure> {
     // SAFETY: the failure is the engine's, just returned.
-    unsafe { EngineFailure::take(callback, exported.failure)? };
+    unsafe { EngineFailure::take(callback.name(), exported.failure)? };
     // A copy in memory of our own: the engine's can then be anything.
     Ok(exported.bytes.to_vec())
 }

@@ -6,6 +6,7 @@ use super::services::Services;
 use super::{client_table, metric_table};
 use crate::audience::Whom;
 use crate::client;
+use crate::crash::panics;
 use crate::metrics::Kind;
 use crate::protocol::Opcode;
 use abi_stable::std_types::{ROption, RSlice, RStr};
@@ -28,6 +29,7 @@ static TABLE: HostTable = HostTable {
     release,
     log,
     log_level,
+    note_panic,
     is_retired,
     client,
     clients,
@@ -104,6 +106,16 @@ table_functions! {
         }
     }
 
+    fn note_panic(object: *const (), location: RStr<'_>, message: RStr<'_>), else () => {
+        if location.is_empty() && message.is_empty() {
+            panics::forget();
+        } else {
+            // SAFETY: the table's contract.
+            let services = unsafe { services(object) };
+            panics::note(services.generation.whose(), location.as_str(), message.as_str());
+        }
+    }
+
     fn is_retired(object: *const ()) -> bool, else true => {
         // SAFETY: the table's contract.
         unsafe { services(object) }.is_retired()
@@ -151,7 +163,7 @@ table_functions! {
         unsafe {
             let services = services(object);
             let busy = services.audience.activity.begin();
-            services.spawn(Job::take(services.engine, job, busy));
+            services.spawn(Job::take(services.generation, job, busy));
         }
     }
 
@@ -160,7 +172,7 @@ table_functions! {
         // SAFETY: the table's contract; the engine gives the timer up, whatever comes of it.
         unsafe {
             let services = services(object);
-            services.start_timer(TimerJob::take(services.engine, timer), Duration::from_millis(after_ms), every)
+            services.start_timer(TimerJob::take(services.generation, timer), Duration::from_millis(after_ms), every)
         }
     }
 

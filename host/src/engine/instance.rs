@@ -8,12 +8,12 @@ use super::library::Plugin;
 use super::object::{EngineFailure, Event, Job};
 use super::services::{Facilities, Services};
 use crate::audience::Audience;
+use crate::calls::{Callback, Whom, watched};
 use crate::client::Client;
 use crate::jobs::Pool;
 use crate::keepalive::{Idle, Keepalive};
 use crate::panics::Panics;
 use crate::retire::retire;
-use crate::watch::{Callback, watched};
 use abi_stable::std_types::RStr;
 use plugin_api::abi::{
     AcceptView, AnswerHandle, ClientHandle, CloseView, ConfigView, EngineObject, EngineTable, HeaderView, RejectView,
@@ -134,8 +134,9 @@ impl Unborn {
         let table = plugin.engine();
         // SAFETY: the table passed its layout check; the views live for the call.
         let engine = unsafe {
-            let made = (table.new)(host_table::handle(&services), view);
-            EngineFailure::take("new", made.failure).map_err(|failure| {
+            let new = || (table.new)(host_table::handle(&services), view);
+            let made = watched(Callback::New, services.generation.whose(), Whom::Nobody, new);
+            EngineFailure::take(Callback::New.name(), made.failure).map_err(|failure| {
                 // Its threads may go on.
                 services.retire();
                 services.end_timers();
@@ -263,17 +264,20 @@ impl Instance {
         let request = RequestView { resource: resource.into(), headers: headers.as_slice().into(), peer: peer.into() };
         let mut told = Told::Nothing;
         let answer = AnswerHandle { object: (&raw mut told).cast(), accept: tell_accept, reject: tell_reject };
-        // SAFETY: request and answer live for the call.
-        let returned = unsafe { (self.table.authenticate)(self.engine, &request, answer) };
+        let whose = self.services.generation.whose();
+        let returned = watched(Callback::Authenticate, whose, Whom::Peer(peer), || {
+            // SAFETY: request and answer live for the call.
+            unsafe { (self.table.authenticate)(self.engine, &request, answer) }
+        });
         // The session first, so that it is freed on every path below.
         let session = returned.accepted.then(|| Session { object: returned.session, instance: Arc::clone(self) });
         // SAFETY: the failure is the engine's, just returned.
-        unsafe { EngineFailure::take("authenticate", returned.failure)? };
+        unsafe { EngineFailure::take(Callback::Authenticate.name(), returned.failure)? };
         match (session, told) {
             (Some(session), Told::Accept(template)) => Ok(Answer::Accept(session, template)),
             (None, Told::Reject { status, headers, body }) => Ok(Answer::Reject { status, headers, body }),
             (_, _) => Err(EngineFailure {
-                callback: "authenticate",
+                callback: Callback::Authenticate.name(),
                 message: "the engine gave two answers or none".into(),
                 location: String::new(),
             }),
@@ -376,7 +380,7 @@ impl Instance {
     /// The panic that ended the callback.
     pub fn on_closed(&self, client: &Arc<Client>, session: Session, code: u16) -> Result<(), EngineFailure> {
         let session = session.into_object();
-        let ended = watched(Callback::Closed, client.number(), || {
+        let ended = watched(Callback::Closed, self.services.generation.whose(), Whom::Client(client), || {
             // SAFETY: the session is this engine's, and given up here.
             unsafe { (self.table.on_closed)(self.engine, &lend(client, self.services.generation), session, code) }
         });
@@ -396,7 +400,7 @@ impl Instance {
         session: &mut Session,
         call: impl FnOnce(&EngineTable, EngineObject, &ClientHandle, SessionObject) -> Returned,
     ) -> CallbackResult {
-        let returned = watched(callback, client.number(), || {
+        let returned = watched(callback, self.services.generation.whose(), Whom::Client(client), || {
             call(self.table, self.engine, &lend(client, self.services.generation), session.object)
         });
         if !returned.failure.is_null() {
@@ -404,8 +408,9 @@ impl Instance {
             unsafe { EngineFailure::take(callback.name(), returned.failure)? };
         }
         // SAFETY: the job is the engine's, just returned.
-        Ok((!returned.job.is_null())
-            .then(|| unsafe { Job::take(self.plugin.name(), returned.job, self.services.audience.activity.begin()) }))
+        Ok((!returned.job.is_null()).then(|| unsafe {
+            Job::take(self.services.generation, returned.job, self.services.audience.activity.begin())
+        }))
     }
 
     /// Logs a failure of this engine.
@@ -451,15 +456,18 @@ impl Drop for Session {
         if self.object.0.is_null() {
             return;
         }
-        const WHAT: &str = "drop of a session";
+        const CALLBACK: Callback = Callback::DropOfSession;
         let object = std::mem::replace(&mut self.object, SessionObject(std::ptr::null_mut()));
         let session = Session { object, instance: Arc::clone(&self.instance) };
-        retire(Some(self.instance.plugin.name()), WHAT, move || {
+        retire(Some(self.instance.plugin.name()), CALLBACK.name(), move || {
             let instance = Arc::clone(&session.instance);
             let object = session.into_object();
-            // SAFETY: the session is this engine's, and ends here.
-            let discarded = unsafe { EngineFailure::take(WHAT, (instance.table.discard_session)(object)) };
-            if let Err(failure) = discarded {
+            let discarded = watched(CALLBACK, instance.services.generation.whose(), Whom::Nobody, || {
+                // SAFETY: the session is this engine's, and ends here.
+                unsafe { (instance.table.discard_session)(object) }
+            });
+            // SAFETY: the failure is the engine's, just returned.
+            if let Err(failure) = unsafe { EngineFailure::take(CALLBACK.name(), discarded) } {
                 instance.report(&failure, "");
             }
         });
@@ -477,7 +485,7 @@ impl Drop for Instance {
             services: Arc::clone(&self.services),
             _plugin: Arc::clone(&self.plugin),
         };
-        retire(Some(self.plugin.name()), Ending::WHAT, move || ending.run());
+        retire(Some(self.plugin.name()), Ending::CALLBACK.name(), move || ending.run());
     }
 }
 
@@ -493,12 +501,15 @@ struct Ending {
 unsafe impl Send for Ending {}
 
 impl Ending {
-    const WHAT: &str = "drop of the engine";
+    const CALLBACK: Callback = Callback::DropOfEngine;
 
     fn run(self) {
-        // SAFETY: every session held the instance, so none is left.
-        let ended = unsafe { EngineFailure::take(Self::WHAT, (self.table.shutdown)(self.engine)) };
-        if let Err(failure) = ended {
+        let ended = watched(Self::CALLBACK, self.services.generation.whose(), Whom::Nobody, || {
+            // SAFETY: every session held the instance, so none is left.
+            unsafe { (self.table.shutdown)(self.engine) }
+        });
+        // SAFETY: the failure is the engine's, just returned.
+        if let Err(failure) = unsafe { EngineFailure::take(Self::CALLBACK.name(), ended) } {
             self.services.report(&failure, "");
         }
     }

@@ -11,6 +11,8 @@ use super::image::Image;
 use super::revision::{not_offered, other_version};
 use super::staged::not_staged;
 use super::thread_storage;
+use crate::calls::{Callback, Whom, Whose, watched};
+use crate::crash;
 use crate::scratch::Scratch;
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
@@ -253,6 +255,7 @@ impl Plugin {
             other => other,
         });
         let Tables { manifest, engine, handover } = tables?;
+        crash::note_library(&copy, manifest.name.as_str(), manifest.version.as_str());
         Ok(Plugin { path, fingerprint, manifest, engine, handover, build, copy, _staged: staged })
     }
 
@@ -358,12 +361,16 @@ struct Tables {
 
 /// Opens the copy of a file that says this of itself, as far as that is known.
 fn open(path: &Path, told: Option<&FileManifest>, copy: &Path) -> Result<Tables, LoadError> {
-    // SAFETY: opening runs the library's initialisers; that this is the engine's code to run is the operator's decision.
-    let library =
-        unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| match copy.symlink_metadata() {
-            Ok(_) => LoadError::Refused { path: path.to_owned(), error: reason(&error, copy) },
-            Err(gone) => not_staged(path, gone),
-        })?;
+    let file = path.to_string_lossy();
+    let whose = Whose { number: 0, name: &file, version: "" };
+    let opened = watched(Callback::OpeningOfLibrary, &whose, Whom::Nobody, || {
+        // SAFETY: opening runs the library's initialisers; that this is the engine's code to run is the operator's decision.
+        unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }
+    });
+    let library = opened.map_err(|error| match copy.symlink_metadata() {
+        Ok(_) => LoadError::Refused { path: path.to_owned(), error: reason(&error, copy) },
+        Err(gone) => not_staged(path, gone),
+    })?;
     // Never closed, also when it is refused below.
     let library = ManuallyDrop::new(library);
 

@@ -1,6 +1,8 @@
 //! What an engine made and the host owns for a while: jobs, events and failures.
 
+use super::generation::Generation;
 use crate::activity::Busy;
+use crate::calls::{Callback, Whom, watched};
 use crate::retire::retire;
 use plugin_api::abi::{EventObject, Failure, JobObject, TimerObject};
 use std::fmt;
@@ -54,8 +56,8 @@ impl EngineFailure {
 ///
 /// `discard` is the object's own, and the object is used nowhere else from now on.
 unsafe fn discard_elsewhere<T: 'static>(
-    engine: Option<&'static str>,
-    what: &'static str,
+    generation: &'static Generation,
+    callback: Callback,
     object: *mut T,
     discard: unsafe extern "C" fn(*mut T) -> *mut Failure,
 ) {
@@ -68,18 +70,35 @@ unsafe fn discard_elsewhere<T: 'static>(
         }
     }
     let given_up = GivenUp(object);
-    retire(engine, what, move || {
+    retire(Some(generation.name()), callback.name(), move || {
         // SAFETY: the caller's promise.
-        if let Err(failure) = unsafe { EngineFailure::take(what, discard(given_up.object())) } {
-            tracing::error!(engine, "{failure}");
+        if let Err(failure) = unsafe { discard_now(generation, callback, given_up.object(), discard) } {
+            tracing::error!(engine = generation.name(), "{failure}");
         }
     });
+}
+
+/// Has an engine discard what it made.
+///
+/// # Safety
+///
+/// As for [`discard_elsewhere`].
+unsafe fn discard_now<T>(
+    generation: &Generation,
+    callback: Callback,
+    object: *mut T,
+    discard: unsafe extern "C" fn(*mut T) -> *mut Failure,
+) -> Result<(), EngineFailure> {
+    // SAFETY: the caller's promise.
+    let failure = watched(callback, generation.whose(), Whom::Nobody, || unsafe { discard(object) });
+    // SAFETY: the failure is the engine's, just returned.
+    unsafe { EngineFailure::take(callback.name(), failure) }
 }
 
 /// A job that an engine returned. Dropped without being run, it is discarded, elsewhere.
 #[derive(Debug)]
 pub struct Job {
-    engine: &'static str,
+    generation: &'static Generation,
     object: *mut JobObject,
     busy: Option<Busy>,
 }
@@ -88,39 +107,43 @@ pub struct Job {
 unsafe impl Send for Job {}
 
 impl Job {
-    /// Takes over a job that the engine of this name returned.
+    /// Takes over a job that this generation returned.
     ///
     /// # Safety
     ///
     /// `object` came from the engine just now and is used nowhere else.
-    pub(super) unsafe fn take(engine: &'static str, object: *mut JobObject, busy: Busy) -> Job {
-        Job { engine, object, busy: Some(busy) }
+    pub(super) unsafe fn take(generation: &'static Generation, object: *mut JobObject, busy: Busy) -> Job {
+        Job { generation, object, busy: Some(busy) }
     }
 
-    /// Runs the job.
+    /// Runs the job, for its client or nobody.
     ///
     /// # Errors
     ///
     /// The panic that ended it.
-    pub fn run(self) -> Result<(), EngineFailure> {
+    pub(crate) fn run(self, whom: Whom<'_>) -> Result<(), EngineFailure> {
         let mut job = std::mem::ManuallyDrop::new(self);
         let _busy = job.busy.take();
-        // SAFETY: run frees the object, and the ManuallyDrop keeps us from doing so again.
-        unsafe { EngineFailure::take("job", ((*job.object).run)(job.object)) }
+        let failure = watched(Callback::Job, job.generation.whose(), whom, || {
+            // SAFETY: run frees the object, and the ManuallyDrop keeps us from doing so again.
+            unsafe { ((*job.object).run)(job.object) }
+        });
+        // SAFETY: the failure is the engine's, just returned.
+        unsafe { EngineFailure::take(Callback::Job.name(), failure) }
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
         // SAFETY: the object is ours, has not been run, and ends here.
-        unsafe { discard_elsewhere(Some(self.engine), "drop of a job", self.object, (*self.object).discard) }
+        unsafe { discard_elsewhere(self.generation, Callback::DropOfJob, self.object, (*self.object).discard) }
     }
 }
 
 /// What an engine's timer does. Discarded when dropped, elsewhere.
 #[derive(Debug)]
 pub(super) struct TimerJob {
-    engine: &'static str,
+    generation: &'static Generation,
     object: *mut TimerObject,
 }
 
@@ -128,13 +151,13 @@ pub(super) struct TimerJob {
 unsafe impl Send for TimerJob {}
 
 impl TimerJob {
-    /// Takes over a timer that the engine of this name handed in.
+    /// Takes over a timer that this generation handed in.
     ///
     /// # Safety
     ///
     /// `object` came from the engine just now and is used nowhere else.
-    pub(super) unsafe fn take(engine: &'static str, object: *mut TimerObject) -> TimerJob {
-        TimerJob { engine, object }
+    pub(super) unsafe fn take(generation: &'static Generation, object: *mut TimerObject) -> TimerJob {
+        TimerJob { generation, object }
     }
 
     /// Runs it once.
@@ -143,21 +166,26 @@ impl TimerJob {
     ///
     /// The panic that ended the run.
     pub(super) fn run(&mut self) -> Result<(), EngineFailure> {
-        // SAFETY: the object is ours, and `&mut` keeps two runs apart.
-        unsafe { EngineFailure::take("timer", ((*self.object).run)(self.object)) }
+        let failure = watched(Callback::Timer, self.generation.whose(), Whom::Nobody, || {
+            // SAFETY: the object is ours, and `&mut` keeps two runs apart.
+            unsafe { ((*self.object).run)(self.object) }
+        });
+        // SAFETY: the failure is the engine's, just returned.
+        unsafe { EngineFailure::take(Callback::Timer.name(), failure) }
     }
 }
 
 impl Drop for TimerJob {
     fn drop(&mut self) {
         // SAFETY: the object is ours and ends here.
-        unsafe { discard_elsewhere(Some(self.engine), "drop of a timer", self.object, (*self.object).discard) }
+        unsafe { discard_elsewhere(self.generation, Callback::DropOfTimer, self.object, (*self.object).discard) }
     }
 }
 
 /// A value that an engine posted to one of its sessions. Dropped undelivered, it is discarded, elsewhere.
 #[derive(Debug)]
 pub struct Event {
+    generation: &'static Generation,
     object: *mut EventObject,
     busy: Option<Busy>,
 }
@@ -166,13 +194,13 @@ pub struct Event {
 unsafe impl Send for Event {}
 
 impl Event {
-    /// Takes over a value that the engine posted.
+    /// Takes over a value that this generation posted.
     ///
     /// # Safety
     ///
     /// `object` came from the engine just now and is used nowhere else.
-    pub(super) unsafe fn take(object: *mut EventObject, busy: Busy) -> Event {
-        Event { object, busy: Some(busy) }
+    pub(super) unsafe fn take(generation: &'static Generation, object: *mut EventObject, busy: Busy) -> Event {
+        Event { generation, object, busy: Some(busy) }
     }
 
     /// The library that made it.
@@ -189,10 +217,12 @@ impl Event {
 
     /// Discards it here: the value is dropped within the very call that posted it, which says so.
     pub(crate) fn discard_here(self) {
+        let generation = self.generation;
         let (object, _busy) = self.into_object();
         // SAFETY: the object was ours and has not been delivered.
-        if let Err(failure) = unsafe { EngineFailure::take("drop of an event", ((*object).discard)(object)) } {
-            tracing::error!("{failure}");
+        let discarded = unsafe { discard_now(generation, Callback::DropOfEvent, object, (*object).discard) };
+        if let Err(failure) = discarded {
+            tracing::error!(engine = generation.name(), "{failure}");
         }
     }
 }
@@ -200,6 +230,6 @@ impl Event {
 impl Drop for Event {
     fn drop(&mut self) {
         // SAFETY: the object is ours, has not been delivered, and ends here.
-        unsafe { discard_elsewhere(None, "drop of an event", self.object, (*self.object).discard) }
+        unsafe { discard_elsewhere(self.generation, Callback::DropOfEvent, self.object, (*self.object).discard) }
     }
 }

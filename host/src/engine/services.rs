@@ -4,6 +4,7 @@ use super::generation::Generation;
 use super::object::{EngineFailure, Job, TimerJob};
 use super::opening;
 use crate::audience::{Audience, Backlog};
+use crate::calls::Whom;
 use crate::config::Settings;
 use crate::jobs::Pool;
 use crate::metrics::Metrics;
@@ -91,7 +92,7 @@ impl Services {
             engine,
             version,
             facilities: facilities.clone(),
-            generation: Generation::next(),
+            generation: Generation::next(engine, version),
             panics: Arc::default(),
             timers: Timers::new(&facilities.clock, Arc::clone(&facilities.pool), Arc::clone(&audience.activity)),
             audience,
@@ -103,11 +104,11 @@ impl Services {
         if !failure.location.is_empty() {
             self.panics.note();
         }
-        let (engine, version) = (self.engine, self.version);
+        let (engine, version, kind) = (self.engine, self.version, failure.callback);
         if peer.is_empty() {
-            tracing::error!(engine, version, "{failure}");
+            tracing::error!(engine, version, kind, "{failure}");
         } else {
-            tracing::error!(engine, version, peer, "{failure}");
+            tracing::error!(engine, version, peer, kind, "{failure}");
         }
     }
 
@@ -131,7 +132,7 @@ impl Services {
             if services.is_retired() {
                 return drop(job);
             }
-            if let Err(failure) = job.run() {
+            if let Err(failure) = job.run(Whom::Nobody) {
                 services.report(&failure, "");
             }
         };

@@ -8,6 +8,7 @@
 
 use crate::jobs::Ready;
 use crate::standby::touch_thread_locals;
+use crate::watch;
 use rustix::process::{getpriority_process, setpriority_process};
 use rustix::time::{ClockId, clock_gettime};
 use std::cell::Cell;
@@ -129,6 +130,7 @@ impl Worker {
     }
 
     fn run(self) {
+        watch::keep_for_worker();
         let foreman = self.foreman.clone();
         if self.serve(&mut Pace::new(self.niceness)) == Stopped::TooNice {
             // The foreman stays for as long as there are workers.

@@ -7,18 +7,18 @@ const LONGEST: usize = 16 * 1024;
 
 /// Adds a text to a line of text. What could end the line, steer a terminal or turn the order of letters around is
 /// written as Rust and C would write it.
-pub(super) fn push(line: &mut String, text: &str) {
+pub(crate) fn push(line: &mut impl Write, text: &str) {
     let (text, more) = cut(text);
     for letter in text.chars() {
         match letter {
-            '\n' => line.push_str("\\n"),
-            '\r' => line.push_str("\\r"),
-            '\t' => line.push_str("\\t"),
+            '\n' => put(line, "\\n"),
+            '\r' => put(line, "\\r"),
+            '\t' => put(line, "\\t"),
             letter if is_unsafe(letter) && letter.is_ascii() => {
                 push_formatted(line, format_args!("\\x{:02x}", letter as u32))
             }
             letter if is_unsafe(letter) => push_formatted(line, format_args!("\\u{{{:x}}}", letter as u32)),
-            letter => line.push(letter),
+            letter => put(line, letter.encode_utf8(&mut [0; 4])),
         }
     }
     if more > 0 {
@@ -28,24 +28,29 @@ pub(super) fn push(line: &mut String, text: &str) {
 
 /// Adds a text to a line of JSON, with its quotes.
 pub(super) fn push_json(line: &mut String, text: &str) {
-    let (text, more) = cut(text);
     line.push('"');
+    push_within_json(line, text);
+    line.push('"');
+}
+
+/// Adds a text to one within quotes in a line of JSON.
+pub(crate) fn push_within_json(line: &mut impl Write, text: &str) {
+    let (text, more) = cut(text);
     for letter in text.chars() {
         match letter {
-            '"' => line.push_str("\\\""),
-            '\\' => line.push_str("\\\\"),
-            '\n' => line.push_str("\\n"),
-            '\r' => line.push_str("\\r"),
-            '\t' => line.push_str("\\t"),
+            '"' => put(line, "\\\""),
+            '\\' => put(line, "\\\\"),
+            '\n' => put(line, "\\n"),
+            '\r' => put(line, "\\r"),
+            '\t' => put(line, "\\t"),
             // All of them have four hexadecimal digits.
             letter if is_unsafe(letter) => push_formatted(line, format_args!("\\u{:04x}", letter as u32)),
-            letter => line.push(letter),
+            letter => put(line, letter.encode_utf8(&mut [0; 4])),
         }
     }
     if more > 0 {
         push_formatted(line, format_args!("... ({more} bytes more)"));
     }
-    line.push('"');
 }
 
 /// Control characters (C0, DEL, C1), the separators of lines and paragraphs, what turns the direction of letters, and
@@ -69,8 +74,13 @@ pub(super) fn shortened(text: &str, longest: usize) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-fn push_formatted(line: &mut String, text: std::fmt::Arguments<'_>) {
-    // A String takes everything.
+fn put(line: &mut impl Write, text: &str) {
+    // A String takes everything, and the last line of a process what fits.
+    let _ = line.write_str(text);
+}
+
+fn push_formatted(line: &mut impl Write, text: std::fmt::Arguments<'_>) {
+    // As above.
     let _ = line.write_fmt(text);
 }
 

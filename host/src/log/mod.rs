@@ -8,7 +8,7 @@
 //! Knows nothing of engines or clients: lines come through [`tracing`]'s macros, from any thread at any stage of its life,
 //! destructors of thread-locals included. So nothing here keeps anything in thread-locals.
 
-mod escape;
+pub(crate) mod escape;
 mod filter;
 mod layer;
 mod limits;
@@ -20,6 +20,7 @@ mod writer;
 pub use queue::Lost;
 
 use crate::cli::LogFormat;
+use crate::crash;
 use crate::exit::{INTERNAL, Refused};
 use layer::ToQueue;
 use queue::Queue;
@@ -49,6 +50,7 @@ pub fn start(format: LogFormat) -> Result<(), Refused> {
     // A descriptor of our own: an engine that closes 2 cannot have the log written into what is opened next.
     let stderr = io::stderr().as_fd().try_clone_to_owned();
     let stderr = stderr.map_err(|error| Refused::new(INTERNAL, format!("cannot use stderr: {error}")))?;
+    crash::write_to(&stderr, matches!(format, line::Format::Json));
     let write = move || writer::run(&QUEUE, &stderr, format);
     let started = thread::Builder::new().name("wshost-log".into()).spawn(write);
     started.map_err(|error| Refused::new(INTERNAL, format!("no thread to write the log: {error}")))?;
@@ -60,6 +62,11 @@ pub fn start(format: LogFormat) -> Result<(), Refused> {
 /// Waits until what has been logged is written, but no longer than this.
 pub fn flush(at_most: Duration) {
     QUEUE.wait_until_written(at_most);
+}
+
+/// Lines that are not written yet. Takes no lock, so that a signal's handler can ask.
+pub(crate) fn waiting() -> usize {
+    QUEUE.waiting()
 }
 
 /// Says why the process ends, as a line without a time.
@@ -95,7 +102,8 @@ fn note_panic(info: &PanicHookInfo<'_>) {
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let text = text.unwrap_or("without a text");
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    let thread = thread::current();
-    let thread = thread.name().unwrap_or("without a name");
+    // Not what Rust calls it: that is gone while a thread ends.
+    let mut name = [0; 16];
+    let thread = crash::thread_name(&mut name);
     tracing::error!("a fault of wshost, please report it: thread {thread} panicked at {place}: {text}");
 }

@@ -145,7 +145,6 @@ impl Queue {
         self.flushing.load(Ordering::Relaxed)
     }
 
-    #[cfg(test)]
     /// Lines that are not written yet. Takes no lock.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)

@@ -87,6 +87,9 @@ pub struct HostTable {
     pub log: unsafe extern "C" fn(object: *const (), level: u32, target: RStr<'_>, message: RStr<'_>),
     /// The most verbose level that the host keeps, 0 (none) to 5.
     pub log_level: unsafe extern "C" fn(object: *const ()) -> u32,
+    /// The calling thread panics, where and with what: if the process ends by it, the host says so. Both empty: what has
+    /// been noted of this thread has been caught.
+    pub note_panic: unsafe extern "C" fn(object: *const (), location: RStr<'_>, message: RStr<'_>),
 
     /// Whether the instance is retired: another generation has taken over, or it has ended. From then on what acts on
     /// clients reaches nobody, and jobs and timers are discarded.

@@ -116,6 +116,13 @@ impl Host {
         self.log.0.lock().expect("not poisoned").clone()
     }
 
+    /// The whole log, once nobody can write to it any more: the process has ended.
+    pub(crate) fn wait_for_end_of_log(&self) -> String {
+        // What collects it holds the other count.
+        super::wait_until(|| Arc::strong_count(&self.log) == 1);
+        self.log()
+    }
+
     /// Waits until the log has `count` lines that hold all of `texts`, and returns them.
     pub(crate) fn wait_for_log(&self, count: usize, texts: &[&str]) -> Vec<String> {
         let (log, changed) = &*self.log;

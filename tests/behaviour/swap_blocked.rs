@@ -89,6 +89,10 @@ async fn an_export_that_blocks_past_the_deadline_refuses_the_reload_and_its_clie
         let line = host.wait_for_log(1, &["reload refused", "not done after 1s"]).remove(0);
         assert!(line.contains(why), "{line}");
         all_ask(&mut others, "old", 0).await;
+        // The session is still away, or the state.
+        blocked.reload("");
+        let line = host.wait_for_log(2, &["reload refused", "not done after 1s"]).remove(1);
+        assert!(line.contains(why) || line.contains("the session of client "), "{line}");
         blocked.let_go();
         assert_eq!(ask(&mut client, "hi").await, "old 0 hi");
         // Nothing has been used up.

@@ -11,6 +11,7 @@ use crate::client::{Client, Closing};
 use crate::engine::{EngineFailure, Handover};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// So many clients are asked for their sessions at a time: one wake-up per loop does for several.
@@ -39,9 +40,10 @@ pub(super) fn try_exports(
     });
     state.wait(until).ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??;
     let mut left = clients.to_vec();
-    while !left.is_empty() {
+    while let Some(first) = left.first() {
         if Instant::now() >= until {
-            return Err(Held::Late(format!("exports of {} sessions were still to be tried", left.len())));
+            let (client, peer) = (first.number(), first.peer());
+            return Err(Held::Late(format!("the session of client {client} from {peer} could not be had")));
         }
         let later = left.split_off(AT_ONCE.min(left.len()));
         let seats = Arc::new(Seats::default());
@@ -52,6 +54,10 @@ pub(super) fn try_exports(
         // Those whose loop is in a callback: nobody waits for that but we.
         if !all_answered && !seats.wait(until) {
             return Err(Held::Late("a callback was at work".to_owned()));
+        }
+        // Those whose session an export of an earlier reload still has.
+        if all_answered && exported.is_empty() && !left.is_empty() {
+            thread::sleep(PATIENCE);
         }
         // First the others: those that are left may be held up again.
         left.splice(0..0, later);

@@ -124,7 +124,8 @@ fn try_once(
     max_pause: Duration,
 ) -> Result<HandedOver, Held> {
     wait_for_those_at_work(from.instance(), until)?;
-    let until = until.min(Instant::now() + max_pause);
+    let longest_pause = Instant::now() + max_pause;
+    let (is_last, until) = (until <= longest_pause, until.min(longest_pause));
     let late = |what: &str| Held::Late(what.to_owned());
     // From here on nobody opens a connection: all there are, are in the audience.
     let closed_gate = mount.close_gate(until).ok_or_else(|| late("a handshake was under way"))?;
@@ -168,7 +169,9 @@ fn try_once(
             old.release_timers();
             drop(closed_gate);
             match held {
-                Held::Late(_) if ended.importing => Err(Held::Refused(Refused::ImportsTooLong { at_work, max_pause })),
+                Held::Late(_) if ended.importing && !is_last => {
+                    Err(Held::Refused(Refused::ImportsTooLong { at_work, max_pause }))
+                }
                 held => Err(held),
             }
         }

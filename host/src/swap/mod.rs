@@ -182,7 +182,11 @@ fn try_once(
 fn wait_for_those_at_work(old: &Instance, until: Instant) -> Result<(), Held> {
     tracing::debug!("the handover waits for callbacks and jobs that are at work");
     let seats = Arc::new(Seats::default());
-    tell(&seats, &clients_of(old), Step::Answer);
+    // One client of each loop answers for all.
+    let mut clients = clients_of(old);
+    clients.sort_unstable_by_key(|client| client.event_loop());
+    clients.dedup_by_key(|client| client.event_loop());
+    tell(&seats, &clients, Step::Answer);
     if !seats.wait(until) {
         return Err(Held::Late("a callback was at work".to_owned()));
     }

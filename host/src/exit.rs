@@ -90,7 +90,7 @@ impl From<LoadError> for Refused {
         let code = match error {
             LoadError::NotFound { .. } | LoadError::Unreadable { .. } => PLUGIN_NOT_FOUND,
             LoadError::NotStaged { .. } => INTERNAL,
-            LoadError::NoThreadStorage { .. } => UNAVAILABLE,
+            LoadError::NoThreadStorage { .. } | LoadError::OtherNeeded { .. } => UNAVAILABLE,
             _ => PLUGIN_REFUSED,
         };
         Refused::new(code, error.to_string())

@@ -5,6 +5,7 @@ mod authenticate;
 mod backpressure;
 mod bad_plugin;
 mod bench;
+mod beside;
 mod blocking;
 mod chat;
 mod check;

@@ -93,6 +93,18 @@ pub enum LoadError {
         /// The id of the build.
         build: String,
     },
+    /// A library that it needs has changed since it was loaded.
+    #[error(
+        "{} needs another {needed} than the one that is loaded already, and the system's loader gives everyone the first of \
+         a name, for as long as the process lives: restart wshost to run it, or give the library another name (soname)",
+        path.display()
+    )]
+    OtherNeeded {
+        /// The file.
+        path: PathBuf,
+        /// The library's name.
+        needed: String,
+    },
     /// The loader's reserve of static thread-local storage is used up.
     #[error(
         "{} needs static thread-local storage{}, as its generations before have taken for good, and the system's loader has no \

@@ -5,6 +5,7 @@
 // The boundary; plugin-api's `abi` module says what crosses it.
 #![allow(unsafe_code)]
 
+mod beside;
 mod build;
 mod client_table;
 mod fingerprint;

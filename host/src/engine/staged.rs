@@ -1,5 +1,6 @@
 //! A plugin's private copy, which is what is opened: no change to the file reaches it.
 
+use super::beside::Beside;
 use super::build::Build;
 use super::fingerprint::Fingerprint;
 use super::image::Image;
@@ -22,19 +23,22 @@ pub struct Staged {
     manifest: Option<FileManifest>,
     build: Option<Build>,
     thread_storage: Option<u64>,
+    beside: Beside,
     copy: PathBuf,
     folder: Scratch,
 }
 
 impl Staged {
     pub(super) fn of(image: &Image) -> Result<Staged, LoadError> {
-        let (folder, copy) = copy(image).map_err(|error| not_staged(image.path(), error))?;
+        let beside = Beside::of(image.path(), image.content());
+        let (folder, copy) = copy(image, &beside).map_err(|error| not_staged(image.path(), error))?;
         Ok(Staged {
             path: image.path().to_owned(),
             fingerprint: image.fingerprint(),
             manifest: image.manifest().cloned(),
             build: image.build().cloned(),
             thread_storage: image.thread_storage(),
+            beside,
             copy,
             folder,
         })
@@ -56,8 +60,13 @@ impl Staged {
     ///
     /// Why it is refused. Nothing of the engine's own code has run then, except what the library runs when it is opened.
     pub fn open(self) -> Result<Plugin, LoadError> {
-        let Staged { path, fingerprint, manifest, build, thread_storage, copy, folder } = self;
-        Plugin::of_copy(path, fingerprint, manifest.as_ref(), build, thread_storage, copy, Some(folder))
+        let Staged { path, fingerprint, manifest, build, thread_storage, beside, copy, folder } = self;
+        let claim = beside.claim(&path, copy.parent().unwrap_or(Path::new("")))?;
+        let opened = Plugin::of_copy(path, fingerprint, manifest.as_ref(), build, thread_storage, copy, Some(folder));
+        if let Some(claim) = claim {
+            claim.note_loaded();
+        }
+        opened
     }
 }
 
@@ -66,7 +75,7 @@ pub(super) fn not_staged(path: &Path, error: io::Error) -> LoadError {
     LoadError::NotStaged { path: path.to_owned(), folder: env::temp_dir(), error }
 }
 
-fn copy(image: &Image) -> io::Result<(Scratch, PathBuf)> {
+fn copy(image: &Image, beside: &Beside) -> io::Result<(Scratch, PathBuf)> {
     static GENERATION: AtomicU64 = AtomicU64::new(1);
     let mut hasher = DefaultHasher::new();
     image.content().hash(&mut hasher);
@@ -77,7 +86,7 @@ fn copy(image: &Image) -> io::Result<(Scratch, PathBuf)> {
     if statvfs(folder.path()).is_ok_and(|system| system.f_flag.contains(StatVfsMountFlags::NOEXEC)) {
         return Err(io::Error::other("it is mounted noexec"));
     }
-    let copy = folder.path().join(format!("{generation}-{:016x}-{file_name}", hasher.finish()));
+    let copy = beside.lay_out(folder.path())?.join(format!("{generation}-{:016x}-{file_name}", hasher.finish()));
     fs::write(&copy, image.content())?;
     Ok((folder, copy))
 }

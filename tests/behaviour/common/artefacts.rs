@@ -90,12 +90,14 @@ fn built_by(cargo: &mut Command) -> Artefacts {
 /// The engine `aborts`, whose own crate is compiled with `-C panic=abort`.
 pub(crate) fn aborting() -> &'static Path {
     static BUILT: OnceLock<Artefacts> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["rustc", "-p", "aborts", "--message-format=json-render-diagnostics", "--", "-C", "panic=abort"]);
-        built_by(cargo.current_dir(workspace()))
-    });
-    built.of("aborts")
+    BUILT.get_or_init(|| build_with("aborts", &["-C", "panic=abort"])).of("aborts")
+}
+
+/// Builds a package of this workspace with options for the compiler of its own crate. Nothing else may build it.
+pub(crate) fn build_with(package: &str, options: &[&str]) -> Artefacts {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["rustc", "-p", package, "--message-format=json-render-diagnostics", "--"]).args(options);
+    built_by(cargo.current_dir(workspace()))
 }
 
 /// A program or dynamic library in one of cargo's messages.

@@ -7,7 +7,7 @@ mod deployed;
 mod host;
 mod traffic;
 
-pub(crate) use artefacts::{Artefacts, aborting, artefacts, build, workspace};
+pub(crate) use artefacts::{Artefacts, aborting, artefacts, build, build_with, workspace};
 pub(crate) use client::{Client, Raw, ask, closed_with, connect, frame, hear, say, try_connect};
 pub(crate) use deflating::Deflating;
 pub(crate) use deployed::Deployed;

@@ -1,0 +1,280 @@
+//! Libraries that a plugin needs from places named after its own (`$ORIGIN`). Its private copy lies elsewhere, so copies of
+//! them are laid out around it as they lie around the file.
+//!
+//! The loader's rules, from ld.so(8): of a library without `DT_RUNPATH` the `DT_RPATH` is searched first, with those of the
+//! libraries that need it; then `LD_LIBRARY_PATH`, then `DT_RUNPATH`. What is found in a place that is not named after
+//! `$ORIGIN` is left to the loader.
+//!
+//! The loader knows a library by its names for as long as the process lives. So who needs another version under a name that
+//! is taken would get the first one, and is refused.
+
+use super::library::LoadError;
+use super::segments::Segments;
+use object::read::elf::FileHeader;
+use object::{Endianness, elf};
+use std::collections::{HashMap, HashSet};
+use std::env;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How far above a plugin's folder its libraries may lie.
+const LEVELS: usize = 8;
+/// More than any plugin needs.
+const MOST: usize = 256;
+
+/// The names of such libraries that are loaded, and what their content comes to.
+static LOADED: Mutex<Option<HashMap<String, u64>>> = Mutex::new(None);
+
+/// Libraries that a plugin needs from beside it.
+#[derive(Debug, Default)]
+pub(super) struct Beside(Vec<Needed>);
+
+/// One of them.
+#[derive(Debug)]
+struct Needed {
+    /// What the loader knows it by.
+    names: Vec<String>,
+    /// Where it lies, from the plugin's folder.
+    place: PathBuf,
+    content: Vec<u8>,
+}
+
+/// The right to load libraries from beside a plugin.
+#[derive(Debug)]
+pub(super) struct Claim<'a> {
+    needed: &'a [Needed],
+    /// Where the copies are.
+    copies: Vec<PathBuf>,
+    loaded: MutexGuard<'static, Option<HashMap<String, u64>>>,
+}
+
+/// Where the loader looks for a library.
+#[derive(Clone, Debug)]
+enum Place {
+    /// A folder, from the plugin's.
+    Beside(PathBuf),
+    Elsewhere(PathBuf),
+}
+
+/// What a library tells the loader of the libraries that it needs.
+#[derive(Debug)]
+struct Needs {
+    own_name: Option<String>,
+    names: Vec<String>,
+    rpath: String,
+    runpath: Option<String>,
+}
+
+impl Beside {
+    /// Looks for what the plugin in this file needs, and for what that needs in turn.
+    pub(super) fn of(file: &Path, content: &[u8]) -> Beside {
+        let file = std::path::absolute(file).ok();
+        let Some(folder) = file.as_deref().and_then(Path::parent) else { return Beside::default() };
+        let mut search = Search { folder, seen: HashSet::new(), found: Vec::new() };
+        if let Some(needs) = Needs::of(content) {
+            search.follow(Path::new(""), &needs, &[]);
+        }
+        Beside(search.found)
+    }
+
+    /// Makes copies of them, around a folder within this one that is for the plugin's own copy.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub(super) fn lay_out(&self, folder: &Path) -> io::Result<PathBuf> {
+        if self.0.is_empty() {
+            return Ok(folder.to_owned());
+        }
+        let center = (0..LEVELS).fold(folder.to_owned(), |folder, _| folder.join("in"));
+        fs::create_dir_all(&center)?;
+        for needed in &self.0 {
+            let copy = center.join(&needed.place);
+            if let Some(folder) = copy.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::write(copy, &needed.content)?;
+        }
+        Ok(center)
+    }
+
+    /// The right to load their copies around a folder, which nobody else has meanwhile. `None`: there are none.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::OtherNeeded`]: the loader would give others.
+    pub(super) fn claim(&self, plugin: &Path, center: &Path) -> Result<Option<Claim<'_>>, LoadError> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let copies =
+            self.0.iter().map(|needed| center.join(&needed.place).canonicalize().unwrap_or_default()).collect();
+        let claim = Claim { needed: &self.0, copies, loaded: LOADED.lock().unwrap_or_else(PoisonError::into_inner) };
+        let is_other = |needed: &&Needed| needed.names.iter().any(|name| claim.is_other(name, needed.hash()));
+        match self.0.iter().find(is_other) {
+            Some(other) => Err(LoadError::OtherNeeded { path: plugin.to_owned(), needed: other.names.join(" or ") }),
+            None => Ok(Some(claim)),
+        }
+    }
+}
+
+impl Needed {
+    fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.content.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Claim<'_> {
+    fn is_other(&self, name: &str, hash: u64) -> bool {
+        self.loaded.as_ref().is_some_and(|loaded| loaded.get(name).is_some_and(|other| *other != hash))
+    }
+
+    /// Notes which of them have been loaded, also with a plugin that was refused then.
+    pub(super) fn note_loaded(mut self) {
+        let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let path = |line: &'_ str| Some(line[line.find('/')?..].trim_end_matches(" (deleted)").to_owned());
+        let mapped: HashSet<_> = maps.lines().filter_map(path).collect();
+        for (needed, copy) in self.needed.iter().zip(&self.copies) {
+            if copy.to_str().is_some_and(|copy| mapped.contains(copy)) {
+                let names = needed.names.iter().map(|name| (name.clone(), needed.hash()));
+                self.loaded.get_or_insert_default().extend(names);
+            }
+        }
+    }
+}
+
+/// A search for libraries beside a plugin.
+struct Search<'a> {
+    /// The plugin's.
+    folder: &'a Path,
+    seen: HashSet<String>,
+    found: Vec<Needed>,
+}
+
+impl Search<'_> {
+    /// Follows what a library needs whose folder is `way` from the plugin's. `inherited` is where those that need it have its
+    /// own needs looked for.
+    fn follow(&mut self, way: &Path, needs: &Needs, inherited: &[Place]) {
+        let mut handed_down = Place::list(&needs.rpath, way);
+        handed_down.extend_from_slice(inherited);
+        let environment = env::var("LD_LIBRARY_PATH").unwrap_or_default();
+        let mut places = Place::list(&environment.replace(';', ":"), Path::new(""));
+        match &needs.runpath {
+            Some(runpath) => places.extend(Place::list(runpath, way)),
+            None => places = [&handed_down[..], &places].concat(),
+        }
+        for name in &needs.names {
+            if self.found.len() >= MOST || !self.seen.insert(name.clone()) {
+                continue;
+            }
+            let Some(place) = self.find(name, way, &places) else { continue };
+            let Ok(content) = fs::read(self.folder.join(&place)) else { continue };
+            let further = Needs::of(&content);
+            let own_name = further.as_ref().and_then(|needs| needs.own_name.clone());
+            let names = [Some(name.clone()), own_name.filter(|own| own != name)].into_iter().flatten().collect();
+            let its_way = place.parent().unwrap_or(Path::new("")).to_owned();
+            self.found.push(Needed { names, place, content });
+            if let Some(needs) = further {
+                self.follow(&its_way, &needs, &handed_down);
+            }
+        }
+    }
+
+    /// Where the loader finds this, from the plugin's folder. `None`: elsewhere, or nowhere.
+    fn find(&self, name: &str, way: &Path, places: &[Place]) -> Option<PathBuf> {
+        if name.contains('/') {
+            let place = way.join(behind_origin(name)?);
+            return Some(place).filter(|place| self.has(place));
+        }
+        for place in places {
+            match place {
+                Place::Beside(folder) if self.has(&folder.join(name)) => return Some(folder.join(name)),
+                Place::Elsewhere(folder) if folder.join(name).is_file() => return None,
+                Place::Beside(_) | Place::Elsewhere(_) => {}
+            }
+        }
+        None
+    }
+
+    fn has(&self, place: &Path) -> bool {
+        let up = place.components().filter(|part| *part == Component::ParentDir).count();
+        up <= LEVELS && self.folder.join(place).is_file()
+    }
+}
+
+impl Place {
+    /// The places in a list of the loader's, for a library whose folder is `way` from the plugin's.
+    fn list(list: &str, way: &Path) -> Vec<Place> {
+        let place = |text: &str| match behind_origin(text) {
+            Some(rest) => Some(Place::Beside(way.join(rest))),
+            // What other words in it stand for is the loader's to know.
+            None if text.contains('$') => None,
+            None => Some(Place::Elsewhere(text.into())),
+        };
+        list.split(':').filter(|text| !text.is_empty()).filter_map(place).collect()
+    }
+}
+
+/// What follows the place of the library itself, if a path begins with that.
+fn behind_origin(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("$ORIGIN").or_else(|| path.strip_prefix("${ORIGIN}"))?;
+    let rest = if rest.is_empty() { rest } else { rest.strip_prefix('/')?.trim_start_matches('/') };
+    Some(rest).filter(|rest| !rest.contains('$'))
+}
+
+impl Needs {
+    /// `None`: it is no library.
+    fn of(content: &[u8]) -> Option<Needs> {
+        let header = elf::FileHeader64::<Endianness>::parse(content).ok()?;
+        let segments = Segments::read(header, content).ok()?;
+        let strings = segments.bytes(segments.value(elf::DT_STRTAB)?, segments.value(elf::DT_STRSZ)?)?;
+        let string = |offset: u64| {
+            let bytes = strings.get(usize::try_from(offset).ok()?..)?;
+            let end = bytes.iter().position(|byte| *byte == 0)?;
+            Some(std::str::from_utf8(&bytes[..end]).ok()?.to_owned())
+        };
+        let first = |tag| segments.value(tag).and_then(string);
+        Some(Needs {
+            own_name: first(elf::DT_SONAME),
+            names: segments.values(elf::DT_NEEDED).filter_map(string).collect(),
+            rpath: first(elf::DT_RPATH).unwrap_or_default(),
+            runpath: first(elf::DT_RUNPATH),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_named_after_the_library() {
+        assert_eq!(behind_origin("$ORIGIN"), Some(""));
+        assert_eq!(behind_origin("${ORIGIN}/../lib"), Some("../lib"));
+        assert_eq!(behind_origin("$ORIGINAL/lib"), None);
+        assert_eq!(behind_origin("$ORIGIN/$LIB"), None, "what that stands for, the loader knows");
+        assert_eq!(behind_origin("/usr/lib"), None);
+    }
+
+    #[test]
+    fn places_elsewhere_come_first_where_they_stand_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, other) = (folder.path().join("own"), folder.path().join("other"));
+        for folder in [&own, &other] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("libx.so"), "").unwrap();
+        }
+        let search = Search { folder: &own, seen: HashSet::new(), found: Vec::new() };
+        let find = |list: &str| search.find("libx.so", Path::new(""), &Place::list(list, Path::new("")));
+        let other = other.display();
+        assert_eq!(find(&format!("/nowhere:$ORIGIN:{other}")), Some("libx.so".into()));
+        assert_eq!(find(&format!("{other}:$ORIGIN")), None, "the loader finds it");
+        assert_eq!(find("$ORIGIN/../other"), Some("../other/libx.so".into()));
+        assert_eq!(find(&format!("$ORIGIN/{}", "../".repeat(LEVELS + 1))), None);
+    }
+}

@@ -21,6 +21,9 @@ use tokio::io::unix::AsyncFd;
 /// How long to wait when the process or the system is out of what a connection needs.
 const PAUSE_WHEN_EXHAUSTED: Duration = Duration::from_millis(100);
 
+/// Accepted in a row at most, before the loop looks after those that it has: each comes with a handshake.
+const AT_ONCE: u32 = 8;
+
 /// A connection, not yet with a runtime. Its socket does not block.
 #[derive(Debug)]
 pub(crate) enum Accepted {
@@ -41,7 +44,13 @@ pub(crate) async fn accept(listener: Listener, mut reserve: Reserve, loops: Arc<
         Err(error) => return tracing::error!("cannot accept connections: {error}"),
     };
     let mut turned_away = TurnedAway::default();
+    let mut in_a_row = 0;
     loop {
+        if in_a_row == AT_ONCE {
+            in_a_row = 0;
+            tokio::task::yield_now().await;
+        }
+        in_a_row += 1;
         let one = tokio::select! {
             one = accept_one(&socket, &mut reserve) => one,
             () = turned_away.time_to_look() => {

@@ -17,6 +17,12 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 /// shorter, and a client that gets a message now and then has none of the earlier ones to refer to.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 
+/// Of a message of at least four times as many bytes, so many are compressed first. If they do not get smaller by
+/// [`PROBE_SAVES`], the message is sent as it is: noise takes five times as long as text, for nothing, and meanwhile the event
+/// loop does nothing else.
+const PROBE: usize = 64 * 1024;
+const PROBE_SAVES: usize = PROBE / 16;
+
 /// The largest capacity, in bytes, that the buffer for compressed messages keeps.
 const KEPT_CAPACITY: usize = 64 * 1024;
 
@@ -125,16 +131,18 @@ pub fn encode_alone(out: &mut Vec<u8>, how: &Compression, opcode: Opcode, messag
 }
 
 /// Has `take` what `message` is compressed. Returns whether that is smaller; if not, `stream` is of no use until reset.
-fn deflate(stream: &mut Compress, message: &[u8], take: impl FnOnce(&[u8])) -> bool {
+fn deflate(stream: &mut Compress, mut message: &[u8], take: impl FnOnce(&[u8])) -> bool {
     let smaller = OUTPUT.try_with(|output| {
         let output = &mut *output.borrow_mut();
         output.clear();
         // With so much room, output that fills it is not smaller, and output that does not is complete.
-        let room = message.len() + TAIL.len();
+        let length = message.len();
+        let room = length + TAIL.len();
         output.reserve_exact(room);
         let before = stream.total_in();
-        let flushed = stream.compress_vec(message, output, FlushCompress::Sync).is_ok();
-        let all_used = stream.total_in() - before == message.len() as u64;
+        let flushed = is_worth_it(stream, &mut message, output)
+            && stream.compress_vec(message, output, FlushCompress::Sync).is_ok();
+        let all_used = stream.total_in() - before == length as u64;
         let complete = flushed && all_used && output.len() < room;
         let deflated = output.strip_suffix(&TAIL).filter(|_| complete);
         let smaller = deflated.map(take).is_some();
@@ -144,6 +152,16 @@ fn deflate(stream: &mut Compress, message: &[u8], take: impl FnOnce(&[u8])) -> b
         smaller
     });
     smaller.unwrap_or(false)
+}
+
+/// Compresses the beginning of a large message, which is taken off it. Returns whether the rest is likely to get smaller.
+fn is_worth_it(stream: &mut Compress, message: &mut &[u8], output: &mut Vec<u8>) -> bool {
+    if message.len() < 4 * PROBE {
+        return true;
+    }
+    let (beginning, rest) = message.split_at(PROBE);
+    *message = rest;
+    stream.compress_vec(beginning, output, FlushCompress::Sync).is_ok() && output.len() <= PROBE - PROBE_SAVES
 }
 
 fn compressor(how: &Compression) -> Compress {

@@ -130,6 +130,29 @@ fn what_does_not_get_smaller_is_sent_as_it_is_and_forgotten() {
     }
 }
 
+/// Noise costs the most time and saves nothing.
+#[test]
+fn a_large_message_that_begins_with_noise_is_sent_as_it_is() {
+    let mut state = 1_u32;
+    let mut noise = |length: usize| -> Vec<u8> {
+        let next = |_| {
+            state = state.wrapping_mul(0x0019_660D).wrapping_add(0x3C6E_F35F);
+            (state >> 24) as u8
+        };
+        (0..length).map(next).collect()
+    };
+    let text = vec![b'x'; 300_000];
+    let [before, behind] = [[noise(300_000), text.clone()].concat(), [text.clone(), noise(300_000)].concat()];
+    for how in [ALL, TAKEOVER] {
+        let (mut deflater, mut reader) = (Deflater::new(how), Reader::new(&how));
+        for (message, is_worth_it) in [(&text, true), (&before, false), (&behind, true), (&text, true)] {
+            let frame = encoded(&mut deflater, message);
+            assert_eq!(is_compressed(&frame), is_worth_it);
+            assert!(reader.read(&frame) == *message);
+        }
+    }
+}
+
 #[test]
 fn a_compressed_message_is_one_frame_among_others() {
     let mut deflater = Deflater::new(ALL);

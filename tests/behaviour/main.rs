@@ -51,6 +51,7 @@ mod several_engines;
 mod shutdown;
 mod slow_handshakes;
 mod staging;
+mod stalled_reader;
 mod static_files;
 mod static_storage;
 mod swap;

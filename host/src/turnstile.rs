@@ -107,3 +107,59 @@ async fn behind_ready_tasks() {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::rc::Rc;
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    /// Has a task take so long for each of its turns, through the turnstile; it tells of each.
+    async fn take_long(turnstile: Rc<Turnstile>, turns: u32, log: Rc<RefCell<Vec<char>>>) {
+        for _ in 0..turns {
+            let mut place = None;
+            poll_fn(|cx| match *place.get_or_insert_with(|| turnstile.join(cx.waker())) {
+                place if turnstile.has_come(place) => Poll::Ready(()),
+                _ => Poll::Pending,
+            })
+            .await;
+            log.borrow_mut().push('L');
+            turnstile.note(Duration::from_secs(1));
+        }
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time_between_the_turns_of_others() {
+        let (turnstile, log) = (Rc::<Turnstile>::default(), Rc::<RefCell<Vec<char>>>::default());
+        let tasks = LocalSet::new();
+        let keeper = Rc::clone(&turnstile);
+        tasks.spawn_local(async move { keeper.serve().await });
+        tasks
+            .run_until(async {
+                let heavy: Vec<_> =
+                    (0..10).map(|_| spawn_local(take_long(Rc::clone(&turnstile), 3, Rc::clone(&log)))).collect();
+                // The task of everyone else: it is ready in each round.
+                while !heavy.iter().all(tokio::task::JoinHandle::is_finished) {
+                    log.borrow_mut().push('.');
+                    yield_now().await;
+                }
+            })
+            .await;
+        let log: String = log.borrow().iter().collect();
+        assert_eq!(log.matches('L').count(), 30);
+        assert!(!log.contains("LLL"), "{log}");
+    }
+
+    #[tokio::test]
+    async fn an_empty_line_wakes_nobody_and_a_new_one_is_served() {
+        let (turnstile, log) = (Rc::<Turnstile>::default(), Rc::<RefCell<Vec<char>>>::default());
+        let tasks = LocalSet::new();
+        let keeper = Rc::clone(&turnstile);
+        tasks.spawn_local(async move { keeper.serve().await });
+        for _ in 0..3 {
+            tasks.run_until(take_long(Rc::clone(&turnstile), 2, Rc::clone(&log))).await;
+            tasks.run_until(tokio::time::sleep(Duration::from_millis(1))).await;
+        }
+        assert_eq!(log.borrow().len(), 6);
+    }
+}

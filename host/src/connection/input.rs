@@ -21,7 +21,7 @@ const WRITE_ABOVE: usize = 256 * 1024;
 /// What one read may bring, however small the backlog's limit.
 const LEAST_READ: usize = 512;
 /// What one read may bring, however long the one before took to answer.
-const LEAST_HEAVY_READ: usize = 4096;
+const LEAST_HEAVY_READ: usize = 64 * 1024;
 
 /// What a read brought and a turn had no time for.
 #[derive(Debug)]
@@ -98,11 +98,11 @@ impl<S: Wire> Connection<S> {
         Poll::Ready(Ok(count))
     }
 
-    /// Has the next read bring about as much as can be answered in one turn: what is left of a read lies in memory of the
-    /// connection's own.
+    /// Has the next read bring about as much as can be answered in one turn, if that is far less than this one brought: what
+    /// is left of a read lies in memory of the connection's own.
     fn adapt_reads(&mut self, most: usize, count: usize, answered: usize) {
         let next = match () {
-            () if answered < count => answered.max(LEAST_HEAVY_READ),
+            () if answered < count / 4 => (2 * answered).max(LEAST_HEAVY_READ),
             () if count == most => most.saturating_mul(2),
             () => return,
         };
@@ -183,7 +183,8 @@ impl<S: Wire> Connection<S> {
             self.finish(called);
             done += used;
             let spent = allowance.note(size);
-            if done < input.len() && (spent || self.client.outbox().batched() > most) {
+            let enough = spent && !self.receiver.only_copies(&input[done..]);
+            if done < input.len() && (enough || self.client.outbox().batched() > most) {
                 return done;
             }
         }

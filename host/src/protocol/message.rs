@@ -108,6 +108,24 @@ impl Receiver {
         }
     }
 
+    /// Whether `input` ends within the frame that it begins with or goes on with, so that receiving it is no more work than
+    /// keeping it elsewhere.
+    pub fn only_copies(&self, input: &[u8]) -> bool {
+        match &self.progress {
+            _ if self.ended => true,
+            Some(progress) if !progress.is_over() => progress.only_copies(input.len()),
+            _ => {
+                let deflate = self.deflate.is_some();
+                let context = Context { assembled: None, max_message: self.limits.max_message, deflate };
+                match Header::parse(input, context) {
+                    Ok(Some(header)) => !header.compressed && header.length > input.len() - header.size,
+                    Ok(None) => true,
+                    Err(_) => false,
+                }
+            }
+        }
+    }
+
     /// When the frame or message in progress must be finished; `None` when there is none.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.progress {

@@ -135,6 +135,11 @@ impl Progress {
         self.over
     }
 
+    /// Whether so many bytes do not finish the frame, and are not inflated.
+    pub(super) fn only_copies(&self, bytes: usize) -> bool {
+        self.inflating.is_none() && self.frame.as_ref().is_some_and(|frame| frame.remaining > bytes)
+    }
+
     /// Bytes of heap, those of `self` included.
     pub(super) fn held(&self) -> usize {
         let inflating = self.inflating.as_ref().map_or(0, Inflating::held);

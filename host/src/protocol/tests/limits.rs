@@ -133,3 +133,30 @@ fn a_timeout_beyond_the_end_of_time_is_none() {
     pass(&mut receiver, Instant::now(), &[0x81]);
     assert_eq!(receiver.deadline(), None);
 }
+
+/// What a caller asks before it puts input aside: it would only be copied twice.
+#[test]
+fn input_that_ends_within_its_first_frame_is_only_copied() {
+    let mut receiver = Receiver::new(LIMITS);
+    let mut long = frame(Opcode::Binary, true, [7; 1000]);
+    assert!(receiver.only_copies(&long[..1]) && receiver.only_copies(&long[..500]) && receiver.only_copies(&[]));
+    assert!(!receiver.only_copies(&long));
+    assert_eq!(receiver.receive(Instant::now(), &mut long[..500]), Ok((500, None)));
+    assert!(receiver.only_copies(&long[500..600]) && !receiver.only_copies(&long[500..]));
+}
+
+/// A caller gets to do something else however many fragments came.
+#[test]
+fn the_receiver_returns_before_it_has_joined_many_fragments() {
+    let mut receiver = Receiver::new(LIMITS);
+    let mut input =
+        [frame(Opcode::Binary, false, b""), frame(Opcode::Continuation, false, b"x").repeat(10_000)].concat();
+    let (mut at, mut calls) = (0, 0);
+    while at < input.len() {
+        let (used, event) = receiver.receive(Instant::now(), &mut input[at..]).unwrap();
+        assert!(event.is_none() && used <= 7 * 256, "{used} bytes at once");
+        at += used;
+        calls += 1;
+    }
+    assert!(calls > 10);
+}

@@ -25,7 +25,7 @@ pub fn raise_limit() -> Option<u64> {
 
 /// How many of the last numbers below a limit are not for clients.
 fn kept_back(limit: u64) -> u64 {
-    (limit / 8).clamp(8, 64)
+    (limit / 4).clamp(8, 64)
 }
 
 /// Whether this descriptor is one of the last that there are: a client cannot have it.
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_last_numbers_are_kept_back() {
-        for (limit, first) in [(64, 56), (1024, 960), (20_000, 19_936), (4, 0)] {
+        for (limit, first) in [(32, 24), (64, 48), (1024, 960), (20_000, 19_936), (4, 0)] {
             assert!(is_near(first, limit), "{limit}");
             assert!(first == 0 || !is_near(first - 1, limit), "{limit}");
         }

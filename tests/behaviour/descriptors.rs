@@ -73,7 +73,7 @@ async fn without_room_newcomers_get_503_and_everyone_else_goes_on() {
 async fn without_room_for_clients_an_engine_can_be_reloaded() {
     let host = Host::with("heir", &[]);
     let mut client = connect(&host, "/").await;
-    limit(&host, 100);
+    limit(&host, 40);
     let mut held = Vec::new();
     fill(&host, &mut held);
     let (code, stdout, stderr) = host.control(&["reload"]);

@@ -23,7 +23,7 @@ fn vanish(host: &Host, request: &str, way: usize) {
         }
         _ => raw.send(request.replace("Version: 13", "Version: 8").as_bytes()),
     }
-    if way / 6 % 2 == 0 {
+    if (way / 6).is_multiple_of(2) {
         // With a reset in place of an orderly end.
         SockRef::from(&raw.0).set_linger(Some(Duration::ZERO)).expect("it may be set");
     }

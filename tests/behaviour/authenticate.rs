@@ -1,7 +1,9 @@
 //! `authenticate`: what an engine answers to a client that asks to connect.
 
-use crate::common::{Host, Raw, ask, connect, hear, try_connect};
+use crate::common::{Host, Raw, ask, connect, hear, say, try_connect};
 use futures_util::{SinkExt, StreamExt};
+use std::thread::sleep;
+use std::time::Duration;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -97,4 +99,21 @@ fn odd_cookies_and_headers_are_no_token() {
         let answer = String::from_utf8(raw.read_rest()).expect("an answer in UTF-8");
         assert!(answer.starts_with("HTTP/1.1 401 "), "{}: {answer}", String::from_utf8_lossy(header));
     }
+}
+
+/// FAULTS K2: the client has done its part.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_engine_takes_is_not_taken_from_the_client_s_time() {
+    let host = Host::with("opinionated", &["--handshake-timeout", "2s"]);
+    let mut other = connect(&host, "/").await;
+    let request = Raw::request("/wait");
+    let mut slow = Raw::dial(&host);
+    slow.send(&request.as_bytes()[..20]);
+    sleep(Duration::from_millis(1500));
+    slow.send(&request.as_bytes()[20..]);
+    host.wait_for_log(1, &["waiting in authenticate"]);
+    sleep(Duration::from_millis(1000));
+    say(&mut other, "go").await;
+    let head = slow.read_head();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
 }

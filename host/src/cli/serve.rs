@@ -197,7 +197,7 @@ pub struct ServeArgs {
         value_parser = clap::value_parser!(u16).range(1..))]
     pub max_generations: u16,
 
-    /// How long a client may take to complete the handshake, such as 500ms or 10s.
+    /// How long a client may take to send its request, such as 500ms or 10s; the engine has as much time to answer.
     #[arg(long, value_name = "DURATION", default_value = "10s", env = "WSHOST_HANDSHAKE_TIMEOUT",
         value_parser = duration)]
     pub handshake_timeout: Duration,

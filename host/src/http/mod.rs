@@ -23,8 +23,9 @@ use std::time::Duration;
 /// What a client's handshake is held to.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
-    /// From the connection to the end of its handshake, whatever arrives; for a file, to each next 64 KiB that the client
-    /// takes. Default: 10 s. A large value lets silent connections hold descriptors.
+    /// From the connection to the end of its request, whatever arrives; as much again for the engine's word, and for the client
+    /// to take the answer; for a file, to each next 64 KiB that the client takes. Default: 10 s. A large value lets silent
+    /// connections hold descriptors.
     pub handshake_timeout: Duration,
     /// Headers of a request at most. Default: 100. More are answered with 431.
     pub max_headers: usize,

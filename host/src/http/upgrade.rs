@@ -69,8 +69,8 @@ where
         .max_headers(limits.max_headers)
         .max_buf_size(limits.max_header_bytes)
         .serve_connection(TokioIo::new(stream), service);
-    // Every answer ends HTTP on this connection, by upgrade or by `Connection: close`: one deadline covers all of it. Only
-    // a file puts it off, as long as the client takes it.
+    // Every answer ends HTTP on this connection, by upgrade or by `Connection: close`: one deadline covers all of it. It is
+    // put off by a whole request, by the engine's word, and by a file as long as the client takes it.
     let served = deadline.limit(poll_fn(|cx| connection.poll_without_shutdown(cx))).await;
     let parts = connection.into_parts();
     let io = parts.io.into_inner();
@@ -124,7 +124,11 @@ async fn respond<T>(
     let Some(engine) = site.serves(parts.uri.path()).and_then(|index| site.engines.get(index)) else {
         return not_found(site);
     };
-    match decide(parts).await {
+    // The client has done its part: what the engine takes, or a swap that it waits for, is not the client's fault.
+    deadline.put_off();
+    let decision = decide(parts).await;
+    deadline.put_off();
+    match decision {
         Decision::Accept { protocol, extensions, headers, keep } => {
             match response::switching(parts, &key, protocol.as_deref(), extensions.as_deref(), &headers) {
                 Ok(answer) => (answer, Outcome::Upgrade(keep)),

@@ -35,14 +35,14 @@ where
 {
     let mut draining = server.draining.subscribe();
     let site = server.site();
-    let upgrade = http::upgrade(stream, &server.settings.http, &site, async |parts: &Parts| {
+    let ending = async {
+        // An error: the server is gone.
+        let _ = draining.wait_for(|draining| *draining).await;
+    };
+    let upgrade = http::upgrade(stream, &server.settings.http, &site, ending, async |parts: &Parts| {
         decide(parts, peer, server, event_loop).await
     });
-    let upgraded = tokio::select! {
-        upgraded = upgrade => upgraded,
-        _ = draining.wait_for(|draining| *draining) => return None,
-    };
-    match upgraded {
+    match upgrade.await {
         Ok(Some(Upgraded { io, leftover, keep: (client, session, pass) })) => {
             Some(Opened { stream: io, leftover, client, session, pass })
         }

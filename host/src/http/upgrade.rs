@@ -13,10 +13,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
+use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -24,6 +25,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// makes the kernel reset the connection, and the client could lose our answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 4 * 1024 * 1024;
+
+/// To whoever has not asked in full when the server ends.
+const ENDING: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n\
+    content-length: 23\r\nretry-after: 5\r\nconnection: close\r\n\r\n\
+    The server is ending.\r\n";
 
 /// A connection that speaks WebSocket from here on.
 #[derive(Debug)]
@@ -38,7 +44,8 @@ pub struct Upgraded<S, T> {
 
 /// Serves HTTP on `stream` until it is upgraded, or over (`None`: a page was shown, or nothing was asked).
 ///
-/// `decide` is called at most once, with a request that is a valid handshake; it may await.
+/// `decide` is called at most once, with a request that is a valid handshake; it may await. Once `ending` is done, no request
+/// is waited for any more: one of which a part has come is answered with 503. Whoever has asked gets the answer.
 ///
 /// # Errors
 ///
@@ -47,14 +54,17 @@ pub async fn upgrade<S, T>(
     stream: S,
     limits: &HttpLimits,
     site: &Site,
+    ending: impl Future<Output = ()>,
     decide: impl AsyncFn(&Parts) -> Decision<T>,
 ) -> Result<Option<Upgraded<S, T>>, HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let outcome = RefCell::new(Outcome::Nothing);
+    let has_asked = Cell::new(false);
     let deadline = Deadline::new(limits.handshake_timeout);
     let service = service_fn(|request: Request<Incoming>| {
+        has_asked.set(true);
         Box::pin(async {
             let (mut parts, _) = request.into_parts();
             let asked = sort(&parts, limits.max_target_bytes);
@@ -71,9 +81,23 @@ where
         .serve_connection(TokioIo::new(stream), service);
     // Every answer ends HTTP on this connection, by upgrade or by `Connection: close`: one deadline covers all of it. It is
     // put off by a whole request, by the engine's word, and by a file as long as the client takes it.
-    let served = deadline.limit(poll_fn(|cx| connection.poll_without_shutdown(cx))).await;
+    let served = {
+        let mut serving = pin!(deadline.limit(poll_fn(|cx| connection.poll_without_shutdown(cx))));
+        tokio::select! {
+            // First what has come.
+            biased;
+            served = serving.as_mut() => Some(served),
+            () = ending => if has_asked.get() { Some(serving.await) } else { None },
+        }
+    };
     let parts = connection.into_parts();
-    let io = parts.io.into_inner();
+    let mut io = parts.io.into_inner();
+    let Some(served) = served else {
+        if !parts.read_buf.is_empty() && io.write_all(ENDING).await.is_ok() {
+            linger(io).await;
+        }
+        return Ok(None);
+    };
     match (served, outcome.replace(Outcome::Nothing)) {
         (None, _) => Err(HttpError::Timeout(limits.handshake_timeout)),
         (Some(Ok(())), Outcome::Upgrade(keep)) => {

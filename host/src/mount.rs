@@ -94,6 +94,7 @@ impl Mount {
     }
 
     pub(crate) fn set_current(&self, instance: Arc<Instance>) {
+        instance.begin();
         self.current.store(instance);
     }
 

@@ -27,7 +27,8 @@ pub trait Engine: Sized + Send + Sync + 'static {
     ///
     /// It may take its time: the operator's `--start-timeout` at the start, 60 s unless set, and `--reload-timeout` for a
     /// generation that is to take over, while the one before goes on. Jobs that it spawns run at once. So do timers of a first
-    /// generation; those of another run when it has taken over, so that its `new` must not wait for one.
+    /// generation; those of another run when it has taken over, so that its `new` must not wait for one. Until then the
+    /// generation before serves the clients, and `host` reaches none of them.
     /// `[a thread of its own, before any client]`
     fn new(host: Host, config: &Config) -> Result<Self>;
 

@@ -46,6 +46,28 @@ async fn threads_of_a_retired_generation_reach_nobody() {
     assert!(!host.log().contains("a job runs") && !host.log().contains("a timer runs"));
 }
 
+/// A generation reaches the clients when it takes over, and not before: that may never be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generation_that_has_not_taken_over_reaches_nobody() {
+    let deployed = Deployed::new("hostile");
+    let host = deployed.start(&[]);
+    let mut client = connect(&host, "/").await;
+    let mut set = connect(&host, "/set").await;
+    ask(&mut set, "error-in-export_state").await;
+    deployed.configure("case = \"new-sends\"");
+    host.hang_up();
+    host.wait_for_log(1, &["in new: reached 0, seen 0, retired false"]);
+    host.wait_for_log(1, &["reload refused"]);
+    host.wait_for_log(1, &["the thread of new has ended, retired true"]);
+    assert_eq!(ask(&mut client, "hi").await, " 0 hi", "nothing has come before it");
+    ask(&mut set, "").await;
+    host.hang_up();
+    host.wait_for_log(1, &["reloaded: 2 connections handed over"]);
+    assert_eq!(hear(&mut client).await, "from a thread of new");
+    host.wait_for_log(1, &["the thread of new has ended, retired false"]);
+    assert_eq!(ask(&mut client, "hi").await, " 1 hi");
+}
+
 /// FAULTS E1: panics whose payload panics when it is dropped, and what that panics with, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn panics_that_panic_again_end_one_connection() {

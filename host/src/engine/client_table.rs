@@ -77,7 +77,7 @@ unsafe fn generation(object: ClientObject) -> &'static Generation {
     unsafe { &*object.generation.cast::<Generation>() }
 }
 
-/// The client, unless the handle is of a generation that is retired.
+/// The client, unless the handle is of a generation that does not serve clients yet, or not any more.
 ///
 /// # Safety
 ///
@@ -85,7 +85,7 @@ unsafe fn generation(object: ClientObject) -> &'static Generation {
 #[inline]
 unsafe fn reach<'a>(object: ClientObject) -> Option<&'a Client> {
     // SAFETY: the caller's promise.
-    (!unsafe { generation(object) }.is_retired()).then(|| unsafe { client(object.client) })
+    unsafe { generation(object) }.is_present().then(|| unsafe { client(object.client) })
 }
 
 /// Functions that act on the client, which is the first of their arguments: a handle of a retired generation gets the

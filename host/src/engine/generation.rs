@@ -1,14 +1,20 @@
-//! One generation of an engine, as its handles know it.
+//! One generation of an engine, as its handles know it: whether they reach anybody.
 
 use crate::calls::{self, Whose};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+/// It is being made, and another serves the clients.
+const COMING: u8 = 0;
+const PRESENT: u8 = 1;
+/// Another has taken over, it has ended, or it came to nothing.
+const RETIRED: u8 = 2;
 
 /// A generation of an engine. Lives as long as the process, as its library does: handles point to it that the engine's
 /// threads may keep for ever.
 #[derive(Debug)]
 pub(super) struct Generation {
     whose: Whose<'static>,
-    retired: AtomicBool,
+    stage: AtomicU8,
 }
 
 impl Generation {
@@ -17,7 +23,7 @@ impl Generation {
         static NUMBERS: AtomicU32 = AtomicU32::new(1);
         let whose = Whose { number: NUMBERS.fetch_add(1, Ordering::Relaxed), name, version };
         calls::register(whose);
-        Box::leak(Box::new(Generation { whose, retired: AtomicBool::new(false) }))
+        Box::leak(Box::new(Generation { whose, stage: AtomicU8::new(PRESENT) }))
     }
 
     /// Counted over all engines of the host.
@@ -34,13 +40,46 @@ impl Generation {
         self.whose.name
     }
 
-    /// Its handles reach nobody from now on.
-    pub(super) fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
+    /// Its handles reach nobody until it begins. To be said before it has any.
+    pub(super) fn wait_for_its_turn(&self) {
+        self.stage.store(COMING, Ordering::Release);
     }
 
-    #[inline]
+    /// Its handles reach the clients from now on, unless it is retired.
+    pub(super) fn begin(&self) {
+        let _ = self.stage.compare_exchange(COMING, PRESENT, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// Its handles reach nobody from now on.
+    pub(super) fn retire(&self) {
+        self.stage.store(RETIRED, Ordering::Release);
+    }
+
     pub(super) fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::Relaxed)
+        self.stage.load(Ordering::Relaxed) == RETIRED
+    }
+
+    /// Whether its handles reach clients.
+    #[inline]
+    pub(super) fn is_present(&self) -> bool {
+        self.stage.load(Ordering::Relaxed) == PRESENT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_retired_does_not_come_back() {
+        let generation = Generation::next("engine", "1.0.0");
+        assert!(generation.is_present());
+        generation.wait_for_its_turn();
+        assert!(!generation.is_present() && !generation.is_retired());
+        generation.begin();
+        assert!(generation.is_present());
+        generation.retire();
+        generation.begin();
+        assert!(generation.is_retired() && !generation.is_present());
     }
 }

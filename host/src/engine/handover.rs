@@ -119,6 +119,7 @@ impl Handover {
     ///
     /// The engine's error or panic.
     pub fn import_state(&self, schema: Schema, state: &[u8]) -> Result<(), EngineFailure> {
+        self.instance.begin();
         let failure = self.call(Callback::ImportState, Whom::Nobody, || {
             // SAFETY: the engine is alive; view and bytes live for the call.
             unsafe { (self.table.0.import_state)(self.instance.engine(), schema.view(), state.into()) }

@@ -50,7 +50,7 @@ unsafe fn services(object: *const ()) -> ManuallyDrop<Arc<Services>> {
     ManuallyDrop::new(unsafe { Arc::from_raw(object.cast::<Services>()) })
 }
 
-/// The clients that the instance reaches: none once it is retired.
+/// The clients that the instance reaches: none before it has taken over, and once it is retired.
 ///
 /// # Safety
 ///
@@ -58,7 +58,7 @@ unsafe fn services(object: *const ()) -> ManuallyDrop<Arc<Services>> {
 unsafe fn audience<'a>(object: *const ()) -> Option<&'a Services> {
     // SAFETY: the caller's promise.
     let services = unsafe { &*object.cast::<Services>() };
-    (!services.is_retired()).then_some(services)
+    services.generation.is_present().then_some(services)
 }
 
 table_functions! {

@@ -158,8 +158,8 @@ impl Unborn {
 }
 
 impl Instance {
-    /// What becomes the instance that is to follow on this one: it takes over the clients and their groups. Its timers wait
-    /// until it has taken over.
+    /// What becomes the instance that is to follow on this one: it takes over the clients and their groups. Its handles reach
+    /// nobody until its first import or until it has taken over, and its timers wait until then.
     pub fn successor(&self, plugin: Arc<Plugin>, config: Config) -> Unborn {
         let services = self.services.succeed(plugin.name(), plugin.version());
         Unborn { plugin, config, services }
@@ -212,8 +212,14 @@ impl Instance {
         self.services.timers().hold();
     }
 
-    /// Lets the timers run.
+    /// Its handles reach the clients from now on: it is about to take over.
+    pub(crate) fn begin(&self) {
+        self.services.generation.begin();
+    }
+
+    /// Lets the timers run: it goes on, or has taken over.
     pub(crate) fn release_timers(&self) {
+        self.begin();
         self.services.timers().release();
     }
 

@@ -74,10 +74,11 @@ impl Services {
         Self::for_audience(engine, version, facilities, Arc::new(audience))
     }
 
-    /// For the generation that is to follow on this one: it takes over the clients and their groups. Its timers wait
-    /// until it does.
+    /// For the generation that is to follow on this one: it takes over the clients and their groups. Until then it reaches
+    /// none, and its timers wait.
     pub(super) fn succeed(&self, engine: &'static str, version: &'static str) -> Arc<Self> {
         let services = Self::for_audience(engine, version, &self.facilities, Arc::clone(&self.audience));
+        services.generation.wait_for_its_turn();
         services.timers.hold();
         services
     }

@@ -3,8 +3,9 @@
 //! A swap waits until nothing is. Before it makes anybody wait for that, it waits until all that is under way now has
 //! ended, which may take long; what has begun since then is most likely short.
 
+use crate::lock::{Held, Lock};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar};
 use std::time::Instant;
 
 /// Counts what is under way.
@@ -14,7 +15,7 @@ pub(crate) struct Activity {
     /// and in odd ones.
     counts: AtomicU64,
     epoch: AtomicU32,
-    lock: Mutex<()>,
+    lock: Lock<()>,
     /// One of the counts has come down to zero.
     idle: Condvar,
 }
@@ -52,22 +53,22 @@ impl Activity {
 
     fn wait<'g>(
         &'g self,
-        mut guard: MutexGuard<'g, ()>,
+        mut guard: Held<'g, ()>,
         until: Instant,
         is_over: impl Fn(u64) -> bool,
-    ) -> Option<MutexGuard<'g, ()>> {
+    ) -> Option<Held<'g, ()>> {
         while !is_over(self.counts.load(Ordering::Acquire)) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
             }
-            guard = self.idle.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+            guard = guard.wait_timeout(&self.idle, left).0;
         }
         Some(guard)
     }
 
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_, ()> {
+        self.lock.hold()
     }
 }
 

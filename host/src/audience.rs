@@ -7,13 +7,14 @@ use crate::activity::Activity;
 use crate::broadcast::{Broadcast, Windows};
 use crate::client::Client;
 use crate::jobs::on_behalf_of_job;
+use crate::lock::{Held, Lock};
 use crate::protocol::Opcode;
 use crate::protocol::deflate::Compression;
 use crate::wakes::Wakes;
 use indexmap::IndexMap;
 use plugin_api::Sent;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// The longest name of a group, in bytes.
 pub const MAX_GROUP_NAME: usize = 255;
@@ -39,7 +40,7 @@ pub struct Backlog {
 /// The clients of one engine and their groups.
 #[derive(Debug)]
 pub struct Audience {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Lock<Shard>]>,
     pub(crate) wakes: Arc<Wakes>,
     pub(crate) backlog: Backlog,
     /// The engine's work on their behalf.
@@ -73,7 +74,7 @@ impl Audience {
     /// Nobody yet.
     pub(crate) fn new(wakes: Arc<Wakes>, backlog: Backlog, compression: Option<Compression>) -> Self {
         Audience {
-            shards: (0..wakes.loops()).map(|_| Mutex::default()).collect(),
+            shards: (0..wakes.loops()).map(|_| Lock::default()).collect(),
             wakes,
             backlog,
             compression,
@@ -161,8 +162,8 @@ impl Audience {
         windows
     }
 
-    fn shard(&self, index: usize) -> MutexGuard<'_, Shard> {
-        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    fn shard(&self, index: usize) -> Held<'_, Shard> {
+        self.shards[index].hold()
     }
 }
 
@@ -281,7 +282,7 @@ mod tests {
         assert!(audience.client(clients[0].number()).is_none());
         audience.exit(&clients[1]);
         assert!(audience.shards.iter().all(|shard| {
-            let shard = shard.lock().unwrap();
+            let shard = shard.hold();
             shard.clients.is_empty() && shard.groups.is_empty() && shard.memberships.is_empty()
         }));
     }

@@ -4,6 +4,7 @@
 //! threads that the watchdog looks after note it for other threads, too. Neither reads a clock, takes a lock or allocates.
 
 use crate::client::Client;
+use crate::lock::about_to_call_engine;
 use crate::watch;
 use std::cell::Cell;
 use std::ptr;
@@ -51,6 +52,7 @@ static GENERATIONS: Mutex<Vec<Whose<'static>>> = Mutex::new(Vec::new());
 /// Makes a call into an engine.
 #[inline]
 pub(crate) fn watched<R>(callback: Callback, whose: &Whose<'_>, whom: Whom<'_>, call: impl FnOnce() -> R) -> R {
+    about_to_call_engine();
     let outer = INNERMOST.get();
     let this = Call { callback, whose, whom, _outer: outer };
     INNERMOST.set((&raw const this).cast());

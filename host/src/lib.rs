@@ -43,6 +43,7 @@ mod ending;
 mod event_loop;
 mod handshake;
 mod jobs;
+mod lock;
 mod newborn;
 mod outbox;
 mod panics;

@@ -12,14 +12,15 @@
 use crate::batch::{Batch, Order};
 use crate::client::Closing;
 use crate::engine::Event;
+use crate::lock::{Held, Lock};
 use crate::protocol::{Opcode, encode};
 use crate::wakes::Wakes;
 use bytes::Bytes;
 use plugin_api::Sent;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 /// Events that wait for one client at most. What is in them is the engine's memory, which nobody here sees.
@@ -36,7 +37,7 @@ pub(crate) struct Outbox {
     limit: u32,
     /// Messages of so many bytes are for the connection to compress; the largest number where that was not agreed on.
     compress_from: u32,
-    queue: Mutex<Queue>,
+    queue: Lock<Queue>,
     /// Whether the queue holds anything. Set under its lock.
     queued: AtomicBool,
     queued_bytes: AtomicUsize,
@@ -98,7 +99,7 @@ impl Outbox {
             wakes,
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
             compress_from,
-            queue: Mutex::default(),
+            queue: Lock::default(),
             queued: AtomicBool::default(),
             queued_bytes: AtomicUsize::default(),
             unwritten: AtomicUsize::default(),
@@ -461,7 +462,7 @@ impl Outbox {
     }
 
     /// Queues an order, and wakes the task unless it has been woken for an earlier one.
-    fn push(&self, mut queue: MutexGuard<'_, Queue>, order: Order) {
+    fn push(&self, mut queue: Held<'_, Queue>, order: Order) {
         self.queued_bytes.fetch_add(order.size(), Ordering::Relaxed);
         queue.events += u32::from(matches!(order, Order::Event(_)));
         queue.orders.push_back(order);
@@ -479,7 +480,7 @@ impl Outbox {
         Sent::Sent
     }
 
-    fn wake_for(&self, queue: MutexGuard<'_, Queue>) {
+    fn wake_for(&self, queue: Held<'_, Queue>) {
         let waker = self.to_wake(&queue);
         drop(queue);
         if let Some(waker) = waker {
@@ -491,7 +492,7 @@ impl Outbox {
         if self.queued.swap(true, Ordering::AcqRel) { None } else { queue.waker.clone() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_, Queue> {
+        self.queue.hold()
     }
 }

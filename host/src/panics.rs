@@ -1,12 +1,13 @@
 //! How many calls of one engine have panicked, and waiting until that is too many.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::lock::{Held, Lock};
+use std::sync::Condvar;
 use std::time::Instant;
 
 /// Counts panics.
 #[derive(Debug, Default)]
 pub(crate) struct Panics {
-    state: Mutex<State>,
+    state: Lock<State>,
     changed: Condvar,
 }
 
@@ -45,13 +46,13 @@ impl Panics {
             if left.is_zero() || state.over {
                 return None;
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = state.wait_timeout(&self.changed, left).0;
         }
         Some(state.count)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_, State> {
+        self.state.hold()
     }
 }
 

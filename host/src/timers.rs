@@ -8,9 +8,10 @@
 
 use crate::activity::{Activity, Busy};
 use crate::jobs::Pool;
+use crate::lock::{Held, Lock};
 use crate::standby::touch_thread_locals;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Weak};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
@@ -23,7 +24,7 @@ pub(crate) struct Clock(Arc<Board>);
 
 #[derive(Debug, Default)]
 struct Board {
-    state: Mutex<BoardState>,
+    state: Lock<BoardState>,
     changed: Condvar,
 }
 
@@ -41,7 +42,7 @@ pub(crate) struct Timers {
     board: Arc<Board>,
     pool: Arc<Pool>,
     activity: Arc<Activity>,
-    queue: Mutex<Queue>,
+    queue: Lock<Queue>,
 }
 
 #[derive(Debug, Default)]
@@ -110,8 +111,8 @@ impl Board {
         while !state.changed && !state.stopped {
             state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 Some(Duration::ZERO) => return,
-                Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => state.wait_timeout(&self.changed, left).0,
+                None => state.wait(&self.changed),
             };
         }
     }
@@ -121,8 +122,8 @@ impl Board {
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, BoardState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_, BoardState> {
+        self.state.hold()
     }
 }
 
@@ -130,7 +131,7 @@ impl Timers {
     /// For an engine with this activity.
     pub(crate) fn new(clock: &Clock, pool: Arc<Pool>, activity: Arc<Activity>) -> Arc<Self> {
         let board = Arc::clone(&clock.0);
-        let timers = Arc::new(Timers { board, pool, activity, queue: Mutex::default() });
+        let timers = Arc::new(Timers { board, pool, activity, queue: Lock::default() });
         clock.0.lock().engines.push(Arc::downgrade(&timers));
         timers
     }
@@ -242,7 +243,7 @@ impl Timers {
         self.wait_for(queue, number, next);
     }
 
-    fn wait_for(&self, mut queue: MutexGuard<'_, Queue>, number: u64, due: Option<Instant>) {
+    fn wait_for(&self, mut queue: Held<'_, Queue>, number: u64, due: Option<Instant>) {
         if queue.ended {
             return;
         }
@@ -256,8 +257,8 @@ impl Timers {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_, Queue> {
+        self.queue.hold()
     }
 }
 

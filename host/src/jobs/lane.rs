@@ -1,9 +1,9 @@
 //! Lanes: jobs that run one at a time and in order.
 
-use crate::jobs::{Work, lock};
+use crate::jobs::Work;
+use crate::lock::Lock;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
@@ -13,12 +13,12 @@ pub(crate) const LANE_LIMIT: usize = 64;
 /// An order of jobs: one connection's.
 #[derive(Default)]
 pub(crate) struct Lane {
-    queue: Mutex<LaneQueue>,
+    queue: Lock<LaneQueue>,
     /// Jobs that wait or run.
     pending: AtomicUsize,
     /// Whether the owner waits for room.
     waits: AtomicBool,
-    owner: Mutex<Option<Waker>>,
+    owner: Lock<Option<Waker>>,
 }
 
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl Lane {
         if self.pending.load(Ordering::Acquire) < LANE_LIMIT {
             return false;
         }
-        *lock(&self.owner) = Some(owner.clone());
+        *self.owner.hold() = Some(owner.clone());
         self.waits.store(true, Ordering::SeqCst);
         // What finished between the two looks has not seen that somebody waits.
         self.pending.load(Ordering::SeqCst) >= LANE_LIMIT
@@ -43,18 +43,18 @@ impl Lane {
     /// Adds work. Whether nobody works on the lane, so that it is to be put among the ready ones.
     pub(super) fn add(&self, work: Work) -> bool {
         self.pending.fetch_add(1, Ordering::AcqRel);
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.hold();
         queue.work.push_back(work);
         !std::mem::replace(&mut queue.scheduled, true)
     }
 
     pub(super) fn take(&self) -> Option<Work> {
-        lock(&self.queue).work.pop_front()
+        self.queue.hold().work.pop_front()
     }
 
     /// Drops all work, but for what is added meanwhile.
     pub(super) fn clear(&self) {
-        let work = std::mem::take(&mut lock(&self.queue).work);
+        let work = std::mem::take(&mut self.queue.hold().work);
         // Not under the lock: that runs the code of others.
         drop(work);
     }
@@ -63,7 +63,7 @@ impl Lane {
         let left = self.pending.fetch_sub(1, Ordering::SeqCst) - 1;
         if left <= LANE_LIMIT / 2
             && self.waits.swap(false, Ordering::SeqCst)
-            && let Some(owner) = lock(&self.owner).take()
+            && let Some(owner) = self.owner.hold().take()
         {
             owner.wake();
         }
@@ -71,7 +71,7 @@ impl Lane {
 
     /// Whether it has more work; if not, it leaves the ready ones.
     pub(super) fn stays_scheduled(&self) -> bool {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.queue.hold();
         queue.scheduled = !queue.work.is_empty();
         queue.scheduled
     }

@@ -10,10 +10,11 @@ pub(crate) use lane::Lane;
 pub(crate) use worker::on_behalf_of_job;
 
 use crate::allocator;
+use crate::lock::Lock;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use worker::{Spare, Worker};
@@ -34,7 +35,7 @@ pub(crate) struct Pool {
 /// Lanes that have work and are not being worked on.
 #[derive(Debug, Default)]
 struct Ready {
-    state: Mutex<ReadyState>,
+    state: Lock<ReadyState>,
     changed: Condvar,
     /// Jobs in all lanes that no worker has begun. Nothing depends on it but what is told to people.
     waiting: AtomicUsize,
@@ -115,13 +116,16 @@ impl Pool {
     /// Runs what is queued, then ends the workers. Returns how many jobs waited or ran when `until` came; those are left to
     /// themselves.
     pub(crate) fn drain(&self, until: Instant) -> usize {
-        lock(&self.ready.state).stopping = true;
+        self.ready.state.hold().stopping = true;
         self.ready.changed.notify_all();
         let left = until.saturating_duration_since(Instant::now());
-        if matches!(lock(&self.ended).recv_timeout(left), Err(mpsc::RecvTimeoutError::Timeout)) {
+        if matches!(
+            self.ended.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(left),
+            Err(mpsc::RecvTimeoutError::Timeout)
+        ) {
             return self.waiting() + self.ready.running.load(Ordering::Relaxed);
         }
-        let mut state = lock(&self.ready.state);
+        let mut state = self.ready.state.hold();
         state.ended = true;
         // Submitted while the last worker ended.
         let late = std::mem::take(&mut state.lanes);
@@ -135,11 +139,11 @@ impl Pool {
 impl Ready {
     /// Puts the lane that was worked on behind the others, if it has more. The worker that comes next takes it.
     fn put_back(&self, worked_on: Option<Arc<Lane>>) {
-        lock(&self.state).lanes.extend(worked_on);
+        self.state.hold().lanes.extend(worked_on);
     }
 
     fn push(&self, lane: Arc<Lane>) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.hold();
         if state.ended {
             drop(state);
             return lane.clear();
@@ -156,7 +160,7 @@ impl Ready {
     /// Waits for a lane, and puts the one that was worked on behind the others, if it has more. As many lanes wait
     /// afterwards as before: no other worker needs to hear of it. `None`: there is nothing left to do, ever.
     fn next(&self, worked_on: Option<Arc<Lane>>) -> Option<Arc<Lane>> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.hold();
         state.lanes.extend(worked_on);
         // A worker that has been idle for a while gives back what its jobs have left with the allocator.
         let mut patience = allocator::QUIET;
@@ -168,21 +172,17 @@ impl Ready {
                 return None;
             }
             state.idle += 1;
-            let (waited, timeout) = self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
-            state = waited;
+            let timed_out;
+            (state, timed_out) = state.wait_timeout(&self.changed, patience);
             state.idle -= 1;
-            if timeout.timed_out() && state.lanes.is_empty() && !state.stopping {
+            if timed_out && state.lanes.is_empty() && !state.stopping {
                 drop(state);
                 allocator::give_back();
                 patience = Duration::MAX;
-                state = lock(&self.state);
+                state = self.state.hold();
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -211,7 +211,7 @@ mod tests {
         }
         assert_eq!(pool.drain(soon()), 0);
         for (_, done) in &lanes {
-            assert_eq!(*lock(done), (0..1000).collect::<Vec<_>>());
+            assert_eq!(*done.lock().unwrap(), (0..1000).collect::<Vec<_>>());
         }
     }
 
@@ -223,7 +223,7 @@ mod tests {
         let done = Arc::new(Mutex::new(Vec::new()));
         let note = |name: &'static str| {
             let done = Arc::clone(&done);
-            Box::new(move || lock(&done).push(name))
+            Box::new(move || done.lock().unwrap().push(name))
         };
         pool.submit(&flood, Box::new(move || held.recv().unwrap_or_default()));
         (0..100).for_each(|_| pool.submit(&flood, note("flood")));
@@ -232,7 +232,7 @@ mod tests {
         drop(release);
         assert_eq!(pool.drain(soon()), 0);
         assert_eq!(pool.waiting(), 0);
-        let position = lock(&done).iter().position(|name| *name == "polite").unwrap();
+        let position = done.lock().unwrap().iter().position(|name| *name == "polite").unwrap();
         assert!(position <= 1, "the polite lane waited for {position} jobs of the other");
     }
 

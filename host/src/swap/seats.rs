@@ -3,7 +3,8 @@
 use crate::batch::Order;
 use crate::client::Client;
 use crate::engine::Session;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use crate::lock::{Held, Lock};
+use std::sync::{Arc, Condvar};
 use std::time::Instant;
 
 /// What a connection is told, one after the other.
@@ -47,7 +48,7 @@ impl Seat {
 /// The sessions that were handed in, and how many answers are missing.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
-    state: Mutex<State>,
+    state: Lock<State>,
     changed: Condvar,
 }
 
@@ -92,7 +93,7 @@ impl Seats {
             if left.is_zero() {
                 return false;
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = state.wait_timeout(&self.changed, left).0;
         }
         true
     }
@@ -149,8 +150,8 @@ impl Seats {
         Ended { resumed, importing, left_behind }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_, State> {
+        self.state.hold()
     }
 }
 

@@ -204,8 +204,11 @@ impl Drop for Host {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let log = self.log.0.lock().map(|log| log.clone()).unwrap_or_default();
         if thread::panicking() {
-            eprintln!("--- the log of wshost:\n{}", self.log.0.lock().map(|log| log.clone()).unwrap_or_default());
+            eprintln!("--- the log of wshost:\n{log}");
+        } else if let Some(fault) = log.lines().find(|line| line.contains("please report it")) {
+            panic!("a fault of wshost's own: {fault}");
         }
     }
 }

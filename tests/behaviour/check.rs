@@ -245,7 +245,7 @@ fn an_engine_of_another_revision_is_named_without_being_opened() {
     let at = echo.windows(ours.len()).position(|bytes| bytes == ours).expect("a manifest");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("libother.so");
-    without_dynamic_section(&mut echo);
+    needing_what_is_not_there(&mut echo);
     fs::write(&file, &echo).expect("written");
     run(&[name(&file), "--json"], &[]).failed("open");
 
@@ -262,14 +262,11 @@ fn an_engine_of_another_revision_is_named_without_being_opened() {
     assert!(stderr.contains("engine echo 1.0.0") && stderr.contains("it has plugin-api 7.0.0"), "{stderr}");
 }
 
-/// Renames the program header of a 64-bit little-endian library without which no loader takes it.
-fn without_dynamic_section(library: &mut [u8]) {
-    const PT_DYNAMIC: u8 = 2;
-    const PT_NOTE: u8 = 4;
-    let half = |at: usize| usize::from(u16::from_le_bytes([library[at], library[at + 1]]));
-    let (first, size, count) = (half(32), half(54), half(56));
-    let header = (0..count).map(|index| first + index * size).find(|at| library[*at] == PT_DYNAMIC);
-    library[header.expect("a dynamic section")] = PT_NOTE;
+/// Renames a library that it needs to one that there is not, so that no loader takes it.
+fn needing_what_is_not_there(library: &mut [u8]) {
+    let (from, to) = (b"\0libgcc_s.so.1\0", b"\0libgcc_x.so.1\0");
+    let at = library.windows(from.len()).position(|bytes| bytes == from).expect("it needs libgcc");
+    library[at..at + to.len()].copy_from_slice(to);
 }
 
 /// `strip`, or a packer of images, leaves some libraries without names of sections.

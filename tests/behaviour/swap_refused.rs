@@ -64,5 +64,14 @@ fn of_another_revision(mut plugin: Vec<u8>) -> Vec<u8> {
     for at in found {
         plugin[at..at + to.len()].copy_from_slice(to);
     }
+    // Another build, of which no linker tells that it covers every byte.
+    let id = b"\x03\0\0\0GNU\0";
+    if let Some(at) = plugin.windows(id.len()).position(|bytes| bytes == id) {
+        plugin[at + id.len()] ^= 1;
+    }
+    let linker = b"Linker: LLD";
+    if let Some(at) = plugin.windows(linker.len()).position(|bytes| bytes == linker) {
+        plugin[at] = b'l';
+    }
     plugin
 }

@@ -6,7 +6,7 @@ use super::life;
 use super::report::{Examined, Report};
 use super::subject::{Next, Order, Subject};
 use crate::cli::answer::answer;
-use crate::engine::{Image, LoadError, find};
+use crate::engine::{Build, Image, LoadError, find};
 use crate::exit::{PLUGIN_REFUSED, Refused};
 use anyhow::Context;
 use bytesize::ByteSize;
@@ -81,9 +81,13 @@ fn look_at(image: Result<Image, LoadError>, report: &mut Report) -> (Outcome, St
         }
         Some(_) => {}
     }
+    if image.build().is_some_and(Build::is_changed) {
+        notes.push("not as it was linked: damaged, or changed since, as by strip or patchelf".to_owned());
+    }
     notes.extend(image.uses_up());
+    let whole = if image.build().is_some_and(Build::is_as_linked) { ", and as it was linked" } else { "" };
     match notes.is_empty() {
-        true => (Outcome::Ok, format!("{size}, for this machine and this revision")),
+        true => (Outcome::Ok, format!("{size}, for this machine and this revision{whole}")),
         false => (Outcome::Note, format!("{size}, {}", notes.join("; "))),
     }
 }

@@ -1,7 +1,9 @@
 //! Which build a library is, and whether it still is as it was built.
 //!
 //! Most linkers write a build id: a number that they make of what they have linked. So two files with one id and different
-//! content cannot both be as they were linked.
+//! content cannot both be as they were linked. How LLD makes it, which rustc brings, is known: it covers every byte of the
+//! file, so that a single file shows whether it still is as it was linked. Tools that strip or patch files do not make it
+//! anew.
 
 use super::segments::Segments;
 use std::fmt;
@@ -11,17 +13,29 @@ use std::ops::Range;
 /// What may differ between files of one build: where the table of sections is, which tools that strip files move.
 const SECTION_FIELDS: [Range<usize>; 2] = [40..48, 58..64];
 
+/// How LLD says that it has linked a file.
+const LLD: &[u8] = b"Linker: LLD";
+/// Bytes of an id whose making is known.
+const ID_SIZE: usize = 20;
+
 /// A build: its id, and what is loaded of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
     id: Vec<u8>,
     content: u64,
+    /// Whether the id is that of the content, in the way of LLD.
+    agrees: bool,
+    /// Whether LLD says that it has linked the file.
+    by_lld: bool,
 }
 
 impl Build {
-    /// `None`: the file has no id.
-    pub(super) fn of(segments: &Segments<'_>, content: &[u8]) -> Option<Build> {
-        let id = segments.build_id()?.to_owned();
+    /// `None`: the file has no id. `comment` is what compilers and linkers have left in it.
+    pub(super) fn of(segments: &Segments<'_>, content: &[u8], comment: &[u8]) -> Option<Build> {
+        let place = segments.build_id()?;
+        let id = content[place.clone()].to_owned();
+        let agrees = made_by_lld(content, place).is_some_and(|made| made == id);
+        let by_lld = comment.windows(LLD.len()).any(|part| part == LLD);
         let mut hasher = DefaultHasher::new();
         for range in segments.mapped() {
             let mut at = range.start;
@@ -31,13 +45,43 @@ impl Build {
             }
             hasher.write(&content[at..range.end]);
         }
-        Some(Build { id, content: hasher.finish() })
+        Some(Build { id, content: hasher.finish(), agrees, by_lld })
     }
 
     /// Whether one of the two is damaged: they say that they are the same, and are not.
     pub fn contradicts(&self, other: &Build) -> bool {
         self.id == other.id && self.content != other.content
     }
+
+    /// Whether the file is as it was linked, to the last byte.
+    pub fn is_as_linked(&self) -> bool {
+        self.agrees
+    }
+
+    /// Whether it is no longer as it was linked: damaged, stripped or patched.
+    pub fn is_changed(&self) -> bool {
+        self.by_lld && self.id.len() == ID_SIZE && !self.agrees
+    }
+}
+
+/// The id that LLD makes of this content with the id in this place: the hash of the hashes of its pieces, shortened, with
+/// zeros for the id.
+fn made_by_lld(content: &[u8], id: Range<usize>) -> Option<Vec<u8>> {
+    const PIECE: usize = 1 << 20;
+    if id.len() != ID_SIZE || id.end > PIECE.min(content.len()) {
+        return None;
+    }
+    let mut hashes = Vec::with_capacity((content.len() / PIECE + 1) * ID_SIZE);
+    for (number, piece) in content.chunks(PIECE).enumerate() {
+        let mut hasher = blake3::Hasher::new();
+        if number == 0 {
+            hasher.update(&piece[..id.start]).update(&[0; ID_SIZE]).update(&piece[id.end..]);
+        } else {
+            hasher.update(piece);
+        }
+        hashes.extend_from_slice(&hasher.finalize().as_bytes()[..ID_SIZE]);
+    }
+    Some(blake3::hash(&hashes).as_bytes()[..ID_SIZE].to_vec())
 }
 
 impl fmt::Display for Build {

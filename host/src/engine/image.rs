@@ -107,18 +107,21 @@ impl Image {
         self.thread_storage
     }
 
-    /// Refuses what says that it is the build that runs, and differs from it.
+    /// Refuses what says that it is the build that runs and differs from it, and what is no longer as it was linked where the
+    /// one that runs is.
     ///
     /// # Errors
     ///
-    /// [`LoadError::NotAsBuilt`].
+    /// [`LoadError::NotAsBuilt`], [`LoadError::NotAsLinked`].
     pub fn check_build(&self, running: &Plugin) -> Result<(), LoadError> {
-        match (&self.build, running.build()) {
-            (Some(own), Some(running)) if own.contradicts(running) => {
-                Err(LoadError::NotAsBuilt { path: self.path.clone(), build: running.to_string() })
-            }
-            _ => Ok(()),
+        let Some((own, running)) = self.build.as_ref().zip(running.build()) else { return Ok(()) };
+        if own.contradicts(running) {
+            return Err(LoadError::NotAsBuilt { path: self.path.clone(), build: running.to_string() });
         }
+        if running.is_as_linked() && own.is_changed() {
+            return Err(LoadError::NotAsLinked { path: self.path.clone(), build: own.to_string() });
+        }
+        Ok(())
     }
 
     /// Makes a private copy of the file, under a name that no load has had.
@@ -188,11 +191,11 @@ fn look_into(content: &[u8]) -> Result<Found, Fault> {
     header.section_headers(endian, content).map_err(truncated)?;
     let segments = Segments::read(header, content).map_err(Fault::Damage)?;
     wholeness::check(&segments).map_err(Fault::Damage)?;
-    let build = Build::of(&segments, content);
     let thread_storage = thread_storage::taken_by(&segments);
     if header.e_shoff(endian) == 0 {
         // Without sections the loader is as content as with them.
         wholeness::check_code(segments.code()).map_err(Fault::Damage)?;
+        let build = Build::of(&segments, content, b"");
         return Ok(Found { manifest: None, engine: true, build, thread_storage });
     }
     let damaged_sections = || Fault::Damage("its table of sections".into());
@@ -207,6 +210,9 @@ fn look_into(content: &[u8]) -> Result<Found, Fault> {
     let code = sections.iter().filter(|section| section.sh_flags(endian) & u64::from(elf::SHF_EXECINSTR) != 0);
     let code = code.filter_map(|section| section.data(endian, content).ok());
     wholeness::check_code(code).map_err(Fault::Damage)?;
+    let comment = sections.section_by_name(endian, b".comment");
+    let comment = comment.and_then(|(_, comment)| comment.data(endian, content).ok()).unwrap_or_default();
+    let build = Build::of(&segments, content, comment);
     let section = sections.section_by_name(endian, MANIFEST_SECTION.as_bytes());
     let manifest = section.and_then(|(_, section)| FileManifest::parse(section.data(endian, content).ok()?));
     let exported = sections.symbols(endian, content, elf::SHT_DYNSYM).map_err(truncated)?;

@@ -105,6 +105,18 @@ pub enum LoadError {
         /// The library's name.
         needed: String,
     },
+    /// It is not as it was linked, and others are.
+    #[error(
+        "{} is not as it was linked, as its build id shows ({build}), and the one that runs is: it is damaged, or was changed \
+         since (by strip or patchelf, for example): copy it again or build it again, or restart wshost to run it as it is",
+        path.display()
+    )]
+    NotAsLinked {
+        /// The file.
+        path: PathBuf,
+        /// The id of the build.
+        build: String,
+    },
     /// The loader's reserve of static thread-local storage is used up.
     #[error(
         "{} needs static thread-local storage{}, as its generations before have taken for good, and the system's loader has no \

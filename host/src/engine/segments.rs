@@ -152,7 +152,7 @@ impl<'a> Segments<'a> {
     }
 
     /// What the linker calls this build: a number made of its content. Most linkers write one.
-    pub(super) fn build_id(&self) -> Option<&'a [u8]> {
+    pub(super) fn build_id(&self) -> Option<Range<usize>> {
         self.notes.iter().find_map(|range| {
             let mut rest = &self.content[range.clone()];
             loop {
@@ -160,7 +160,10 @@ impl<'a> Segments<'a> {
                 let (name, behind) = part(behind, header.n_namesz.get(self.endian))?;
                 let (told, behind) = part(behind, header.n_descsz.get(self.endian))?;
                 if name == b"GNU\0" && header.n_type.get(self.endian) == elf::NT_GNU_BUILD_ID {
-                    return Some(told);
+                    // What is padded ends with its padding.
+                    let padded = told.len().next_multiple_of(4).min(told.len() + behind.len());
+                    let start = range.end - behind.len() - padded;
+                    return Some(start..start + told.len());
                 }
                 rest = behind;
             }

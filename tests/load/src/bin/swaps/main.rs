@@ -152,6 +152,8 @@ impl Run {
         self.refused("not an engine", &garbage, "", "is not a dynamic library")?;
         // As if a table of another revision had a field of another name.
         let foreign = replaced(&fs::read(&other)?, b"panic_unwinds;", b"panic_unwound;");
+        // Of which its linker does not tell that its build id covers every byte.
+        let foreign = replaced(&foreign, b"Linker: LLD", b"linker: LLD");
         let foreign = self.host.file("foreign.so", &foreign)?;
         self.refused("wrong revision", &foreign, "", "built for another revision")?;
         self.refused("panic in new", &other, "fails = 'new'", "told to panic in new")?;

@@ -50,6 +50,7 @@ fn site() -> TempDir {
     write("index.html", "<title>home</title>");
     write("app.js", "alert(1)");
     write("docs/index.html", "<title>docs</title>");
+    write("café/index.html", "<title>café</title>");
     write("empty/nothing.txt", "");
     write("my file é.txt", "spaces");
     write("chat", "a file at an engine's path");
@@ -128,6 +129,11 @@ fn a_folder_shows_its_index() {
     assert_eq!(get(&host, "/docs/").text(), "<title>docs</title>");
     let without_slash = get(&host, "/docs?a=b");
     assert_eq!((without_slash.status, without_slash.header("location")), (301, Some("/docs/?a=b")));
+    for asked in ["/caf%C3%A9", "/café"] {
+        let without_slash = get(&host, asked);
+        assert_eq!((without_slash.status, without_slash.header("location")), (301, Some("/caf%C3%A9/")), "{asked}");
+    }
+    assert_eq!(get(&host, "/café/").text(), "<title>café</title>");
     assert_eq!(get(&host, "/empty/").status, 404, "no list of files");
     assert_eq!(get(&host, "/empty").status, 404);
     assert_eq!(get(&host, "/app.js/").status, 404, "nothing lies below a file");

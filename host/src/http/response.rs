@@ -11,6 +11,7 @@ use ::http::request::Parts;
 use ::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::{Either, Full};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 pub(super) type Answer = Response<Either<Full<Bytes>, FileBody>>;
@@ -112,7 +113,9 @@ pub(super) fn page(status: StatusCode, html: String) -> Answer {
 /// The path cannot stand in a header.
 pub(super) fn moved(to: &str) -> Result<Answer, String> {
     let mut answer = refusal(StatusCode::MOVED_PERMANENTLY, &format!("It is at {to}."));
-    let location = HeaderValue::from_str(to).map_err(|_| format!("{to:?} cannot stand in a header"))?;
+    // A path may have come as plain UTF-8; a header is ASCII.
+    let encoded = utf8_percent_encode(to, CONTROLS).to_string();
+    let location = HeaderValue::from_str(&encoded).map_err(|_| format!("{to:?} cannot stand in a header"))?;
     answer.headers_mut().insert(LOCATION, location);
     Ok(answer)
 }

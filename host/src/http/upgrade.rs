@@ -244,3 +244,18 @@ async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut io: S) {
     // Whatever comes of it: the connection is at its end.
     let _ = Deadline::new(LINGER).limit(end).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_by_whose_fault() {
+        for (error, status) in
+            [(Errno::ACCESS, 403), (Errno::PERM, 403), (Errno::MFILE, 503), (Errno::NFILE, 503), (Errno::IO, 500)]
+        {
+            assert_eq!(status_of(&error.into()), status, "{error}");
+        }
+    }
+}

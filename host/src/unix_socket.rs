@@ -9,6 +9,11 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Between two tries to connect.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The file of a socket that was bound here: removed when this is dropped, or by [`remove_all`].
 #[derive(Debug)]
@@ -70,7 +75,31 @@ pub(crate) fn bind(path: &Path, mode: Option<Mode>, backlog: i32) -> io::Result<
 /// Whether a socket's file has no owner: who listened there ended without removing it.
 pub(crate) fn is_left_behind(path: &Path) -> bool {
     let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
-    is_socket && matches!(UnixStream::connect(path), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    is_socket && matches!(connect_at_once(path), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// Connects, and waits no longer than `patience` for an owner who does not accept.
+///
+/// # Errors
+///
+/// What the system says; `WouldBlock`: as many connections as the kernel keeps were waiting all the time.
+pub(crate) fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let until = Instant::now() + patience;
+    loop {
+        match connect_at_once(path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < until => thread::sleep(PAUSE),
+            connected => return connected,
+        }
+    }
+}
+
+/// Connects, or says `WouldBlock` where a blocking socket would wait for somebody to accept.
+fn connect_at_once(path: &Path) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    socket.set_nonblocking(false)?;
+    Ok(socket.into())
 }
 
 #[cfg(test)]
@@ -100,5 +129,20 @@ mod tests {
         let path = folder.path().join("socket");
         let _bound = bind(&path, Some(Mode::RUSR | Mode::WUSR), 1).unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_owner_who_does_not_accept_is_there_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let (_listener, _bound) = bind(&path, None, 0).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(connected) = connect_at_once(&path) {
+            waiting.push(connected);
+        }
+        assert!(!is_left_behind(&path));
+        assert_eq!(bind(&path, None, 0).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let stuck = connect(&path, Duration::from_millis(50));
+        assert_eq!(stuck.unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 }

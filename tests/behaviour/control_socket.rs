@@ -285,3 +285,44 @@ fn more_than_eight_connections_are_turned_away() {
     drop(open);
     wait_until(|| host.control(&["status"]).0 == 0);
 }
+
+/// A socket whose owner does not accept, or does not run.
+#[test]
+fn a_server_that_is_stuck_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stuck = folder.path().join("stuck.sock");
+    let address = socket2::SockAddr::unix(&stuck).expect("an address");
+    let socket = || socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).expect("a socket");
+    let listener = socket();
+    listener.bind(&address).expect("bound");
+    listener.listen(0).expect("it listens");
+    let mut waiting = Vec::new();
+    loop {
+        let client = socket();
+        client.set_nonblocking(true).expect("non-blocking");
+        if client.connect(&address).is_err() {
+            break;
+        }
+        waiting.push(client);
+    }
+    let path = stuck.to_str().expect("UTF-8");
+    let stopped = Host::with("echo", &[]);
+    stopped.stop();
+    let echo = artefacts().of("echo").display().to_string();
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| Host::refuses(&["--plugin", &echo, "--control", path], &[]));
+        let of_stuck = scope.spawn(|| outcome_of_status(path));
+        let status = scope.spawn(|| stopped.control(&["status"]));
+        let reload = scope.spawn(|| stopped.control(&["reload"]));
+        for (asked, why) in [
+            (start, "cannot open the control socket"),
+            (of_stuck, "it has accepted nobody for 5 s"),
+            (status, "the server has not answered for 5s; is it stopped?"),
+            (reload, "the server has not answered for 5s; is it stopped?"),
+        ] {
+            let (code, stdout, stderr) = asked.join().expect("no panic");
+            assert_eq!((code, stdout.as_str()), (69, ""), "{stderr}");
+            assert!(stderr.contains(why), "{why} in {stderr}");
+        }
+    });
+}

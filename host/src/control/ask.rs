@@ -3,31 +3,47 @@
 use super::place::{self, ControlArg, Found};
 use super::protocol::{Reply, Request};
 use crate::exit::{self, Refused};
+use crate::unix_socket;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 /// A reply longer than this is not one of wshost.
 const LONGEST_REPLY: u64 = 16 * 1024 * 1024;
 
-/// Asks the server at `control`, or the only one there is. Returns its reply as it came, and what it says. Waits for as
-/// long as the server takes.
+/// How long a server may take to accept, and to tell its status.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks the server at `control`, or the only one there is. Returns its reply as it came, and what it says. A server that
+/// does not tell its status in time is not waited for; for a reload it may take as long as that takes.
 ///
 /// # Errors
 ///
 /// There is no server, there are several, or it does not answer.
 pub(super) fn ask(control: Option<&ControlArg>, request: &Request) -> Result<(String, Reply), Refused> {
-    let line = serde_json::to_string(request)
-        .map_err(|error| Refused::new(exit::USAGE, format!("this cannot be asked for: {error}")))?;
     let stream = match control {
         Some(ControlArg::At(path)) => connect(path)?,
         Some(ControlArg::Off) | None => connect_to_only()?,
     };
-    let answer = converse(stream, &line).map_err(|error| {
-        Refused::new(
-            exit::UNAVAILABLE,
-            format!("the server ended or closed the connection before it answered: {error}"),
-        )
+    let (line, status) = ask_on(&stream, &Request::Status {}, Some(PATIENCE))?;
+    match (request, &status) {
+        // One that tells its status is there, and not stopped.
+        (Request::Reload { .. }, Reply::Status(_)) => ask_on(&stream, request, None),
+        _ => Ok((line, status)),
+    }
+}
+
+fn ask_on(stream: &UnixStream, request: &Request, patience: Option<Duration>) -> Result<(String, Reply), Refused> {
+    let line = serde_json::to_string(request)
+        .map_err(|error| Refused::new(exit::USAGE, format!("this cannot be asked for: {error}")))?;
+    let timeouts = stream.set_read_timeout(patience).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
+    let answer = timeouts.and_then(|()| converse(stream, &line)).map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::WouldBlock => format!("the server has not answered for {PATIENCE:?}; is it stopped?"),
+            _ => format!("the server ended or closed the connection before it answered: {error}"),
+        };
+        Refused::new(exit::UNAVAILABLE, why)
     })?;
     let reply = serde_json::from_str(&answer).map_err(|error| {
         Refused::new(exit::INTERNAL, format!("the server's reply is none of this wshost's version: {error}: {answer}"))
@@ -36,9 +52,10 @@ pub(super) fn ask(control: Option<&ControlArg>, request: &Request) -> Result<(St
 }
 
 fn connect(path: &Path) -> Result<UnixStream, Refused> {
-    UnixStream::connect(path).map_err(|error| {
+    unix_socket::connect(path, PATIENCE).map_err(|error| {
         let (code, hint) = match error.kind() {
             io::ErrorKind::PermissionDenied => (exit::NOT_ALLOWED, "it is another user's"),
+            io::ErrorKind::WouldBlock => (exit::UNAVAILABLE, "it has accepted nobody for 5 s; is it stopped?"),
             _ => (exit::UNAVAILABLE, "is wshost running, with this --control?"),
         };
         Refused::new(code, format!("no server answers at {}: {error}; {hint}", path.display()))
@@ -50,8 +67,8 @@ fn connect_to_only() -> Result<UnixStream, Refused> {
     let folders = place::folders();
     for folder in &folders {
         let answering = place::sockets_in(folder).into_iter();
-        let answering =
-            answering.filter_map(|found| UnixStream::connect(&found.path).ok().map(|stream| (found, stream)));
+        let answering = answering
+            .filter_map(|found| unix_socket::connect(&found.path, PATIENCE).ok().map(|stream| (found, stream)));
         let mut answering: Vec<_> = answering.collect();
         match answering.len() {
             0 => {}
@@ -70,11 +87,12 @@ fn connect_to_only() -> Result<UnixStream, Refused> {
     Err(Refused::new(exit::UNAVAILABLE, why))
 }
 
-fn converse(stream: UnixStream, line: &str) -> io::Result<String> {
+fn converse(stream: &UnixStream, line: &str) -> io::Result<String> {
     // A server that turns this client away does so without reading: what it says counts.
-    let sent = (&stream).write_all(format!("{line}\n").as_bytes());
+    let mut writing = stream;
+    let sent = writing.write_all(format!("{line}\n").as_bytes());
     let mut answer = String::new();
-    let read = BufReader::new(&stream).take(LONGEST_REPLY).read_line(&mut answer);
+    let read = BufReader::new(stream).take(LONGEST_REPLY).read_line(&mut answer);
     match (sent, read) {
         (_, Ok(_)) if answer.ends_with('\n') => {
             answer.pop();
@@ -94,7 +112,7 @@ mod tests {
         let (client, server) = UnixStream::pair().unwrap();
         (&server).write_all(b"{\"error\":\"full\"}\n").unwrap();
         drop(server);
-        assert_eq!(converse(client, "{}").unwrap(), "{\"error\":\"full\"}");
+        assert_eq!(converse(&client, "{}").unwrap(), "{\"error\":\"full\"}");
     }
 
     #[test]
@@ -102,6 +120,6 @@ mod tests {
         let (client, server) = UnixStream::pair().unwrap();
         (&server).write_all(b"{\"error\":").unwrap();
         server.shutdown(std::net::Shutdown::Write).unwrap();
-        assert_eq!(converse(client, "{}").unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(converse(&client, "{}").unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -189,6 +189,11 @@ impl Host {
         self.signal(Signal::HUP);
     }
 
+    /// Sends SIGSTOP: it does nothing any more.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).expect("the child can be signalled");

@@ -4,7 +4,7 @@
 //! [`Clock`], hands what is due to the pool. It runs and drops nothing of an engine's itself, so that timers are on time
 //! whatever an engine does, and they go on while the main thread waits for an engine's `new`.
 //!
-//! A timer costs some 250 bytes beside what its closure holds, until it is cancelled or has run out.
+//! A timer costs some 300 bytes beside what its closure holds, until it is cancelled or has run out.
 
 use crate::activity::{Activity, Busy};
 use crate::jobs::Pool;

@@ -25,8 +25,8 @@ impl<S> Accept<S> {
 
     /// Adds a header to the response, such as `Set-Cookie`.
     ///
-    /// A line break in it, or one of the handshake's own headers, fails the handshake with status 500 and a line in the
-    /// host's log.
+    /// A line break in it, one of the handshake's own headers, more than 1,000 headers, or more than 256 KiB of them fail the
+    /// handshake with status 500 and a line in the host's log.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -43,7 +43,7 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// Rejects with this HTTP status, 400 to 599. Any other is sent as 500.
+    /// Rejects with this HTTP status, 400 to 599. Any other is sent as 500, with a line in the host's log.
     pub fn new(status: u16) -> Self {
         Reject { status, headers: Vec::new(), body: Vec::new() }
     }

@@ -6,7 +6,7 @@ use crate::entry::entries;
 use std::ptr::null_mut;
 
 /// A timer that [`Host::after`] or [`Host::every`] started. It goes on when this handle is dropped, until it is cancelled
-/// or the engine goes. Each costs the host some 250 bytes beside what its closure holds.
+/// or the engine goes. Each costs the host some 300 bytes beside what its closure holds.
 #[derive(Clone, Debug)]
 #[must_use = "a timer cannot be cancelled without its handle; drop it explicitly where that is meant"]
 pub struct Timer {

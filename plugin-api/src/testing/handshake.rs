@@ -180,6 +180,10 @@ pub(super) fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<
     headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
+/// An engine's headers at most, in number and in bytes.
+const MOST_HEADERS: usize = 1000;
+const MOST_HEADER_BYTES: usize = 256 * 1024;
+
 /// A refusal as the host sends it: with another status, where the engine's is none for a refusal.
 fn sendable(mut rejected: Rejected) -> Result<Rejected, EngineFailure> {
     check_headers(&rejected.headers)?;
@@ -190,6 +194,13 @@ fn sendable(mut rejected: Rejected) -> Result<Rejected, EngineFailure> {
 }
 
 fn check_headers(headers: &[(String, String)]) -> Result<(), EngineFailure> {
+    let (count, bytes) = (headers.len(), headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>());
+    if count > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
+        let why = format!(
+            "it has {count} headers of {bytes} bytes; at most {MOST_HEADERS} of {MOST_HEADER_BYTES} bytes are sent"
+        );
+        return Err(bad_response(why));
+    }
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
         if !is_header_name(&lower) {

@@ -118,7 +118,9 @@ fn the_host_ends_in_order() {
     let handle = host.handle();
     drop(handle.every(Duration::from_secs(1), || log::info!(target: "calls", "a timer that has ended")));
     calls(&host);
+    assert!(!handle.is_retired());
     host.shut_down();
+    assert!(handle.is_retired());
     assert_eq!(alice.received(), [Message::close(1001, "the server is shutting down")]);
     assert_eq!((bob.received(), bob.state()), (NOTHING.into(), State::Closed));
     let closed = ["closed alice 1001 after 0 texts", "job: Closed", "closed bob 1006 after 0 texts", "dropped"];

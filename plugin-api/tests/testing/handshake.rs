@@ -49,6 +49,10 @@ impl Engine for Doorkeeper {
         if let Some(header) = request.query_value("header") {
             accept = accept.header(header, "x");
         }
+        if let Some(headers) = request.query_value("headers") {
+            let count: u32 = headers.parse().expect("a number");
+            accept = (0..count).fold(accept, |accept, number| accept.header(format!("x-{number}"), ""));
+        }
         Ok(accept)
     }
 
@@ -122,6 +126,10 @@ fn an_answer_that_cannot_be_sent_is_500_and_the_session_ends() {
         ("/?protocol=v3", "authenticate failed: the client did not offer the subprotocol \"v3\""),
         ("/?header=Upgrade", "authenticate failed: the header Upgrade is the host's own"),
         ("/?header=a+b", "authenticate failed: \"a b\" is no header name"),
+        (
+            "/?headers=1000",
+            "authenticate failed: it has 1001 headers of 4908 bytes; at most 1000 of 262144 bytes are sent",
+        ),
     ] {
         let (rejected, failure) = failed(resource);
         assert_eq!((rejected.status, failure.as_str()), (500, why));

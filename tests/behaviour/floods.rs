@@ -4,8 +4,10 @@
 //! what they rule out took seconds, for as long as the flood lasted.
 
 use crate::common::{Deflating, Host, Raw, frame};
+use socket2::Socket;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -21,13 +23,14 @@ const CHUNK: usize = 512 * 1024;
 
 /// A client that floods until it is dropped.
 struct Flood {
-    stream: TcpStream,
+    stream: Socket,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Flood {
     /// Sends `bytes` again and again, and takes what comes back.
-    fn start(stream: TcpStream, bytes: Vec<u8>) -> Flood {
+    fn start(stream: impl Into<Socket>, bytes: Vec<u8>) -> Flood {
+        let stream = stream.into();
         let [mut writer, mut reader] = [0; 2].map(|_| stream.try_clone().expect("a socket can be shared"));
         let writes = thread::spawn(move || while writer.write_all(&bytes).is_ok() {});
         let reads = thread::spawn(move || {
@@ -106,11 +109,21 @@ fn a_client_that_floods_does_not_keep_the_others_waiting() {
     check(&host, "a message of empty fragments without end");
 }
 
+/// Half of them on a Unix socket.
 #[test]
 fn ten_clients_that_flood_do_not_either() {
-    let host = Host::with("echo", &["--loops", "1"]);
-    let floods = (0..10).map(|_| Flood::start(Raw::open(&host, "/").0, again(&frame(0x89, b""))));
-    let _floods: Vec<_> = floods.collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("wshost.sock");
+    let listen = format!("unix:{}", socket.display());
+    let host = Host::with("echo", &["--loops", "1", "--listen", &listen]);
+    let pings = again(&frame(0x89, b""));
+    let near = || {
+        let mut stream = UnixStream::connect(&socket).expect("wshost listens");
+        stream.write_all(Raw::request("/").as_bytes()).expect("sent");
+        Flood::start(stream, pings.clone())
+    };
+    let far = || Flood::start(Raw::open(&host, "/").0, pings.clone());
+    let _floods: Vec<_> = (0..5).flat_map(|_| [near(), far()]).collect();
     check(&host, "empty pings from ten clients");
 }
 

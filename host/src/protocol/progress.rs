@@ -3,7 +3,7 @@
 //! Owns what must outlive the read buffer: the start of a header, the place in a payload, the fragments so far, the
 //! start of a control frame. Knows no limits in time beyond the deadline that it keeps for its owner.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -67,29 +67,31 @@ const INFLATED_AT_ONCE: usize = 512;
 /// What it counts for by itself, in frames: it may be tables for decoding, of which nothing comes.
 const PER_INFLATED_PART: usize = 16;
 
+/// How many messages that come in pieces at the same time find memory of earlier ones.
+const KEPT: usize = 8;
 /// The most memory for a message, in bytes, that is kept for another.
 const KEPT_ROOM: usize = 1024 * 1024;
 
 thread_local! {
-    /// What the last message of this thread was put together in, for the next that does not come in one piece, whosever
-    /// it is: in the long run, none of them allocates.
-    static SPARE: Cell<Option<Box<Progress>>> = const { Cell::new(None) };
+    /// What the last messages of this thread were put together in, for the next that do not come in one piece, whosever
+    /// they are: in the long run, none of them allocates.
+    static SPARES: RefCell<Vec<Box<Progress>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Gives back the memory that this thread keeps for the next message in pieces.
+/// Gives back the memory that this thread keeps for the next messages in pieces.
 pub fn give_back() {
-    SPARE.take();
+    SPARES.take();
 }
 
 /// Uses those of the calling thread, see [`crate::standby`].
 pub(super) fn touch() {
-    SPARE.with(|_| ());
+    SPARES.with(|_| ());
 }
 
 impl Progress {
     /// Nothing yet; all must be here by `deadline`.
     pub(super) fn begin(deadline: Option<Instant>) -> Box<Progress> {
-        match SPARE.take() {
+        match SPARES.with_borrow_mut(Vec::pop) {
             Some(mut spare) => {
                 let room = std::mem::take(&mut spare.room);
                 *spare = Progress { room, ..Progress::new(deadline) };
@@ -103,7 +105,11 @@ impl Progress {
     pub(super) fn recycle(mut self: Box<Self>) {
         self.room = self.message.take().map(Assembly::into_room).unwrap_or_default();
         if self.room.capacity() <= KEPT_ROOM {
-            SPARE.set(Some(self));
+            SPARES.with_borrow_mut(|spares| {
+                if spares.len() < KEPT {
+                    spares.push(self);
+                }
+            });
         }
     }
 

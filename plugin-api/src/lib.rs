@@ -105,6 +105,18 @@
 //! `std::process::exit`, also called by a C library, ends the host for everybody, whatever the code. The host says whose it
 //! was and ends with exit code 70. (`_exit` is not even seen.) An engine that cannot go on returns an error or panics.
 //!
+//! # How it is loaded
+//!
+//! The host opens a private copy of the library, at a reload first in a process of its own, and never closes it: what a
+//! generation takes stays taken.
+//!
+//! - Initialisers of the library (constructors of C and C++) run in both processes. They must not block.
+//! - Libraries that lie beside it are found through `$ORIGIN` as ever. One that changes needs another name (soname), since the
+//!   system's loader gives everyone the first of a name.
+//! - Static thread-local storage, which allocators such as mimalloc bring, is what the system's loader has little of: it is
+//!   enough for a few reloads. `wshost check` says for how many. Build such an allocator for dynamic thread-local storage, as
+//!   mimalloc with its feature `local_dynamic_tls`.
+//!
 //! # Tests
 //!
 //! With the feature `testing`, the module `plugin_api::testing` is a host without sockets: an engine's own `cargo test`

@@ -89,3 +89,29 @@ impl fmt::Display for Build {
         self.id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object::Endianness;
+    use object::read::elf::FileHeader;
+
+    fn build(content: &[u8]) -> Option<Build> {
+        let header = object::elf::FileHeader64::<Endianness>::parse(content).unwrap();
+        Build::of(&Segments::read(header, content).unwrap(), content, LLD)
+    }
+
+    /// This program is linked by what links engines here, which may be another linker.
+    #[test]
+    fn a_byte_that_has_changed_shows_if_the_linker_is_lld() {
+        let mut program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let Some(whole) = build(&program).filter(Build::is_as_linked) else { return };
+        assert!(!whole.is_changed() && !whole.contradicts(&whole));
+        for at in [program.len() - 1, program.len() / 2, (1 << 20) + 1] {
+            program[at] ^= 1;
+            let changed = build(&program).unwrap();
+            assert!(changed.is_changed() && !changed.is_as_linked(), "{at}");
+            program[at] ^= 1;
+        }
+    }
+}

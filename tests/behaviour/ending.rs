@@ -38,7 +38,7 @@ const fn case(name: &'static str, clients: usize, code: i32) -> Case {
 }
 
 /// One client of two hangs its event loop; the other one's is free.
-const CASES: [Case; 12] = [
+const CASES: [Case; 16] = [
     case("nothing", 1, SERVED),
     case("callback-hangs", 1, CUT_OFF),
     case("job-hangs", 2, CUT_OFF),
@@ -49,7 +49,11 @@ const CASES: [Case; 12] = [
     case("engine-drop-hangs", 0, CUT_OFF),
     case("timer-hangs", 0, CUT_OFF),
     case("timer-drop-hangs", 0, CUT_OFF),
+    Case { name: "timer-hangs", clients: 0, options: &["--workers", "0"], code: CUT_OFF },
     Case { name: "timer-drop-hangs", clients: 0, options: &["--workers", "0"], code: CUT_OFF },
+    case("authenticate-hangs", 1, CUT_OFF),
+    case("export-hangs", 1, CUT_OFF),
+    case("new-hangs", 0, SERVED),
     Case { name: "engine-drop-hangs", clients: 0, options: &["--watch"], code: CUT_OFF },
 ];
 
@@ -67,10 +71,21 @@ async fn whatever_of_an_engine_hangs_clients_are_told_and_the_end_comes_in_time(
 async fn end_of(case: Case) -> Result<(), String> {
     let Case { name, clients, options, code } = case;
     let deployed = Deployed::new("hostile");
-    deployed.configure(&format!("case = '{name}'"));
+    if name != "new-hangs" {
+        deployed.configure(&format!("case = '{name}'"));
+    }
     let mut host = deployed.start(&[options, &["--drain-timeout", "1s"]].concat());
     let mut hanging = Vec::new();
+    // Dealt to the first loop, which accepts: the client that hangs in its handshake comes to the other.
+    let _first = if name == "authenticate-hangs" { Some(connect(&host, "/first").await) } else { None };
+    let mut unanswered = Vec::new();
     for _ in 0..clients {
+        if name == "authenticate-hangs" {
+            let mut raw = Raw::dial(&host);
+            raw.send(Raw::request(&format!("/{name}")).as_bytes());
+            unanswered.push(raw);
+            continue;
+        }
         hanging.push(connect(&host, &format!("/{name}")).await);
     }
     // Dealt to the other loop, unless two of the others have one each; those do not hang their loops.
@@ -79,6 +94,11 @@ async fn end_of(case: Case) -> Result<(), String> {
         say(client, "now").await;
     }
     ask(&mut free, "hello").await;
+    if matches!(name, "export-hangs" | "new-hangs") {
+        deployed.configure(&format!("case = '{name}'"));
+        host.hang_up();
+        host.wait_for_log(1, &["hangs in"]);
+    }
     // They answer their close, if they are told.
     let _reading: JoinSet<u16> =
         hanging.into_iter().map(|mut client| async move { closed_with(&mut client).await }).collect();

@@ -52,7 +52,9 @@ where
             None
         }
         Err(error) => {
-            tracing::info!(peer, "handshake failed: {error}");
+            // A flood of one kind does not keep another out of the log.
+            let kind = std::mem::discriminant(&error);
+            tracing::info!(peer, ?kind, "handshake failed: {error}");
             None
         }
     }

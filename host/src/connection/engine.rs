@@ -78,8 +78,10 @@ impl<S: Wire> Connection<S> {
     /// The peer broke the protocol (RFC 6455 section 7.1.7).
     #[cold]
     pub(super) fn peer_fault(&mut self, fault: &Fault) {
-        tracing::info!(peer = self.client.peer(), code = fault.close_code(), "connection failed: {fault}");
-        self.fail(fault.close_code(), &fault.to_string());
+        let code = fault.close_code();
+        // A flood of one kind does not keep another out of the log.
+        tracing::info!(peer = self.client.peer(), code, kind = code, "connection failed: {fault}");
+        self.fail(code, &fault.to_string());
     }
 
     pub(super) fn fail(&mut self, code: u16, reason: &str) {

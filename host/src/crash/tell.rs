@@ -72,7 +72,11 @@ fn place(line: &mut Line, registers: Option<&Registers>) {
         None => outside(line, registers),
     }
     let mut name = [0; 16];
-    let _ = write!(line, ", thread {}", thread_name(&mut name));
+    let name = thread_name(&mut name);
+    // A thread without a name has that of who started it, which may be one of ours.
+    if call.is_some() || calls::is_this_thread_ours() || !name.starts_with("wshost") {
+        let _ = write!(line, ", thread {name}");
+    }
     let mut first = true;
     panics::each(|panic| {
         let _ = write!(line, "{} {panic}", if first { "; it panicked at" } else { "; then at" });

@@ -123,8 +123,8 @@ mod tests {
         let lines = logged(Format::Text { colours: false }, || {
             for _ in 0..100 {
                 for engine in ["a", "b"] {
-                    for kind in ["on_text", "job"] {
-                        tracing::error!(engine, kind, "{kind} panicked");
+                    for kind in [1007, 1009] {
+                        tracing::error!(engine, kind, "closed with {kind}");
                     }
                 }
             }

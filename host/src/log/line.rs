@@ -85,6 +85,9 @@ impl Fields {
     /// A value that is a number or a truth value.
     fn plain(&mut self, field: &Field, value: fmt::Arguments<'_>) {
         let name = field.name();
+        if name == KIND {
+            return;
+        }
         // A String takes everything.
         let _ = if self.json { write!(self.text, ",\"{name}\":{value}") } else { write!(self.text, " {name}={value}") };
     }

@@ -47,7 +47,6 @@ pub struct Client {
     pinged: AtomicU64,
     /// Of the engine: which of them serves it.
     generation: AtomicU32,
-    audience: Arc<Audience>,
     outbox: Outbox,
 }
 
@@ -64,8 +63,6 @@ impl Client {
     ) -> Client {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let compress_from = deflate.and(audience.compression).map(|how| how.threshold);
-        let wakes = Arc::clone(&audience.wakes);
         let client = Client {
             peer: peer.into(),
             resource: resource.into(),
@@ -74,8 +71,7 @@ impl Client {
             last_active: AtomicU64::new(0),
             pinged: AtomicU64::new(0),
             generation: AtomicU32::new(0),
-            outbox: Outbox::new(number, event_loop, wakes, audience.backlog.limit, compress_from),
-            audience,
+            outbox: Outbox::new(number, event_loop, audience, deflate.is_some()),
         };
         client.touch(Instant::now());
         client
@@ -113,7 +109,7 @@ impl Client {
 
     /// How what is sent to it is compressed.
     pub(crate) fn compression(&self) -> Option<Compression> {
-        Some(self.audience.compression?.within(self.deflate?.server))
+        Some(self.audience().compression?.within(self.deflate?.server))
     }
 
     /// The event loop on which the connection lives.
@@ -132,7 +128,7 @@ impl Client {
 
     /// The clients that it is one of.
     pub(crate) fn audience(&self) -> &Audience {
-        &self.audience
+        self.outbox.audience()
     }
 
     /// How long ago the last byte came.
@@ -220,7 +216,7 @@ impl Client {
     /// What becomes of a client that does not keep up.
     #[cold]
     fn backlogged(&self) -> Sent {
-        match self.audience.backlog.policy {
+        match self.audience().backlog.policy {
             BacklogPolicy::Close => self.close_backlogged(),
             BacklogPolicy::Drop => Sent::Backlogged,
         }
@@ -280,12 +276,12 @@ impl Client {
 
     /// Makes the client a member of a group.
     pub fn join(&self, group: &str) -> Sent {
-        self.audience.join(self, group)
+        self.audience().join(self, group)
     }
 
     /// Ends a membership. Returns whether there was one.
     pub fn leave(&self, group: &str) -> bool {
-        self.audience.leave(self, group)
+        self.audience().leave(self, group)
     }
 
     /// Ends the connection with 1011, because the engine failed outside of a callback.

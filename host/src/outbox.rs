@@ -9,12 +9,12 @@
 //! put on the wire and what it costs to keep them; of pongs only the newest waits; events have a number of their own; what
 //! only the last word counts of, as of reading, is kept as one word. A swap's orders always go through: they are few.
 
+use crate::audience::Audience;
 use crate::batch::{Batch, Order};
 use crate::client::Closing;
 use crate::engine::Event;
 use crate::lock::{Held, Lock};
 use crate::protocol::{Opcode, encode};
-use crate::wakes::Wakes;
 use bytes::Bytes;
 use plugin_api::Sent;
 use std::cell::RefCell;
@@ -32,11 +32,10 @@ pub(crate) struct Outbox {
     /// The client's number; never 0, unique within this run of the host.
     number: u64,
     event_loop: u32,
-    wakes: Arc<Wakes>,
-    /// A message is refused while more bytes than this wait, or are needed to keep what waits.
-    limit: u32,
-    /// Messages of so many bytes are for the connection to compress; the largest number where that was not agreed on.
-    compress_from: u32,
+    /// Those that the client is one of, who have their settings in common: each client has only what is its own.
+    audience: Arc<Audience>,
+    /// Whether compression was agreed on: large messages are for the connection to compress then.
+    compresses: bool,
     queue: Lock<Queue>,
     /// Whether the queue holds anything. Set under its lock.
     queued: AtomicBool,
@@ -85,20 +84,12 @@ pub(crate) fn with_batch<R>(number: u64, batch: &mut Option<Box<Batch>>, callbac
 
 impl Outbox {
     /// The outbox of the client `number`, whose connection lives on `event_loop`.
-    pub(crate) fn new(
-        number: u64,
-        event_loop: usize,
-        wakes: Arc<Wakes>,
-        limit: usize,
-        compress_from: Option<usize>,
-    ) -> Self {
-        let compress_from = compress_from.and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(u32::MAX);
+    pub(crate) fn new(number: u64, event_loop: usize, audience: Arc<Audience>, compresses: bool) -> Self {
         Outbox {
             number,
             event_loop: u32::try_from(event_loop).unwrap_or(u32::MAX),
-            wakes,
-            limit: u32::try_from(limit).unwrap_or(u32::MAX),
-            compress_from,
+            audience,
+            compresses,
             queue: Lock::default(),
             queued: AtomicBool::default(),
             queued_bytes: AtomicUsize::default(),
@@ -152,7 +143,7 @@ impl Outbox {
             (Some(false), _) => self.refuse(),
             (None, Some(order)) => match self.queue_data(order) {
                 Ok(waker) => {
-                    waker.into_iter().for_each(|waker| self.wakes.wake(self.event_loop(), waker));
+                    waker.into_iter().for_each(|waker| self.audience.wakes.wake(self.event_loop(), waker));
                     Sent::Sent
                 }
                 Err(refused) => refused,
@@ -295,9 +286,15 @@ impl Outbox {
         self.event_loop as usize
     }
 
-    /// Bytes above which messages are refused.
+    /// The clients that it is one of.
+    pub fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
+    /// A message is refused while more bytes than this wait, or are needed to keep what waits.
+    #[inline]
     pub fn limit(&self) -> usize {
-        self.limit as usize
+        self.audience.backlog.limit
     }
 
     /// Whether a message was refused since this was last asked.
@@ -392,7 +389,7 @@ impl Outbox {
         if !self.has_room(&queue) {
             return self.refuse();
         }
-        if payload.len() >= self.compress_from as usize {
+        if self.is_for_the_connection_to_compress(payload) {
             self.push(queue, Order::Message { opcode, payload: payload.to_owned() });
             return Sent::Sent;
         }
@@ -407,6 +404,10 @@ impl Outbox {
         encode(&mut frames, opcode, true, payload);
         self.push(queue, Order::Frames(frames));
         Sent::Sent
+    }
+
+    fn is_for_the_connection_to_compress(&self, payload: &[u8]) -> bool {
+        self.compresses && self.audience.compression.is_some_and(|how| payload.len() >= how.threshold)
     }
 
     /// Queues a message or a part of one. Returns the task to wake.
@@ -484,7 +485,7 @@ impl Outbox {
         let waker = self.to_wake(&queue);
         drop(queue);
         if let Some(waker) = waker {
-            self.wakes.wake(self.event_loop(), waker);
+            self.audience.wakes.wake(self.event_loop(), waker);
         }
     }
 

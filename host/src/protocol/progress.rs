@@ -75,7 +75,7 @@ const KEPT_ROOM: usize = 1024 * 1024;
 thread_local! {
     /// What the last messages of this thread were put together in, for the next that do not come in one piece, whosever
     /// they are: in the long run, none of them allocates.
-    static SPARES: RefCell<Vec<Box<Progress>>> = const { RefCell::new(Vec::new()) };
+    static SPARES: RefCell<[Option<Box<Progress>>; KEPT]> = const { RefCell::new([const { None }; KEPT]) };
 }
 
 /// Gives back the memory that this thread keeps for the next messages in pieces.
@@ -91,7 +91,7 @@ pub(super) fn touch() {
 impl Progress {
     /// Nothing yet; all must be here by `deadline`.
     pub(super) fn begin(deadline: Option<Instant>) -> Box<Progress> {
-        match SPARES.with_borrow_mut(Vec::pop) {
+        match SPARES.with_borrow_mut(|spares| spares.iter_mut().find_map(Option::take)) {
             Some(mut spare) => {
                 let room = std::mem::take(&mut spare.room);
                 *spare = Progress { room, ..Progress::new(deadline) };
@@ -106,8 +106,8 @@ impl Progress {
         self.room = self.message.take().map(Assembly::into_room).unwrap_or_default();
         if self.room.capacity() <= KEPT_ROOM {
             SPARES.with_borrow_mut(|spares| {
-                if spares.len() < KEPT {
-                    spares.push(self);
+                if let Some(room) = spares.iter_mut().find(|spare| spare.is_none()) {
+                    *room = Some(self);
                 }
             });
         }

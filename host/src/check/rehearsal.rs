@@ -85,7 +85,11 @@ pub(crate) fn rehearse(
     let written = subject.end();
     seen.map_err(|unfit| match unfit {
         Unfit::Ended { step, how, .. } => {
-            let last_words = written.last().map(|line| format!(" ({:?})", shortened(line))).unwrap_or_default();
+            let last_words = written
+                .iter()
+                .rfind(|line| !is_our_own(line))
+                .map(|line| format!(" ({:?})", shortened(line)))
+                .unwrap_or_default();
             Unfit::Ended { step, how, last_words }
         }
         other => other,
@@ -116,6 +120,11 @@ fn follow(subject: &mut Subject, patience: Duration) -> Result<(), Unfit> {
             Next::Late => return Err(Unfit::Late { step, patience }),
         }
     }
+}
+
+/// Whether it is the last line of a wshost that crashes: that its process has crashed is said already.
+fn is_our_own(line: &str) -> bool {
+    line.contains(" crashed by SIG")
 }
 
 /// How the process ended.

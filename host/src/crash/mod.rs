@@ -1,7 +1,7 @@
 //! The last line of a process that ends by the fault of an engine: by a signal, or by `exit`.
 //!
 //! It names the engine, the call that it was in and for whom, as far as that is known, and what to look at. What the thread
-//! is in is noted by [`calls`](crate::calls); what it has panicked with by [`panics`]. `_exit`, `quick_exit` and SIGKILL
+//! is in is noted by `calls`; what it has panicked with by `panics`. `_exit`, `quick_exit` and SIGKILL
 //! cannot be seen from here.
 //!
 //! A signal's handler may do next to nothing: no allocation, no lock, nothing of Rust's that has one. It formats into

@@ -67,34 +67,48 @@ impl Watch {
         self.call.load(Ordering::Acquire) & 0xFF != 0
     }
 
-    fn enter(&self, callback: Callback, generation: u32, whom: Whom<'_>) -> Before {
-        let before = Before {
-            call: self.call.load(Ordering::Relaxed),
-            client: self.client.load(Ordering::Relaxed),
-            generation: self.generation.load(Ordering::Relaxed),
-        };
+    /// Notes a call. Returns what the thread was in before, if it was in one.
+    #[inline]
+    fn enter(&self, callback: Callback, generation: u32, whom: Whom<'_>) -> Option<Before> {
+        let call = self.call.load(Ordering::Relaxed);
+        let before = if call & 0xFF == 0 { None } else { Some(self.present(call)) };
         let client = match whom {
             Whom::Client(client) => client.number(),
             Whom::Nobody => 0,
-            Whom::Peer(peer) => {
-                peer.clone_into(&mut lock(&self.peer));
-                0
-            }
+            Whom::Peer(peer) => self.note_peer(peer),
         };
         self.client.store(client, Ordering::Relaxed);
         self.generation.store(generation, Ordering::Relaxed);
-        self.call.store(((before.call & !0xFF) + 0x100) | (callback as u64 + 1), Ordering::Release);
+        self.call.store(((call & !0xFF) + 0x100) | (callback as u64 + 1), Ordering::Release);
         before
     }
 
-    fn leave(&self, before: &Before) {
-        if before.call & 0xFF == 0 {
-            self.call.store((before.call & !0xFF) + 0x100, Ordering::Release);
-        } else {
-            self.client.store(before.client, Ordering::Relaxed);
-            self.generation.store(before.generation, Ordering::Relaxed);
-            self.call.store(before.call, Ordering::Release);
+    #[inline]
+    fn leave(&self, before: Option<&Before>) {
+        match before {
+            None => self.call.store((self.call.load(Ordering::Relaxed) & !0xFF) + 0x100, Ordering::Release),
+            Some(before) => self.go_back_to(before),
         }
+    }
+
+    #[cold]
+    fn present(&self, call: u64) -> Before {
+        let (client, generation) = (self.client.load(Ordering::Relaxed), self.generation.load(Ordering::Relaxed));
+        Before { call, client, generation }
+    }
+
+    #[cold]
+    fn go_back_to(&self, before: &Before) {
+        self.client.store(before.client, Ordering::Relaxed);
+        self.generation.store(before.generation, Ordering::Relaxed);
+        self.call.store(before.call, Ordering::Release);
+    }
+
+    /// Notes who is not a client yet, and has no number.
+    #[cold]
+    fn note_peer(&self, peer: &str) -> u64 {
+        peer.clone_into(&mut lock(&self.peer));
+        0
     }
 
     /// After which time a call is reported, if ever.
@@ -122,7 +136,7 @@ pub(crate) fn noted<R>(callback: Callback, generation: u32, whom: Whom<'_>, call
         WATCH.try_with(|watch| watch.get().map(|watch| watch.enter(callback, generation, whom))).ok().flatten();
     let result = call();
     if let Some(before) = entered {
-        let _ = WATCH.try_with(|watch| watch.get().map(|watch| watch.leave(&before)));
+        let _ = WATCH.try_with(|watch| watch.get().map(|watch| watch.leave(before.as_ref())));
     }
     result
 }
@@ -292,7 +306,7 @@ mod tests {
         for _ in 0..100 {
             let before = watch.enter(Callback::Text, 1, Whom::Nobody);
             assert_eq!(seen.look(&watch), None);
-            watch.leave(&before);
+            watch.leave(before.as_ref());
         }
         assert!((0..100).all(|_| seen.look(&watch).is_none()));
     }

@@ -257,10 +257,10 @@ impl Plugin {
     ///
     /// # Errors
     ///
-    /// As of [`Staged::open`](super::staged::Staged::open).
+    /// As of [`Image::read`] and [`Staged::open`](super::staged::Staged::open).
     pub(crate) fn open_copy_of(path: &Path, copy: &Path) -> Result<Plugin, LoadError> {
-        let fingerprint = Fingerprint::of(copy).ok_or_else(|| not_staged(path, io::ErrorKind::NotFound.into()))?;
-        Self::of_copy(path.to_owned(), fingerprint, None, None, None, copy.to_owned(), None)
+        let image = Image::read(copy)?;
+        Self::of_copy(path.to_owned(), image.fingerprint(), image.manifest(), None, None, copy.to_owned(), None)
     }
 
     pub(super) fn of_copy(

@@ -4,7 +4,6 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use clap::Parser;
-use std::convert::Infallible;
 use std::process::ExitCode;
 use wshost::bench::bench;
 use wshost::check::check;
@@ -35,20 +34,13 @@ fn main() -> ExitCode {
         None => match log::start(cli.serve.log_format) {
             Ok(()) => {
                 crash::attribute(AfterExit::Fail);
-                leave(serve(&cli.serve))
+                let Err(refused) = serve(&cli.serve);
+                exit::refuse(&refused)
             }
             Err(refused) => Err(refused),
         },
     };
     ended(done.map(|()| ExitCode::SUCCESS))
-}
-
-/// Ends a server that has not come up. Its log is the way to say why.
-fn leave(done: Result<Infallible, Refused>) -> ! {
-    let Err(Refused { code, why }) = done;
-    // A caller that gave the log to a collector still sees why its command ended.
-    log::say(&format!("wshost: {why}"));
-    exit::leave(code)
 }
 
 fn ended(done: Result<ExitCode, Refused>) -> ExitCode {

@@ -134,7 +134,7 @@ fn exited(function: &str, status: Option<c_int>) {
     if BEGUN.swap(true, Ordering::SeqCst) {
         return;
     }
-    log::flush(exit::LAST_WORDS);
+    exit::last_words();
     let keeps_code = KEEP_CODE.load(Ordering::Relaxed);
     last_line(|line| tell::exit(line, function, status, (!keeps_code).then_some(INTERNAL)));
     match status {
@@ -169,7 +169,9 @@ fn last_line(tell: impl FnOnce(&mut Line)) {
         let mut stderr = libc::pollfd { fd: STDERR.load(Ordering::Relaxed), events: libc::POLLOUT, revents: 0 };
         // SAFETY: one descriptor; and bytes that are ours. A pipe that says that it is ready takes as many without blocking.
         unsafe {
-            if libc::poll(&raw mut stderr, 1, PATIENCE_MS) == 1 {
+            // A signal may come in between, if this is no signal's handler.
+            let ready = (0..10).map(|_| libc::poll(&raw mut stderr, 1, PATIENCE_MS)).find(|ready| *ready >= 0);
+            if ready == Some(1) {
                 libc::write(stderr.fd, bytes.as_ptr().cast(), bytes.len());
             }
         }

@@ -25,8 +25,9 @@ use crate::exit::{INTERNAL, Refused};
 use layer::ToQueue;
 use queue::Queue;
 use std::io::{self, IsTerminal};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::PanicHookInfo;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 use tracing_subscriber::layer::SubscriberExt;
@@ -35,7 +36,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Lines on their way to the writer.
 static QUEUE: Queue = Queue::new();
 
-/// Starts the log on stderr. `WSHOST_LOG` says what is kept.
+/// Where they go.
+static STDERR: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Starts the log on stderr, and waits until its thread runs: one that begins later may be stopped by a library that hangs in
+/// the loader. `WSHOST_LOG` says what is kept.
 ///
 /// # Errors
 ///
@@ -50,18 +55,27 @@ pub fn start(format: LogFormat) -> Result<(), Refused> {
     // A descriptor of our own: an engine that closes 2 cannot have the log written into what is opened next.
     let stderr = io::stderr().as_fd().try_clone_to_owned();
     let stderr = stderr.map_err(|error| Refused::new(INTERNAL, format!("cannot use stderr: {error}")))?;
-    crash::write_to(&stderr, matches!(format, line::Format::Json));
-    let write = move || writer::run(&QUEUE, &stderr, format);
+    let stderr = STDERR.get_or_init(|| stderr);
+    crash::write_to(stderr, matches!(format, line::Format::Json));
+    let (runs, is_running) = mpsc::channel();
+    let write = move || {
+        let _ = runs.send(());
+        writer::run(&QUEUE, stderr, format);
+    };
     let started = thread::Builder::new().name("wshost-log".into()).spawn(write);
+    let started = started.and_then(|_| is_running.recv().map_err(io::Error::other));
     started.map_err(|error| Refused::new(INTERNAL, format!("no thread to write the log: {error}")))?;
     tracing_subscriber::registry().with(filter).with(ToQueue::new(&QUEUE, format)).init();
     std::panic::set_hook(Box::new(note_panic));
     Ok(())
 }
 
-/// Waits until what has been logged is written, but no longer than this.
-pub fn flush(at_most: Duration) {
-    QUEUE.wait_until_written(at_most);
+/// Waits until what has been logged is written. Whoever reads it, if anybody, may keep us waiting for `patience`. If the log
+/// could be written at once, its thread only waits for a processor, and has the time until `at_most`.
+pub fn flush(patience: Duration, at_most: Duration) {
+    if let Some(stderr) = STDERR.get() {
+        writer::wait_until_written(&QUEUE, stderr, patience, at_most);
+    }
 }
 
 /// Lines that are not written yet. Takes no lock, so that a signal's handler can ask.
@@ -74,7 +88,7 @@ pub fn say(text: &str) {
     let mut line = String::new();
     escape::push(&mut line, text);
     line.push('\n');
-    QUEUE.push(line);
+    QUEUE.push_last(line);
 }
 
 /// Lines that nobody will read.

@@ -50,7 +50,7 @@ struct State {
     lines: VecDeque<String>,
     bytes: usize,
     limits: Limits,
-    /// Whether the writer is at work on a line that it has taken.
+    /// Whether the writer is at work: on a line that it has taken, or on what was lost or left out.
     writing: bool,
 }
 
@@ -91,11 +91,20 @@ impl Queue {
 
     /// Queues a line, unless there is no room.
     pub(super) fn push(&self, line: String) {
-        let mut state = self.state();
+        let state = self.state();
         if state.lines.len() >= MOST_LINES || state.bytes + line.len() > MOST_BYTES {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        self.add(state, line);
+    }
+
+    /// Queues a line in any case: the one that says why the process ends.
+    pub(super) fn push_last(&self, line: String) {
+        self.add(self.state(), line);
+    }
+
+    fn add(&self, mut state: MutexGuard<'_, State>, line: String) {
         state.bytes += line.len();
         state.lines.push_back(line);
         self.waiting.store(state.lines.len() + usize::from(state.writing), Ordering::Relaxed);
@@ -116,6 +125,7 @@ impl Queue {
         if state.lines.is_empty() {
             let untold = state.limits.untold;
             if self.is_flushing() && untold {
+                state.writing = true;
                 return None;
             }
             self.empty.notify_all();
@@ -125,9 +135,10 @@ impl Queue {
                 self.filled.wait(state).unwrap_or_else(PoisonError::into_inner)
             };
         }
+        // Without a line, too: there may be something to tell.
+        state.writing = true;
         let line = state.lines.pop_front()?;
         state.bytes -= line.len();
-        state.writing = true;
         Some(line)
     }
 
@@ -150,21 +161,25 @@ impl Queue {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Waits until every line is written and what was left out is told, at most for so long.
-    pub(super) fn wait_until_written(&self, at_most: Duration) {
+    /// Waits until every line is written and what was left out is told, at most for so long. Returns whether it is so.
+    pub(super) fn wait_until_written(&self, at_most: Duration) -> bool {
         let until = Instant::now() + at_most;
         self.flushing.store(true, Ordering::Relaxed);
         let mut state = self.state();
-        while !state.lines.is_empty() || state.writing || state.limits.untold {
+        let is_written = loop {
+            if state.lines.is_empty() && !state.writing && !state.limits.untold {
+                break true;
+            }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                break;
+                break false;
             }
             self.filled.notify_one();
             state = self.empty.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        };
         drop(state);
         self.flushing.store(false, Ordering::Relaxed);
+        is_written
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -187,6 +202,15 @@ mod tests {
     }
 
     #[test]
+    fn the_last_line_finds_room_in_any_case() {
+        let queue = Queue::new();
+        (0..MOST_LINES).for_each(|_| queue.push(String::new()));
+        queue.push_last("why it ends".into());
+        assert_eq!(queue.lost(), Lost::default());
+        assert_eq!((0..=MOST_LINES).map_while(|_| queue.next(true, Duration::ZERO)).last().unwrap(), "why it ends");
+    }
+
+    #[test]
     fn large_lines_count_by_their_bytes() {
         let queue = Queue::new();
         let line = "x".repeat(MOST_BYTES / 4);
@@ -201,7 +225,7 @@ mod tests {
         let queue = Queue::new();
         queue.push("nobody writes this".into());
         let began = Instant::now();
-        queue.wait_until_written(Duration::from_millis(20));
+        assert!(!queue.wait_until_written(Duration::from_millis(20)));
         assert!(began.elapsed() >= Duration::from_millis(20));
         assert_eq!(queue.waiting(), 1);
     }

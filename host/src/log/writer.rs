@@ -2,7 +2,7 @@
 
 use super::line::Format;
 use super::queue::{Lost, Queue};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
@@ -46,6 +46,19 @@ pub(super) fn run(queue: &Queue, to: &impl AsFd, format: Format) {
             }
         }
     }
+}
+
+/// Waits until all is written that is queued. Whoever reads it may keep us waiting for `patience`; while it could be written at
+/// once, the thread that does so only waits for a processor, and has the time until `at_most`.
+pub(super) fn wait_until_written(queue: &Queue, to: &impl AsFd, patience: Duration, at_most: Duration) {
+    let until = Instant::now() + at_most;
+    while !queue.wait_until_written(patience) && Instant::now() < until && takes_something(to) {}
+}
+
+/// Whether it can be written to right now.
+fn takes_something(to: &impl AsFd) -> bool {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(to, PollFlags::OUT)], Some(&at_once)) == Ok(1)
 }
 
 /// What has been lost between the two counts.
@@ -179,6 +192,28 @@ mod tests {
         assert!(read == line.repeat(4).as_bytes());
         queue.wait_until_written(Duration::from_secs(60));
         assert_eq!(queue.lost(), Lost::default());
+    }
+
+    #[test]
+    fn a_writer_that_comes_late_is_waited_for_if_its_lines_would_be_taken() {
+        let queue = queue();
+        let (_reader, writer) = pipe().unwrap();
+        queue.push("the reason\n".into());
+        let to = writer.try_clone().unwrap();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            run(queue, &to, Format::Text { colours: false });
+        });
+        wait_until_written(queue, &writer, Duration::from_millis(1), Duration::from_secs(60));
+        assert_eq!(queue.waiting(), 0);
+        // Now nobody takes anything.
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        while rustix::io::write(&writer, &[b'x'; 4096]).is_ok() {}
+        queue.push("nobody reads this\n".into());
+        let began = Instant::now();
+        wait_until_written(queue, &writer, Duration::from_millis(10), Duration::from_secs(60));
+        assert!(began.elapsed() < Duration::from_secs(30));
+        assert_eq!(queue.waiting(), 1);
     }
 
     #[test]

@@ -53,8 +53,7 @@ where
         }
         Err(error) => {
             // A flood of one kind does not keep another out of the log.
-            let kind = std::mem::discriminant(&error);
-            tracing::info!(peer, ?kind, "handshake failed: {error}");
+            tracing::info!(peer, kind = error.kind(), "handshake failed: {error}");
             None
         }
     }

@@ -111,3 +111,17 @@ pub enum HttpError {
     #[error("{0}")]
     Http(#[from] hyper::Error),
 }
+
+impl HttpError {
+    /// Which kind it is, for the limits of the log: a flood of requests for what is not there says nothing of those that are
+    /// refused for another reason.
+    pub(crate) fn kind(&self) -> u16 {
+        match self {
+            HttpError::Refused { status, .. } | HttpError::File { status, .. } => *status,
+            HttpError::BadResponse { .. } => 1,
+            HttpError::Timeout(_) => 2,
+            HttpError::Http(error) if error.is_parse() => 3,
+            HttpError::Http(_) => 4,
+        }
+    }
+}

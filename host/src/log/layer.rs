@@ -30,9 +30,9 @@ impl<S: Subscriber> Layer<S> for ToQueue {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         let kind = kind(event);
-        if self.queue.with_limits(|limits| limits.admit(kind, metadata, Instant::now())) {
+        if let Some(counted) = self.queue.with_limits(|limits| limits.admit(kind, metadata, Instant::now())) {
             let (line, message) = self.format.line(event);
-            self.queue.with_limits(|limits| limits.note(kind, &message));
+            self.queue.with_limits(|limits| limits.note(counted, &message));
             self.queue.push(line);
         } else {
             self.queue.remember();

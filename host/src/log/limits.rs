@@ -3,13 +3,13 @@
 use super::escape;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 use tracing::{Level, Metadata};
 
-/// Kinds that are told apart; an engine can make up as many as it likes.
+/// Kinds that are told apart; an engine can make up as many as it likes. When there are so many, those of one place in the
+/// code count together, so that they hide nothing that is logged elsewhere.
 const KINDS: usize = 1024;
-/// The kind of all that come when there are so many.
-const OTHERS: u64 = u64::MAX;
 /// How often it is told that events of a kind are being left out.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 /// A kind of which nothing was left out for so long is quiet again.
@@ -81,19 +81,20 @@ impl Limits {
         Limits { kinds: BTreeMap::new(), untold: false }
     }
 
-    /// Whether another event of this kind may be logged. If not, it is counted.
-    pub(super) fn admit(&mut self, kind: u64, metadata: &'static Metadata<'static>, now: Instant) -> bool {
-        if self.kinds.len() >= KINDS && !self.kinds.contains_key(&kind) {
+    /// Whether another event of this kind may be logged, and as which kind it counts. If not, it is counted.
+    pub(super) fn admit(&mut self, kind: u64, metadata: &'static Metadata<'static>, now: Instant) -> Option<u64> {
+        let has_room = |kinds: &BTreeMap<u64, Kind>| kinds.len() < KINDS || kinds.contains_key(&kind);
+        if !has_room(&self.kinds) {
             self.kinds.retain(|_, kind| kind.left_out > 0 || !kind.is_full(now));
         }
-        let kind = if self.kinds.len() >= KINDS && !self.kinds.contains_key(&kind) { OTHERS } else { kind };
-        let kind = match self.kinds.entry(kind) {
+        let counted = if has_room(&self.kinds) { kind } else { place(metadata) };
+        let kind = match self.kinds.entry(counted) {
             Entry::Occupied(kind) => kind.into_mut(),
             Entry::Vacant(place) => place.insert(Kind::new(Rate::of(metadata), metadata, now)),
         };
         let admitted = kind.take(now);
         self.untold |= !admitted;
-        admitted
+        admitted.then_some(counted)
     }
 
     /// Keeps the message of one that was logged.
@@ -113,6 +114,13 @@ impl Limits {
         self.untold = self.kinds.values().any(|kind| kind.left_out > 0);
         told
     }
+}
+
+/// The kind of all events of one place in the code.
+fn place(metadata: &Metadata<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    metadata.callsite().hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Kind {
@@ -183,13 +191,14 @@ mod tests {
         let (mut limits, begin) = (Limits::new(), Instant::now());
         let mut admitted = 0;
         for millis in 0..10_000 {
-            admitted += u32::from(limits.admit(1, metadata(Level::INFO), begin + Duration::from_millis(millis)));
+            let later = begin + Duration::from_millis(millis);
+            admitted += u32::from(limits.admit(1, metadata(Level::INFO), later).is_some());
             if admitted == 1 {
                 limits.note(1, "handshake failed: no key");
             }
         }
         assert!((58..=60).contains(&admitted), "{admitted}");
-        assert!(limits.admit(2, metadata(Level::INFO), begin), "another kind is not concerned");
+        assert_eq!(limits.admit(2, metadata(Level::INFO), begin), Some(2), "another kind is not concerned");
         let told = limits.left_out(begin + Duration::from_secs(10), false);
         let expected = LeftOut {
             level: Level::INFO,
@@ -215,7 +224,7 @@ mod tests {
     #[test]
     fn details_are_limited_too_and_generously() {
         let (mut limits, begin) = (Limits::new(), Instant::now());
-        let admitted = (0..20_000).filter(|_| limits.admit(1, metadata(Level::DEBUG), begin)).count();
+        let admitted = (0..20_000).filter_map(|_| limits.admit(1, metadata(Level::DEBUG), begin)).count();
         assert_eq!(admitted, 5000);
     }
 
@@ -226,7 +235,10 @@ mod tests {
             limits.admit(kind, metadata(Level::INFO), begin);
         }
         assert!(limits.kinds.len() <= KINDS + 1);
+        let other = limits.admit(100_000, metadata(Level::DEBUG), begin);
+        assert_eq!(other, Some(place(metadata(Level::DEBUG))), "another place in the code has a count of its own");
         let later = begin + Duration::from_secs(60);
-        assert!(limits.admit(7_777_777, metadata(Level::INFO), later), "what is quiet makes room");
+        let quiet = limits.admit(7_777_777, metadata(Level::INFO), later);
+        assert_eq!(quiet, Some(7_777_777), "what is quiet makes room");
     }
 }

@@ -70,5 +70,6 @@ time are dropped, and counted. Of events of one kind, 50 are logged in a row, th
 out. When the server is ready, one line goes to stdout.
 Ctrl-C or SIGTERM closes every client with 1001 and ends the server by --drain-timeout; a second one ends it at once.
 Exit codes: 0 ended, and everyone was served to the end; 64 wrong usage; 65 plugin refused; 66 plugin not found; 69 cannot
-listen; 70 a fault of wshost's, or an engine has called exit(); 75 ended, and what was left at --drain-timeout was cut off;
-78 bad configuration; 130 and 143 ended at once by a second Ctrl-C or SIGTERM, or by the first before the server was up.";
+listen, or the loader has no room for a library; 70 a fault of wshost's, or an engine has called exit(); 75 ended, and what
+was left at --drain-timeout was cut off; 78 bad configuration; 130 and 143 ended at once by a second Ctrl-C or SIGTERM, or
+by the first before the server was up.";

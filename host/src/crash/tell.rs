@@ -20,9 +20,7 @@ pub(super) fn crash(line: &mut Line, signal: c_int, info: &siginfo_t, context: O
         unsafe { info.si_addr() as usize }
     });
     let overflow = signal == libc::SIGSEGV
-        && address
-            .zip(registers.as_ref())
-            .is_some_and(|(address, registers)| address < registers.stack + PAGE && address + NEAR > registers.stack);
+        && address.zip(registers.as_ref()).is_some_and(|(address, registers)| registers.has_overflowed(address));
     // A line that is cut says what it can.
     let _ = write!(line, "crashed by {}", name(signal));
     let _ = match address {
@@ -131,7 +129,7 @@ fn by_code(registers: &Registers) -> Option<&'static code::Code> {
     let mut words = [0_u8; 512];
     let begin = registers.stack & !7;
     // Piece by piece: the stack may end.
-    (begin..begin + STACK).step_by(words.len()).find_map(|address| {
+    (begin..begin.saturating_add(STACK)).step_by(words.len()).find_map(|address| {
         let read = read_memory(address, &mut words);
         let returns = words[..read].chunks_exact(8).filter_map(|word| word.try_into().ok().map(usize::from_ne_bytes));
         returns.into_iter().find_map(code::at)
@@ -145,6 +143,12 @@ struct Registers {
 }
 
 impl Registers {
+    /// Whether an access to this address that was refused says that the stack has no more room. Both may be anything, and the
+    /// stack is 0 if it is not known.
+    fn has_overflowed(&self, address: usize) -> bool {
+        self.stack != 0 && address < self.stack.saturating_add(PAGE) && address.saturating_add(NEAR) > self.stack
+    }
+
     /// Those of a call of this function, as far as they say who has called.
     fn here() -> Registers {
         let on_stack = 0_u8;

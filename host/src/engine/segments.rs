@@ -75,7 +75,7 @@ impl<'a> Segments<'a> {
                 elf::PT_DYNAMIC => dynamic = Some(file),
                 elf::PT_TLS => {
                     let padded = memory.checked_next_multiple_of(segment.p_align(endian).max(1));
-                    segments.thread_storage = padded.ok_or("its threads' storage")?;
+                    segments.thread_storage = padded.filter(|size| *size <= SPACE).ok_or("its threads' storage")?;
                 }
                 elf::PT_NOTE => segments.notes.push(file),
                 elf::PT_GNU_EH_FRAME => segments.unwind_index = Some(address),

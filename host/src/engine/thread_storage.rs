@@ -40,7 +40,7 @@ fn has_fixed_offsets(segments: &Segments<'_>) -> bool {
 /// About how many bytes there are for all libraries together that a process with this environment opens.
 pub(super) fn reserve() -> u64 {
     let tunables = env::var("GLIBC_TUNABLES").unwrap_or_default();
-    FIXED + optional(&tunables)
+    FIXED.saturating_add(optional(&tunables))
 }
 
 /// The part that the environment says.
@@ -55,7 +55,7 @@ fn optional(tunables: &str) -> u64 {
 
 /// What to set the tunable to, so that [`GENERATIONS`] have room.
 pub(super) fn enough(bytes: u64) -> u64 {
-    bytes.saturating_mul(GENERATIONS).next_multiple_of(1024)
+    bytes.saturating_mul(GENERATIONS).checked_next_multiple_of(1024).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -73,5 +73,6 @@ mod tests {
     #[test]
     fn the_advice_makes_room() {
         assert_eq!(enough(344), 11 * 1024);
+        assert_eq!(enough(u64::MAX / 2), u64::MAX, "a damaged file may say anything");
     }
 }

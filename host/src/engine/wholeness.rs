@@ -1,8 +1,8 @@
 //! Whether a library is whole, as far as reading its file can tell.
 //!
 //! The system's loader believes what the file says: a table that leads elsewhere, or zeros in its place, crash the process
-//! that opens it. So everything that the loader goes by is followed here first, and code has no long run of zeros. What
-//! cannot be told so is damage to constants and to single instructions.
+//! that opens it. So the tables that the loader goes by are followed here first, and code has no long run of zeros. What
+//! cannot be told so is damage to constants, to single instructions, and to the names of versions.
 
 use super::segments::Segments;
 use object::{Endianness, elf, pod};

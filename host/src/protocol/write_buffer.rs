@@ -154,26 +154,17 @@ impl WriteBuffer {
         self.compact();
     }
 
-    /// Drops every frame of which nothing is on the wire and keeps the rest of the one in flight. Returns the bytes
-    /// dropped.
+    /// Drops all data of which nothing is on the wire and keeps the rest of the frame in flight. Pings and pongs that were
+    /// put ahead stay: an answer is expected, or is one. Returns the bytes dropped.
     pub fn discard_unstarted(&mut self) -> usize {
         let before = self.len();
-        let keep = self.unstarted();
+        // Between the frame in flight and `ahead` there is nothing but pings and pongs.
+        let keep = self.unstarted().max(self.ahead);
         self.bytes.truncate(keep);
-        self.discard_unstarted_control();
-        self.ahead = self.ahead.min(keep);
         if self.is_empty() {
             self.clear();
         }
         before - self.len()
-    }
-
-    fn discard_unstarted_control(&mut self) {
-        let in_flight = self.control_in_flight();
-        self.control.truncate(in_flight.end);
-        if in_flight.is_empty() {
-            self.clear_control();
-        }
     }
 
     /// The control frame of which a part is on the wire; nothing, behind those that are, if there is none.

@@ -124,6 +124,23 @@ fn everything_can_be_dropped_between_frames() {
     assert_eq!(payloads(&unwritten(&buffer)), ["p", "new"]);
 }
 
+/// Whoever is not sent a ping cannot answer it.
+#[test]
+fn pings_and_pongs_are_not_dropped_with_the_data_behind_them() {
+    for written in [0, 1] {
+        let mut buffer = WriteBuffer::new();
+        buffer.push_control_ahead(Opcode::Ping, b"a");
+        buffer.push(Opcode::Text, true, b"one");
+        let mut wire = unwritten(&buffer)[..written].to_vec();
+        buffer.advance(written);
+        buffer.push_control_ahead(Opcode::Pong, b"b");
+        assert_eq!(buffer.discard_unstarted(), 5);
+        buffer.push(Opcode::Text, true, b"two");
+        wire.extend_from_slice(&unwritten(&buffer));
+        assert_eq!(payloads(&wire), ["a", "b", "two"]);
+    }
+}
+
 #[test]
 fn a_small_buffer_is_kept_and_a_large_one_given_back() {
     assert_eq!(WriteBuffer::new().held(), 0);
@@ -216,11 +233,11 @@ fn a_control_frame_in_flight_is_not_torn() {
     // The rest of the first, and of the pongs one and a part of another.
     wire.extend_from_slice(&unwritten(&buffer)[..4 + 3 + 2]);
     buffer.advance(4 + 3 + 2);
-    assert_eq!(buffer.discard_unstarted(), 3 + 5);
+    assert_eq!(buffer.discard_unstarted(), 5);
     buffer.push(Opcode::Text, true, b"new");
     buffer.push_control_ahead(Opcode::Ping, b"p");
     wire.extend_from_slice(&unwritten(&buffer));
-    assert_eq!(payloads(&wire), ["one", "a", "b", "p", "new"]);
+    assert_eq!(payloads(&wire), ["one", "a", "b", "c", "p", "new"]);
 }
 
 #[test]
@@ -240,9 +257,9 @@ fn what_the_socket_does_not_take_of_a_large_message_waits() {
         wire.extend_from_slice(&unwritten(&buffer));
         let expected = if taken == 0 { ["ping", &message, "behind"] } else { [&message, "ping", "behind"] };
         assert_eq!(payloads(&wire), expected, "{taken} of {whole}");
-        // All of it or none can be dropped.
+        // All of it or none can be dropped, and the ping stays.
         let begun = if taken == 0 { 0 } else { whole - taken };
-        assert_eq!(buffer.len() - buffer.discard_unstarted(), begun);
+        assert_eq!(buffer.len() - buffer.discard_unstarted(), begun + 6);
     }
 }
 

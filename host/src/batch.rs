@@ -185,7 +185,9 @@ impl Batch {
     /// that pings and does not read nor an engine that never stops costs memory. RFC 6455 section 5.5.3: an endpoint "MAY
     /// elect to send a Pong frame for only the most recently processed Ping frame".
     pub(crate) fn control(&mut self, opcode: Opcode, payload: &[u8], limit: usize) {
-        if opcode == Opcode::Pong && (self.blocked || self.cost() > limit) {
+        // If nothing waits for the socket, nothing tells that it takes something again.
+        let waits = !self.write.is_empty() && (self.blocked || self.cost() > limit);
+        if opcode == Opcode::Pong && waits {
             self.pong = Some(payload.into());
         } else {
             self.write.push_control_ahead(opcode, payload);
@@ -280,7 +282,11 @@ impl Batch {
         // buffer stays.
         let Some(fragmented) = &mut self.fragmented else {
             self.forget_context();
-            return self.write.discard_unstarted();
+            let dropped = self.write.discard_unstarted();
+            if self.write.is_empty() {
+                self.unblocked();
+            }
+            return dropped;
         };
         let before = fragmented.waiting_bytes;
         fragmented.waiting.retain(|order| !order.is_whole_message());
@@ -294,6 +300,9 @@ impl Batch {
             self.write.discard_unstarted();
         }
         self.fragmented = None;
+        if let Some(pong) = self.pong.take() {
+            self.write.push_control_ahead(Opcode::Pong, &pong);
+        }
         self.write.push_close(code, reason);
         self.close_written = true;
     }
@@ -430,6 +439,37 @@ mod tests {
         assert_eq!(texts(&batch), "data");
         batch.unblocked();
         assert_eq!(texts(&batch), "9data");
+    }
+
+    #[test]
+    fn a_pong_is_sent_though_no_data_waits() {
+        let mut batch = Batch::default();
+        batch.message(Opcode::Text, b"dropped");
+        batch.blocked = true;
+        batch.control(Opcode::Pong, b"1", LIMIT);
+        batch.discard();
+        assert_eq!(texts(&batch), "1");
+        batch.write.advance(3);
+
+        batch.execute(part(1, "", false), LIMIT);
+        batch.write.advance(2);
+        batch.message(Opcode::Text, b"waits for the last part");
+        batch.control(Opcode::Pong, b"2", 5);
+        assert_eq!(texts(&batch), "2");
+    }
+
+    #[test]
+    fn a_pong_that_waits_does_not_follow_a_close_frame() {
+        let mut batch = Batch::default();
+        batch.message(Opcode::Text, b"data");
+        batch.blocked = true;
+        batch.control(Opcode::Pong, b"pong", LIMIT);
+        batch.close(1000, "", false);
+        let kinds: Vec<_> = frames(&batch).into_iter().map(|(first, _)| first).collect();
+        assert_eq!(kinds, [0x8A, 0x81, 0x88]);
+        batch.write.advance(batch.write.len());
+        batch.unblocked();
+        assert!(batch.write.is_empty());
     }
 
     #[test]

@@ -334,10 +334,16 @@ impl Outbox {
         self.lock().waker = Some(waker.clone());
     }
 
-    /// Notes the batch's backlog at the end of a turn, and what it costs to keep it.
-    pub fn publish_unwritten(&self, bytes: usize, overhead: usize) {
+    /// Notes the batch's backlog at the end of a turn, and what it costs to keep it. Returns whether a message was refused
+    /// since that was last asked, though less than half the limit waits: another thread has seen what waited before.
+    pub fn publish_unwritten(&self, bytes: usize, overhead: usize) -> bool {
+        let before = self.unwritten.load(Ordering::Relaxed) + self.overhead.load(Ordering::Relaxed) as usize;
+        // Who is refused holds the lock: nobody is, from here on, for what waited before.
+        let queue = (bytes + overhead < before).then(|| self.lock());
         self.unwritten.store(bytes, Ordering::Relaxed);
         self.overhead.store(u32::try_from(overhead).unwrap_or(u32::MAX), Ordering::Relaxed);
+        drop(queue);
+        bytes + overhead <= self.limit() / 2 && self.refused.load(Ordering::Relaxed)
     }
 
     /// Executes the orders that other threads have queued.
@@ -495,5 +501,26 @@ impl Outbox {
 
     fn lock(&self) -> Held<'_, Queue> {
         self.queue.hold()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audience::{Backlog, BacklogPolicy};
+    use crate::wakes::Wakes;
+
+    /// Another thread sends while the connection writes what waits, and has not said so yet.
+    #[test]
+    fn a_message_that_was_refused_for_what_waited_before_is_not_forgotten() {
+        let backlog = Backlog { limit: 100, policy: BacklogPolicy::Drop };
+        let audience = Arc::new(Audience::new(Arc::new(Wakes::new(1)), backlog, None));
+        let outbox = Outbox::new(1, 0, audience, false);
+        assert!(!outbox.publish_unwritten(200, 0));
+        assert_eq!(outbox.send(Opcode::Text, b"text"), Sent::Backlogged);
+        assert!(!outbox.publish_unwritten(60, 0), "more than half waits");
+        assert!(outbox.publish_unwritten(0, 0));
+        assert!(outbox.take_refused());
+        assert!(!outbox.publish_unwritten(0, 0));
     }
 }

@@ -275,7 +275,10 @@ impl<S: Wire> Connection<S> {
         shared.turnstile.note(overrun.unwrap_or_default());
         self.arm(cx, shared);
         let (backlog, overhead) = self.batch.as_ref().map_or((0, 0), |batch| (batch.backlog(), batch.overhead()));
-        self.client.outbox().publish_unwritten(backlog, overhead);
+        let has_room_again = self.client.outbox().publish_unwritten(backlog, overhead);
+        if has_room_again && self.stage == Stage::Open {
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 

@@ -52,6 +52,18 @@ fn what_lies_together_counts_with_what_goes_over_the_wire() {
     }
 }
 
+/// It would be told so again and again, and its event loop do nothing else.
+#[test]
+fn a_queue_full_of_what_costs_most_to_keep_has_no_room_again() {
+    let host = Host::with("hostile", &["--loops", "1", "--backlog-policy", "drop"]);
+    let mut full = Raw::open(&host, "/full-behind-a-part");
+    full.send(&frame(0x81, b"begin"));
+    assert_eq!(full.read_frame(), (0x02, vec![]));
+    let mut other = Raw::open(&host, "/");
+    other.send(&frame(0x81, b"hi"));
+    assert_eq!(other.read_frame(), (0x81, b" 0 hi".to_vec()));
+}
+
 #[test]
 fn undelivered_events_have_a_bound_of_their_own() {
     let host = Host::with("hostile", &["--loops", "1"]);

@@ -249,6 +249,11 @@ impl<S: Wire> Connection<S> {
                 self.with_batch(|connection| {
                     connection.callback(|instance, client, session| instance.on_drain(client, session));
                 });
+                // A client may read as fast as this fills its backlog again.
+                if allowance.look() {
+                    self.place = Some(shared.turnstile.join(cx.waker()));
+                    break;
+                }
                 continue;
             }
             if !self.wants_to_read(cx) {

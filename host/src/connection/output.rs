@@ -15,7 +15,8 @@ impl<S: Wire> Connection<S> {
     /// Whether the backlog has fallen below half its limit, after it was above or a message was refused.
     pub(super) fn has_drained(&mut self) -> bool {
         let outbox = self.client.outbox();
-        let above_half = self.backlog() > outbox.limit() / 2;
+        // With what it costs to keep it: that is what messages are refused for.
+        let above_half = self.cost() > outbox.limit() / 2;
         self.above_half |= above_half | outbox.take_refused();
         let drained = self.above_half && !above_half && self.stage == Stage::Open && self.swap == Swap::None;
         self.above_half &= !drained;
@@ -69,8 +70,9 @@ impl<S: Wire> Connection<S> {
         Ok(())
     }
 
-    pub(super) fn backlog(&self) -> usize {
-        self.batch.as_ref().map_or(0, |batch| batch.backlog())
+    /// What counts for the backlog's limit.
+    pub(super) fn cost(&self) -> usize {
+        self.batch.as_ref().map_or(0, |batch| batch.cost())
     }
 
     pub(super) fn unwritten(&self) -> usize {

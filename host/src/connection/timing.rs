@@ -130,7 +130,7 @@ impl<S: Wire> Connection<S> {
     }
 
     fn on_idle(&mut self, idle: Idle) {
-        if idle == Idle::PingDue && self.backlog() > self.client.outbox().limit() {
+        if idle == Idle::PingDue && self.cost() > self.client.outbox().limit() {
             // There is no room for a ping, and no pong is missing without one.
             let later = self.instance.keepalive().ping_after;
             self.next_idle_check = later.and_then(|later| self.time().checked_add(later));

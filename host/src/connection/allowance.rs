@@ -14,6 +14,11 @@ const TURN: Duration = Duration::from_micros(250);
 const FIRST_LOOK: u32 = 17;
 /// The most work between two looks, about 20 us of the cheapest.
 const MOST_BETWEEN: u32 = 256;
+/// The bytes of unfinished messages until the clock is looked at: as many as a whole message has by default, since one that is
+/// left half here takes memory of its own meanwhile.
+const PARTS: usize = 1024 * 1024;
+/// What a read of a part counts for at least, in bytes.
+const LEAST_PART: usize = 64 * 1024;
 
 /// What one turn has done so far.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub(super) struct Allowance {
     began: Option<Instant>,
     /// Frames, and KiB.
     done: u32,
+    /// Bytes of unfinished messages since the clock was last looked at for those.
+    parts: usize,
     /// How much is to be done until the clock is looked at.
     look_at: u32,
     spent: bool,
@@ -30,7 +37,7 @@ pub(super) struct Allowance {
 impl Allowance {
     /// For a turn. After one that took too long the clock is looked at from the first message on.
     pub(super) fn new(heavy: bool) -> Allowance {
-        Allowance { began: None, done: 0, look_at: if heavy { 1 } else { FIRST_LOOK }, spent: false }
+        Allowance { began: None, done: 0, parts: 0, look_at: if heavy { 1 } else { FIRST_LOOK }, spent: false }
     }
 
     /// The turn begins at the latest now.
@@ -44,6 +51,15 @@ impl Allowance {
     pub(super) fn note(&mut self, bytes: usize) -> bool {
         self.done = self.done.saturating_add(1 + u32::try_from(bytes / 1024).unwrap_or(u32::MAX));
         if self.done < self.look_at { self.spent } else { self.look() }
+    }
+
+    /// Notes that a read brought so many bytes with which no message is complete.
+    pub(super) fn note_part(&mut self, bytes: usize) {
+        self.parts += bytes.max(LEAST_PART);
+        if self.parts >= PARTS {
+            self.parts = 0;
+            self.look();
+        }
     }
 
     /// Looks at the clock. Returns whether the turn is over.
@@ -93,6 +109,17 @@ mod tests {
         let mut allowance = began(2 * TURN, false);
         assert!(allowance.note(1024 * 1024));
         assert!(allowance.overrun(false).is_some());
+    }
+
+    #[test]
+    fn parts_of_a_message_count_too() {
+        for (bytes, reads) in [(512 * 1024, 2), (1, 16)] {
+            let mut allowance = began(2 * TURN, false);
+            (1..reads).for_each(|_| allowance.note_part(bytes));
+            assert!(!allowance.is_spent());
+            allowance.note_part(bytes);
+            assert!(allowance.is_spent());
+        }
     }
 
     #[test]

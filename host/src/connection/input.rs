@@ -154,7 +154,12 @@ impl<S: Wire> Connection<S> {
                     self.peer_fault(&fault);
                     break;
                 }
-                Ok((used, None)) if used == left => break,
+                Ok((used, None)) if used == left => {
+                    if used > 0 {
+                        allowance.note_part(used);
+                    }
+                    break;
+                }
                 // It has done much without an event.
                 Ok((used, None)) => {
                     done += used;

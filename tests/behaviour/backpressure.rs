@@ -206,6 +206,19 @@ async fn a_client_that_asks_much_and_reads_late_is_slowed_down_and_not_closed() 
     drop(asking.await.expect("all is sent"));
 }
 
+/// One read brings questions for far more than its backlog may be.
+#[test]
+fn a_client_that_asks_for_much_at_once_is_slowed_down_and_not_closed() {
+    const ASKED: usize = 2000;
+    let host = limited(&[]);
+    let mut ann = Raw::open(&host, "/ann");
+    ann.send(&frame(0x81, b"send-bytes 10000").repeat(ASKED));
+    for _ in 0..ASKED {
+        assert_eq!(ann.read_frame(), (0x81, vec![b'x'; 10_000]));
+        assert_eq!(ann.read_frame(), (0x81, b"Sent".to_vec()));
+    }
+}
+
 /// The socket takes the first large answers whole, one in part, and the next not at all.
 #[tokio::test(flavor = "multi_thread")]
 async fn large_answers_come_whole_and_in_order_to_a_client_that_reads_late() {

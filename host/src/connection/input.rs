@@ -12,8 +12,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tokio::io::ReadBuf;
 
-/// Nothing more is read while more than half the backlog's limit, and more than this, waits for the socket: a peer that
-/// does not read its replies is slowed down by TCP before its backlog is full.
+/// Nothing more is read or answered while more than half the backlog's limit, or more than this, waits for the socket: a peer
+/// that does not read its replies is slowed down by TCP before its backlog is full.
 const PAUSE_READING_ABOVE: usize = 1024 * 1024;
 /// So much of a batch is offered to the socket before more messages of the same read are answered. The backlog is what
 /// the socket does not take, not what one read is answered with.
@@ -44,14 +44,17 @@ impl<S: Wire> Connection<S> {
         match self.stage {
             Stage::Open if self.swap != Swap::None => false,
             Stage::Open => self.batch.as_ref().is_some_and(|batch| {
-                let most = PAUSE_READING_ABOVE.min(self.client.outbox().limit() / 2);
-                let pause = batch.paused || batch.write.len() > most || self.has_too_many_jobs(cx);
+                let pause = batch.paused || batch.write.len() > self.pause_above() || self.has_too_many_jobs(cx);
                 batch.close_written || !pause
             }),
             // A peer that sends on and reads nothing must still be noticed when it goes.
             Stage::Flushing | Stage::Lingering => !self.input_ended,
             Stage::Over => false,
         }
+    }
+
+    fn pause_above(&self) -> usize {
+        PAUSE_READING_ABOVE.min(self.client.outbox().limit() / 2)
     }
 
     pub(super) fn has_too_many_jobs(&self, cx: &Context<'_>) -> bool {
@@ -109,8 +112,8 @@ impl<S: Wire> Connection<S> {
         self.read_at_most = u32::try_from(next).unwrap_or(u32::MAX);
     }
 
-    /// Hands what a read brought to the engine, and where it is answered with much, the answers to the socket in between.
-    /// Returns how much of it the turn had time for.
+    /// Hands what a read brought to the engine. If it is answered with much, the answers go to the socket in between. Returns
+    /// how much of it was answered: not all if the turn takes too long, or too many answers wait for the socket.
     fn answer(
         &mut self,
         input: &mut [u8],
@@ -133,7 +136,7 @@ impl<S: Wire> Connection<S> {
                 return Ok(answered);
             }
             self.write(cx)?;
-            if allowance.look() {
+            if allowance.look() || self.unwritten() > self.pause_above() {
                 return Ok(answered);
             }
         }

@@ -1,7 +1,7 @@
 //! Deadlines of connections: one coarse wheel per event loop in place of a timer per connection.
 //!
-//! A deadline is late by up to one [`TICK`]. Who is woken looks at its own deadlines again: a deadline past the wheel's
-//! horizon wakes its task there to set it anew. Who needs no waking any more says so: a waker keeps the memory of its task.
+//! A deadline is late by up to one [`TICK`]. A task that is woken looks at its own deadlines again: one past the wheel's
+//! horizon wakes its task there to set it anew. A task that needs no waking any more says so: a waker keeps its memory.
 //!
 //! The wheel has a time of its own, in which all deadlines of its loop are set and judged. It stands still while the loop is
 //! away, in a callback that blocks or because the process is stopped: no peer is to blame for time in which nothing was read.

@@ -6,8 +6,8 @@
 //! what happened before stays before.
 //!
 //! Everything that waits has a bound, whatever the engine does. Data and pings count for the backlog's limit with what they
-//! put on the wire and what it costs to keep them; of pongs only the newest waits; events have a number of their own; what
-//! only the last word counts of, as of reading, is kept as one word. A swap's orders always go through: they are few.
+//! put on the wire and what it costs to keep them; of pongs only the newest waits; events have a number of their own; of pauses
+//! in reading only the last word is kept. A swap's orders always go through: they are few.
 
 use crate::audience::Audience;
 use crate::batch::{Batch, Order};

@@ -63,7 +63,7 @@ impl Turnstile {
             let began = Instant::now();
             self.taken.set(Duration::ZERO);
             while self.admit_one() {
-                // Behind whom that has woken.
+                // Behind the task that this has woken.
                 behind_ready_tasks().await;
                 if self.taken.get() >= allowed {
                     break;

@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 /// A byte stream.
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {
-    /// The socket that what is written goes to as it is, if it does.
+    /// The raw socket, if bytes written here reach it unchanged.
     fn socket(&self) -> Option<BorrowedFd<'_>>;
 
     /// Whether there is something to read, as the socket itself says: the runtime may not have been told yet. The end of

@@ -117,7 +117,7 @@ impl Client {
         self.outbox.event_loop()
     }
 
-    /// Which generation of the engine serves it.
+    /// Which generation of the engine serves it, or is about to.
     pub(crate) fn generation(&self) -> u32 {
         self.generation.load(Ordering::Relaxed)
     }

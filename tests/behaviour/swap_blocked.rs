@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
 
 /// A hostile engine as an operator has it, which blocks until it is let go.
 struct Blocked {
@@ -180,6 +182,42 @@ async fn a_callback_that_blocks_its_loop_holds_up_no_client_of_another_loop() {
     host.wait_for_log(1, &["reloaded: 2 connections handed over"]);
     assert_eq!(ask(&mut other, "hi").await, "new 20 hi");
     assert_eq!(ask(&mut client, "hi").await, "new 1 hi");
+}
+
+/// Two engines on one loop: a callback of one keeps the other's client from going on between two swaps.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_has_not_gone_on_yet_takes_part_in_the_next_swap() {
+    let [engine, other] = ["old", "other"].map(|label| {
+        let deployed = Deployed::new("hostile");
+        configure(&deployed, "", label);
+        deployed
+    });
+    let [plugin, config] = [engine.file(), engine.config()].map(|file| format!("/a={}", file.display()));
+    let [plugin, config] = [["--plugin", &plugin], ["--engine-config", &config]];
+    let patient = ["--loops", "1", "--workers", "2", "--reload-max-pause", "60s", "--reload-timeout", "60s"];
+    let host = Arc::new(other.start(&[&plugin[..], &config, &patient].concat()));
+    let mut client = connect(&host, "/a").await;
+    let mut blocks = connect(&host, "/text-blocks").await;
+    assert_eq!(ask(&mut client, "hi").await, "old 0 hi");
+    let reload = |case, label| {
+        configure(&engine, case, label);
+        let host = Arc::clone(&host);
+        spawn_blocking(move || host.control(&["reload", "/a"]))
+    };
+    let first = reload("import-state-blocks", "new");
+    host.wait_for_log(1, &["import_state blocks"]);
+    say(&mut blocks, "hi").await;
+    host.wait_for_log(1, &["on_text blocks"]);
+    fs::write(until(&engine), "").expect("written");
+    let (_, told, _) = first.await.expect("asked");
+    assert!(told.contains("1 session moved"), "{told}");
+    let second = reload("", "newer");
+    host.wait_for_log(2, &["handing over: first every export is tried"]);
+    fs::write(until(&other), "").expect("written");
+    assert_eq!(hear(&mut blocks).await, "other 0 hi");
+    let (_, told, _) = second.await.expect("asked");
+    assert!(told.contains("1 session moved"), "{told}");
+    assert_eq!(ask(&mut client, "hi").await, "newer 1 hi");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,7 +36,6 @@ impl<S: Wire> Connection<S> {
             Step::Resume(session) => {
                 if let Some(session) = session {
                     self.instance = Arc::clone(session.instance());
-                    self.client.set_generation(self.instance.generation());
                     self.session = Some(session);
                 }
                 self.swap = Swap::None;

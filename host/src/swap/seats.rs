@@ -39,6 +39,8 @@ impl Seat {
             Some(successor) if with_successor => (successor, Some(self.session)),
             other => (self.session, other),
         };
+        // Now, and not when the connection gets to go on: a swap that begins before that must know it for one of its own.
+        self.client.set_generation(session.instance().generation());
         // A connection is never over while its session is here.
         self.client.outbox().enqueue(Order::Swap(Step::Resume(Some(session))));
         left_behind

@@ -1,4 +1,5 @@
-//! How much of an engine's work is under way outside of its callbacks: jobs, runs of timers, undelivered events.
+//! How much of an engine's work is under way outside of its callbacks: jobs, runs of timers, undelivered events; and
+//! the last callbacks of clients that have gone.
 //!
 //! A swap waits until nothing is. Before it makes anybody wait for that, it waits until all that is under way now has
 //! ended, which may take long; what has begun since then is most likely short.

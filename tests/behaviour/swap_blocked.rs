@@ -164,6 +164,25 @@ async fn a_long_job_is_waited_for_while_everyone_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_client_that_has_gone_is_waited_for_while_everyone_goes_on() {
+    let blocked = Blocked::start("", &["--reload-timeout", "60s"]);
+    let host = &blocked.host;
+    // Dealt to one loop each.
+    let client = connect(host, "/closed-blocks").await;
+    let mut other = connect(host, "/").await;
+    drop(client);
+    host.wait_for_log(1, &["on_closed blocks"]);
+    blocked.reload("");
+    host.wait_for_log(1, &["the handover waits for callbacks and jobs"]);
+    for count in 0..20 {
+        all_ask(std::slice::from_mut(&mut other), "old", count).await;
+    }
+    blocked.let_go();
+    host.wait_for_log(1, &["reloaded: 1 connections handed over"]);
+    all_ask(std::slice::from_mut(&mut other), "new", 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_callback_that_blocks_its_loop_holds_up_no_client_of_another_loop() {
     let blocked = Blocked::start("", &["--reload-timeout", "60s"]);
     let host = &blocked.host;

@@ -289,7 +289,13 @@ impl<S: Wire> Connection<S> {
 
     /// The engine gets its session back: nothing can be sent any more, and nothing will come.
     fn end(&mut self) {
+        // It ends when it goes on, or the next generation ends it.
+        if self.swap == Swap::Frozen {
+            return;
+        }
         let Some(session) = self.session.take() else { return };
+        // The audience does not know it from here on: so does a swap that begins now wait for the callback.
+        let _busy = self.client.audience().activity.begin();
         self.client.outbox().end();
         self.client.audience().exit(&self.client);
         if let Err(failure) = self.instance.on_closed(&self.client, session, self.code) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub(super) enum Swap {
     /// There is none.
     None,
-    /// Nothing is read, and the engine gets events only.
+    /// Nothing is read, and the engine gets events only: the connection cannot end.
     Frozen,
     /// The session is with the swap: the engine gets nothing, and the connection cannot end.
     SessionAway,

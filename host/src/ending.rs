@@ -8,11 +8,10 @@
 use crate::exit::{self, leave};
 use crate::server::{Left, Running, Server};
 use crate::signals::{Ending, Signals, Told};
-use crate::standby::{Standby, touch_thread_locals};
+use crate::standby::Standby;
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// What the drain may take beyond its deadline, for the work that it is itself.
@@ -58,12 +57,9 @@ impl Operator {
         let signals = Signals::listen()?;
         let stage = Arc::new(Mutex::new(Stage::Starting { reload_wanted: false }));
         let shared = Arc::clone(&stage);
-        let body = move || {
-            touch_thread_locals();
-            obey(signals, &shared, drain_timeout);
-        };
         let (reloads, drain) = (Reloads::start()?, Standby::start("wshost-drain")?);
-        thread::Builder::new().name("wshost-signals".into()).spawn(body)?;
+        // Ready before a library is opened that may hang.
+        Standby::start("wshost-signals")?.run(move || obey(signals, &shared, drain_timeout));
         Ok(Operator { stage, reloads, drain })
     }
 

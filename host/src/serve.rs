@@ -13,6 +13,7 @@ use crate::log;
 use crate::mount::Mount;
 use crate::newborn;
 use crate::server::Server;
+use crate::standby::touch_thread_locals;
 use anyhow::Context;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -38,10 +39,12 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, Refused> {
     check_configurations(args)?;
     let operator =
         Operator::listen(args.drain_timeout).context("cannot listen to signals").map_err(Refused::internal)?;
+    // This thread tells reloads the time, whatever hangs in the loader.
+    touch_thread_locals();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("cannot start the runtime for signals")
+        .context("cannot start the runtime for reloads")
         .map_err(Refused::internal)?;
     let settings = Settings { static_folder: static_folder(args)?, ..args.settings() };
     let facilities = Facilities::start(&settings).context("cannot start the workers").map_err(Refused::internal)?;

@@ -59,6 +59,8 @@ struct State {
     called: bool,
     /// Threads that neither end something nor are held up.
     idle: usize,
+    /// Those of them that nobody has given anything to look after: they wait until they are called.
+    asleep: usize,
     /// What is being ended, by thread.
     underway: [Option<Underway>; THREADS],
 }
@@ -83,6 +85,7 @@ impl Retirement {
             waiting: VecDeque::new(),
             called: false,
             idle: 0,
+            asleep: 0,
             underway: [const { None }; THREADS],
         };
         Retirement { patience, state: Mutex::new(state), to_do: Condvar::new(), done: Condvar::new() }
@@ -143,7 +146,11 @@ impl Retirement {
                 held_up.iter().for_each(|held_up| held_up.tell(last));
                 state = self.lock();
             } else if let Some(end) = state.take(thread) {
+                let keep_watch = state.asleep > 0;
                 drop(state);
+                if keep_watch {
+                    self.to_do.notify_all();
+                }
                 end();
                 state = self.lock();
                 self.finish(&mut state, thread);
@@ -163,9 +170,14 @@ impl Retirement {
     }
 
     /// Waits for something to do, or until the thread at work is to be looked after.
-    fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+    fn wait<'s>(&self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
         match state.at_work() {
-            None => self.to_do.wait(state).unwrap_or_else(PoisonError::into_inner),
+            None => {
+                state.asleep += 1;
+                state = self.to_do.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.asleep -= 1;
+                state
+            }
             Some(underway) => {
                 let left = (underway.since + self.patience).saturating_duration_since(Instant::now());
                 self.to_do.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
@@ -297,5 +309,27 @@ mod tests {
         assert!(ended.try_recv().is_err(), "the last thread keeps watch");
         drop(release);
         assert_eq!(ended.recv(), Ok(9));
+    }
+
+    #[test]
+    fn what_blocks_is_noted_whichever_thread_is_left_to_keep_watch() {
+        let retirement = started();
+        let held_up = || retirement.lock().held_up().map(|underway| underway.what).collect::<Vec<_>>();
+        let mut releases = Vec::new();
+        for what in ["one", "two", "three", "four"] {
+            let (release, held) = mpsc::channel::<()>();
+            releases.push(release);
+            retirement.retire(None, what, Box::new(move || held.recv().unwrap_or_default()));
+        }
+        let until = later();
+        while held_up().len() < THREADS - 1 {
+            assert!(Instant::now() < until);
+            thread::sleep(Duration::from_millis(5));
+        }
+        drop(releases.remove(0));
+        while !held_up().contains(&"four") {
+            assert!(Instant::now() < until);
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }

@@ -190,6 +190,20 @@ fn at_the_most_generations_a_reload_is_refused_with_the_advice_to_restart() {
     assert_eq!(stderr, expected);
 }
 
+#[test]
+fn a_configuration_that_is_not_there_costs_no_generation() {
+    let deployed = Deployed::new("heir");
+    let host = deployed.start(&["--max-generations", "2"]);
+    fs::remove_file(deployed.config()).expect("removed");
+    for _ in 0..2 {
+        let (code, _, stderr) = host.control(&["reload"]);
+        assert_eq!(code, 78, "{stderr}");
+    }
+    deployed.configure("");
+    let (code, _, stderr) = host.control(&["reload"]);
+    assert_eq!(code, 0, "{stderr}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_has_everything_for_programs() {
     let host = Host::with("probe", &["--loops", "2", "--workers", "1", "--max-generations", "7"]);

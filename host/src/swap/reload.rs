@@ -164,12 +164,14 @@ pub(crate) fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) 
         return Err(Refused::TooMany { loaded, most: limits.max_generations });
     }
     let file_now = find(file.unwrap_or(&mount.plugin_file())).map_err(NotLoaded::from)?;
+    // First, since a library that is loaded counts for good.
+    let config = read_config(mount)?;
     let running = mount.current();
     let plugin = load_next(&file_now, running.plugin(), limits.load, mount.config_file(), limits.deadline)?;
     let plugin = Arc::new(plugin);
     mount.note_loaded(&plugin);
     let old = mount.current();
-    let successor = Successor { plugin, config: read_config(mount)?, always_gently: false };
+    let successor = Successor { plugin, config, always_gently: false };
     let reloaded = succeed(mount, &successor, limits)?;
     if let Some(file) = file {
         mount.set_plugin_file(file);

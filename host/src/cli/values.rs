@@ -120,8 +120,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A longer duration counts as this one: clocks overflow some time after it.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; give it as 500ms, 10s or 2m"))
+    let duration = humantime::parse_duration(text).map(|duration| duration.min(LONGEST));
+    duration.map_err(|error| format!("{error}; give it as 500ms, 10s or 2m"))
 }
 
 pub(super) fn read_size(text: &str) -> Result<ByteSize, String> {
@@ -157,6 +161,13 @@ mod tests {
         }
         let plugin: PluginArg = "/a=b=missing.so".parse().unwrap();
         assert_eq!((plugin.path.as_deref(), plugin.file.to_str()), (Some("/a"), Some("b=missing.so")));
+    }
+
+    #[test]
+    fn a_duration_is_one_that_clocks_can_tell() {
+        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("500000000000years"), Ok(LONGEST));
+        assert!(duration("0s").is_err() && duration_or_zero("0s").is_ok() && duration("soon").is_err());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::log;
 use crate::mount::Mount;
 use crate::newborn;
 use crate::server::Server;
-use crate::standby::touch_thread_locals;
+use crate::standby::{Standby, touch_thread_locals};
 use anyhow::Context;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -59,13 +59,16 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, Refused> {
     if args.watch {
         running.watch_plugins().context("cannot watch the plugins' files").map_err(Refused::internal)?;
     }
+    // All threads that this takes begin before the first reload, in which a library may hang.
+    let herald = Standby::start("wshost-ready").context("cannot tell that the server is ready");
+    let herald = herald.map_err(Refused::internal)?;
     let server = Arc::downgrade(running.server());
-    operator.server_is_up(running);
     let serve = control.map(|control| control.serve(server)).transpose();
     serve.context("cannot serve the control socket").map_err(Refused::internal)?;
+    operator.server_is_up(running);
 
     tracing::info!(addresses, "listening");
-    log::tell_on_stdout(format!("listening on {addresses} ({engines})"));
+    herald.run(move || log::tell_on_stdout(&format!("listening on {addresses} ({engines})")));
     runtime.block_on(std::future::pending())
 }
 

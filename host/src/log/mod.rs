@@ -96,17 +96,11 @@ pub fn lost() -> Lost {
     QUEUE.lost()
 }
 
-/// Writes a line to stdout, on a thread of its own: who reads it, if anybody, keeps nobody waiting.
-pub fn tell_on_stdout(line: String) {
-    let write = move || {
-        let stdout = io::stdout();
-        if let Err(unwritten) = writer::write_all(stdout.as_fd(), format!("{line}\n").as_bytes()) {
-            let why = unwritten.why;
-            tracing::warn!("stdout does not take the line that says that the server is ready: {why}");
-        }
-    };
-    if let Err(error) = thread::Builder::new().name("wshost-ready".into()).spawn(write) {
-        tracing::warn!("no thread to write to stdout: {error}");
+/// Writes a line to stdout, and waits for whoever reads it, if anybody: on a thread that nobody waits for.
+pub(crate) fn tell_on_stdout(line: &str) {
+    if let Err(unwritten) = writer::write_all(io::stdout().as_fd(), format!("{line}\n").as_bytes()) {
+        let why = unwritten.why;
+        tracing::warn!("stdout does not take the line that says that the server is ready: {why}");
     }
 }
 

@@ -199,6 +199,11 @@ async fn a_flood_of_refused_requests_is_a_few_lines_and_a_count() {
     assert!(told.contains("INFO"), "{told}");
     let logged = host.log().lines().filter(|line| line.contains(" handshake failed: ")).count();
     assert!((50..250).contains(&logged), "{logged}");
+    // Another reason is another kind.
+    let mut raw = Raw::dial(&host);
+    raw.send(b"GET / HTTP/1.1\r\n\r\n");
+    assert!(raw.read_head().starts_with("HTTP/1.1 400 "));
+    host.wait_for_log(1, &["refused with 400"]);
     connect(&host, "/").await;
     host.wait_for_log(1, &["connection opened"]);
 }

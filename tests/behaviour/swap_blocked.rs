@@ -7,6 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::spawn_blocking;
 
 /// A hostile engine as an operator has it, which blocks until it is let go.
@@ -298,4 +299,36 @@ fn sigterm_ends_a_process_whose_engine_hangs_at_the_start() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the child can be signalled");
     let ended = child.wait().expect("the child can be waited for");
     assert!(ended.code() == Some(128 + 15) || ended.signal() == Some(15), "{ended}");
+}
+
+/// An engine's word takes longer than a pause, and somebody always waits for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn newcomers_without_end_do_not_keep_a_new_generation_away() {
+    let deployed = Deployed::new("opinionated");
+    let host = Arc::new(deployed.start(&[
+        "--workers=8",
+        "--ping-after=60s",
+        "--reload-max-pause=300ms",
+        "--reload-timeout=60s",
+    ]));
+    let mut client = connect(&host, "/").await;
+    assert_eq!(ask(&mut client, "before").await, "before");
+    let newcomers = {
+        let host = Arc::clone(&host);
+        tokio::spawn(async move {
+            let mut every = tokio::time::interval(Duration::from_millis(100));
+            let mut all = tokio::task::JoinSet::new();
+            loop {
+                every.tick().await;
+                let host = Arc::clone(&host);
+                all.spawn(async move { connect(&host, "/slow").await });
+            }
+        })
+    };
+    host.wait_for_log(5, &["slow in authenticate"]);
+    host.hang_up();
+    host.wait_for_log(1, &["reloaded: "]);
+    assert!(!host.log().contains("handover put off"), "{}", host.log());
+    newcomers.abort();
+    assert_eq!(ask(&mut client, "after").await, "after");
 }

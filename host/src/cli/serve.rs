@@ -150,7 +150,8 @@ pub struct ServeArgs {
     /// How long a reload may hold up all of an engine's clients at once, whatever the engine does.
     ///
     /// If it takes longer, all go on with the old engine, and it is tried again until --reload-timeout is over, unless the
-    /// new one has begun to import. Exports and imports of all sessions must fit into it.
+    /// new one has begun to import. Exports and imports of all sessions must fit into it. New connections may wait for five
+    /// times as long, for handshakes that are under way.
     #[arg(long, value_name = "DURATION", default_value = "1s", env = "WSHOST_RELOAD_MAX_PAUSE", value_parser = duration)]
     pub reload_max_pause: Duration,
 

@@ -45,6 +45,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// For how many pauses newcomers may wait until the handshakes that are under way are finished: an engine's word on a
+/// client may take longer than all clients may be held up, and with many newcomers one is always under way.
+const GATE_PAUSES: u32 = 4;
+
 /// What came of a handover.
 #[derive(Clone, Copy, Debug)]
 struct HandedOver {
@@ -124,12 +128,13 @@ fn try_once(
     max_pause: Duration,
 ) -> Result<HandedOver, Held> {
     wait_for_those_at_work(from.instance(), until)?;
-    let longest_pause = Instant::now() + max_pause;
-    let (is_last, until) = (until <= longest_pause, until.min(longest_pause));
     let late = |what: &str| Held::Late(what.to_owned());
-    // From here on nobody opens a connection: all there are, are in the audience.
-    let closed_gate = mount.close_gate(until).ok_or_else(|| late("a handshake was under way"))?;
+    // From here on nobody opens a connection: all there are, are in the audience. They go on until the gate is closed.
+    let patience = Instant::now() + GATE_PAUSES * max_pause;
+    let closed_gate = mount.close_gate(until.min(patience)).ok_or_else(|| late("a handshake was under way"))?;
     let began = Instant::now();
+    let longest_pause = began + max_pause;
+    let (is_last, until) = (until <= longest_pause, until.min(longest_pause));
     let old = from.instance();
     let clients = clients_of(old);
     let seats = Arc::new(Seats::default());

@@ -32,7 +32,7 @@ Runs every test of wshost: installs what is missing, builds, tests, and ends wit
     tests/run --skip browser           all but one
     tests/run --only conformance --bless     accept Autobahn's verdicts as the expected ones; review with git diff
 
-`cargo test` alone works too, without anything installed.
+`cargo test --workspace` works too, without anything installed.
 """
 
 EPILOG = """

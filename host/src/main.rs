@@ -4,10 +4,11 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use clap::Parser;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use wshost::bench::bench;
 use wshost::check::check;
-use wshost::cli::answer::{print_clap, say};
+use wshost::cli::answer::{Answer, print_clap};
 use wshost::cli::{Cli, Command};
 use wshost::crash::{self, AfterExit};
 use wshost::exit::{self, Refused, USAGE};
@@ -27,10 +28,12 @@ fn main() -> ExitCode {
     };
     descriptors::raise_limit();
     let done = match &cli.command {
-        Some(Command::Bench(args)) => bench(args).map_err(|fault| Refused::new(fault.exit_code(), fault.to_string())),
-        Some(Command::Check(args)) => check(args),
-        Some(Command::Reload(args)) => return ended(control::reload(args)),
-        Some(Command::Status(args)) => return ended(control::status(args)),
+        Some(Command::Bench(args)) => {
+            bench(args, &mut Answer::begin()).map_err(|fault| Refused::new(fault.exit_code(), fault.to_string()))
+        }
+        Some(Command::Check(args)) => check(args, &mut Answer::begin()),
+        Some(Command::Reload(args)) => return ended(control::reload(args, &mut Answer::begin(), &mut io::stderr())),
+        Some(Command::Status(args)) => return ended(control::status(args, &mut Answer::begin(), &mut io::stderr())),
         None => match log::start(cli.serve.log_format) {
             Ok(()) => {
                 crash::attribute(AfterExit::Fail);
@@ -48,7 +51,8 @@ fn ended(done: Result<ExitCode, Refused>) -> ExitCode {
     match done {
         Ok(code) => code,
         Err(Refused { code, why }) => {
-            say(format_args!("wshost: {why}"));
+            // If this cannot be written, the exit code still says it.
+            let _ = writeln!(io::stderr(), "wshost: {why}");
             ExitCode::from(code)
         }
     }

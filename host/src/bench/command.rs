@@ -5,30 +5,28 @@ use crate::bench::fault::Fault;
 use crate::bench::progress::Progress;
 use crate::bench::report::Report;
 use crate::bench::run::run;
-use crate::cli::answer::answer;
-use std::io;
+use std::io::{self, Write};
 
-/// Does what the command line says. The report goes to stdout, also where a fault ended the run.
+/// Does what the command line says, and writes the report to `out`, also if a fault ended the run.
 ///
 /// # Errors
 ///
 /// Whatever kept the server from answering every message rightly.
-pub fn bench(args: &BenchArgs) -> Result<(), Fault> {
+pub fn bench(args: &BenchArgs, out: &mut impl Write) -> Result<(), Fault> {
     let work = args.work()?;
     let progress = Progress::new(args.json)?;
     let report = run(&work, &progress)?;
     drop(progress);
-    print(&report, args.json).map_err(Fault::system("write the report"))?;
+    print(&report, args.json, out).map_err(Fault::system("write the report"))?;
     report.fault.map_or(Ok(()), Err)
 }
 
-fn print(report: &Report, json: bool) -> io::Result<()> {
-    answer(|out| {
-        if json {
-            serde_json::to_writer(&mut *out, report)?;
-            writeln!(out)
-        } else {
-            writeln!(out, "{report}")
-        }
-    })
+fn print(report: &Report, json: bool, out: &mut impl Write) -> io::Result<()> {
+    if json {
+        serde_json::to_writer(&mut *out, report)?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{report}")?;
+    }
+    out.flush()
 }

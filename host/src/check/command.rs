@@ -5,14 +5,13 @@ use super::findings::{Finding, LogLine, Outcome, Step};
 use super::life;
 use super::report::{Examined, Report};
 use super::subject::{Next, Order, Subject};
-use crate::cli::answer::answer;
 use crate::engine::{Build, Image, LoadError, find};
 use crate::exit::{PLUGIN_REFUSED, Refused};
 use anyhow::Context;
 use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use signal_hook::low_level::signal_name;
-use std::io;
+use std::io::{self, Write};
 use std::mem::take;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -21,12 +20,12 @@ use std::time::{Duration, Instant};
 /// Lines of the log that are kept of a step: the first, which have the cause.
 const LOG_LINES: usize = 20;
 
-/// Does what the command line says. The report goes to stdout, also where a step failed.
+/// Does what the command line says, and writes the report to `out`, also if a step failed.
 ///
 /// # Errors
 ///
 /// There is no such file, or a step failed.
-pub fn check(args: &CheckArgs) -> Result<(), Refused> {
+pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), Refused> {
     if args.in_child {
         return life::lead(args);
     }
@@ -51,7 +50,7 @@ pub fn check(args: &CheckArgs) -> Result<(), Refused> {
         let config = config.unwrap_or_default();
         report.advice = Some(format!("serve it with wshost --plugin {}{config}", report.file.display()));
     }
-    print(&report, args.json).context("cannot write the report").map_err(Refused::internal)?;
+    print(&report, args.json, out).context("cannot write the report").map_err(Refused::internal)?;
     match report.failed() {
         None => Ok(()),
         Some(Examined { name, text, .. }) => {
@@ -179,23 +178,22 @@ fn mend(step: Step, log: &[LogLine]) -> Option<String> {
     Some(advice.to_owned())
 }
 
-fn print(report: &Report, json: bool) -> io::Result<()> {
-    answer(|out| {
-        if json {
-            serde_json::to_writer(&mut *out, report)?;
-            return writeln!(out);
-        }
-        write!(out, "{report}")?;
-        if report.usable {
-            let notes = report.steps.iter().filter(|step| step.outcome == Outcome::Note).count();
-            let notes = match notes {
-                0 => String::new(),
-                1 => ", with a note above".to_owned(),
-                notes => format!(", with {notes} notes above"),
-            };
-            let advice = report.advice.as_deref().unwrap_or_default();
-            writeln!(out, "\n{} can be served{notes}; {advice}", report.engine())?;
-        }
-        Ok(())
-    })
+fn print(report: &Report, json: bool, out: &mut impl Write) -> io::Result<()> {
+    if json {
+        serde_json::to_writer(&mut *out, report)?;
+        writeln!(out)?;
+        return out.flush();
+    }
+    write!(out, "{report}")?;
+    if report.usable {
+        let notes = report.steps.iter().filter(|step| step.outcome == Outcome::Note).count();
+        let notes = match notes {
+            0 => String::new(),
+            1 => ", with a note above".to_owned(),
+            notes => format!(", with {notes} notes above"),
+        };
+        let advice = report.advice.as_deref().unwrap_or_default();
+        writeln!(out, "\n{} can be served{notes}; {advice}", report.engine())?;
+    }
+    out.flush()
 }

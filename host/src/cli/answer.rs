@@ -1,24 +1,34 @@
-//! What a command answers on stdout, and says on stderr: the one place of the host that prints, beside the log.
+//! What a command writes to stdout: its answer, and help. Beside the log and `main`, only this prints.
 
 use crate::exit::{INTERNAL, Refused};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Stdout, Write};
 
-/// Writes an answer to stdout. Whoever has hung up has read enough.
-///
-/// # Errors
-///
-/// What the system says, for example that a disk is full.
-pub(crate) fn answer(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match write(&mut stdout).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+/// Stdout, for the answer of a command. A reader that has hung up has read enough: what it did not take is no error.
+#[derive(Debug)]
+pub struct Answer(Stdout);
+
+impl Answer {
+    /// An answer, of which nothing is written yet.
+    pub fn begin() -> Answer {
+        Answer(io::stdout())
     }
 }
 
-/// Says something beside the answer, on stderr. If that cannot be written, the exit code still says it.
-pub fn say(text: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "{text}");
+impl Write for Answer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        unless_hung_up(self.0.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        unless_hung_up(self.0.flush(), ())
+    }
+}
+
+fn unless_hung_up<T>(written: io::Result<T>, all: T) -> io::Result<T> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(all),
+        other => other,
+    }
 }
 
 /// Prints help, a version, or what is wrong with the command line.

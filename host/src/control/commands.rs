@@ -3,34 +3,34 @@
 use super::args::{AskArgs, ReloadArgs, StatusArgs};
 use super::ask::ask;
 use super::protocol::{Refusal, Reply, Request};
-use crate::cli::answer::{answer, say};
 use crate::engine::find;
 use crate::exit::{self, Refused};
 use crate::http::without_slashes_behind;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Has a server load an engine's plugin again. What came of it goes to stdout (`accepted: ...`), or to stderr
+/// Has a server load an engine's plugin again. What came of it goes to `out` (`accepted: ...`), or to `err`
 /// (`refused: ...`).
 ///
 /// # Errors
 ///
 /// Nobody could be asked, or not this.
-pub fn reload(args: &ReloadArgs) -> Result<ExitCode, Refused> {
+pub fn reload(args: &ReloadArgs, out: &mut impl Write, err: &mut impl Write) -> Result<ExitCode, Refused> {
     let (path, plugin) = engine_and_file(args)?;
-    run(&args.ask, &Request::Reload { path, plugin })
+    run(&args.ask, &Request::Reload { path, plugin }, out, err)
 }
 
-/// Tells how a server is.
+/// Tells how a server is, on `out`; why it does not tell, on `err`.
 ///
 /// # Errors
 ///
 /// Nobody could be asked.
-pub fn status(args: &StatusArgs) -> Result<ExitCode, Refused> {
-    run(&args.ask, &Request::Status {})
+pub fn status(args: &StatusArgs, out: &mut impl Write, err: &mut impl Write) -> Result<ExitCode, Refused> {
+    run(&args.ask, &Request::Status {}, out, err)
 }
 
-fn run(args: &AskArgs, request: &Request) -> Result<ExitCode, Refused> {
+fn run(args: &AskArgs, request: &Request, out: &mut impl Write, err: &mut impl Write) -> Result<ExitCode, Refused> {
     let (line, reply) = ask(args.control.as_ref(), request)?;
     let told = if args.json {
         line
@@ -42,15 +42,16 @@ fn run(args: &AskArgs, request: &Request) -> Result<ExitCode, Refused> {
         }
     };
     if !told.is_empty() {
-        answer(|stdout| writeln!(stdout, "{told}")).map_err(|error| {
+        writeln!(out, "{told}").and_then(|()| out.flush()).map_err(|error| {
             Refused::new(exit::INTERNAL, format!("it was done, but cannot be written to stdout: {error}"))
         })?;
     }
     match reply {
         Reply::Status(_) | Reply::Accepted(_) => Ok(ExitCode::SUCCESS),
         Reply::Refused(Refusal { reason, exit_code }) => {
-            // The answer to what was asked, not a fault of this command: without its name before it.
-            say(format_args!("refused: {reason}"));
+            // The answer to what was asked, not a fault of this command: without its name before it. If it cannot be
+            // written, the exit code still says it.
+            let _ = writeln!(err, "refused: {reason}");
             Ok(ExitCode::from(exit_code))
         }
         Reply::Error(why) => Err(Refused::new(exit::INTERNAL, format!("the server did not understand: {why}"))),

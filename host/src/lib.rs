@@ -54,6 +54,7 @@ mod standby;
 mod timers;
 mod turned_away;
 mod turnstile;
+mod units;
 mod unix_socket;
 mod wakes;
 mod watch;

@@ -1,13 +1,13 @@
 //! The command line of `wshost bench`, and what stands for what is not given.
 
 use crate::bench::fault::Fault;
+use crate::bench::units::{duration, duration_or_zero, message_size};
 use crate::bench::{Mode, Target, Wire, Work};
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use std::time::Duration;
 
 const MOST: u32 = 10_000_000;
-const LARGEST: ByteSize = ByteSize::gib(1);
 
 /// What to measure, and how.
 #[derive(Clone, Debug, Args)]
@@ -31,7 +31,7 @@ pub struct BenchArgs {
     pub connections: Option<u32>,
 
     /// The payload of a message, such as 20 or 64KiB [default: 20]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = message_size)]
     pub size: Option<ByteSize>,
 
     /// Messages sent and not yet answered: of each connection (echo, jobs), or of all together (fanout, idle). With 1, a
@@ -40,11 +40,11 @@ pub struct BenchArgs {
     pub in_flight: Option<u32>,
 
     /// How long to measure.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::cli::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub duration: Duration,
 
     /// How long to keep the server busy before that, unmeasured.
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = crate::cli::duration_or_zero)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration_or_zero)]
     pub warmup: Duration,
 
     /// Send text messages, of printable ASCII. This is the default.
@@ -203,10 +203,6 @@ fn count() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=i64::from(MOST))
 }
 
-fn size(text: &str) -> Result<ByteSize, String> {
-    crate::cli::size(text, ByteSize::b(0), LARGEST)
-}
-
 fn wide(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -260,5 +256,15 @@ mod tests {
         assert!(refused(&["tcp://h:1/", "--binary"]).contains("bare stream"));
         assert!(refused(&["ws://h/", "--preset", "traffic", "--mode", "echo"]).contains("cannot be used with"));
         assert!(refused(&["ws://h/", "--connections", "0"]).contains("--connections"));
+        assert!(refused(&["ws://h/", "--size", "2GiB"]).contains("at most 1.0 GiB"));
+        assert!(refused(&["ws://h/", "--duration", "0s"]).contains("longer than 0"));
+        assert!(refused(&["ws://h/", "--warmup", "soon"]).contains("500ms, 10s or 2m"));
+    }
+
+    #[test]
+    fn a_duration_is_one_that_clocks_can_tell() {
+        let endless = work(&["ws://h/", "--duration", "500000000000years", "--warmup", "0s"]).unwrap();
+        assert!(std::time::Instant::now().checked_add(endless.duration).is_some());
+        assert_eq!(endless.warmup, Duration::ZERO);
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `args`, `command` | the command line, what stands for what is not given, and the subcommand |
+//! | `args`, `units`, `command` | the command line, durations and sizes in it, and the subcommand |
 //! | `target`, `handshake`, `opening` | where the server is; its answer to a handshake; connections opened and closed |
 //! | `ring`, `replies` | the frames to send and the replies they must cause; no sockets, no clock |
 //! | `connection` | a ring, its socket and the times of sending |
@@ -39,6 +39,7 @@ mod ring;
 mod run;
 mod table;
 mod target;
+mod units;
 
 pub use args::BenchArgs;
 pub use command::bench;

@@ -2,7 +2,7 @@
 
 use crate::bench::process::Memory;
 use crate::bench::report::{Clients, Latency, Opened, Report, Stalled};
-use crate::cli::grouped;
+use indicatif::HumanCount;
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Report {
@@ -17,7 +17,7 @@ impl Display for Report {
 impl Report {
     fn headline(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Report { mode, url, connections, size, in_flight, wire, seconds, .. } = self;
-        let connections = grouped(*connections as f64, 0);
+        let connections = HumanCount(*connections as u64);
         write!(f, "{mode} on {url}: ")?;
         match (self.clients, *mode) {
             (Some(Clients { messages, .. }), _) => {
@@ -41,9 +41,9 @@ impl Report {
             None => ("messages/s", self.messages_per_second),
         };
         let head = [columns.0, "p50 us", "p99 us", "p99.9 us", "max us", "errors"];
-        let rate = if columns.1 < 100.0 { grouped(columns.1, 1) } else { grouped(columns.1, 0) };
-        let [p50, p99, p99_9, max] = [p50, p99, p99_9, max].map(|value| grouped(value, 0));
-        let values = [rate, p50, p99, p99_9, max, grouped(self.errors as f64, 0)];
+        let rate = if columns.1 < 100.0 { format!("{:.1}", columns.1) } else { whole(columns.1) };
+        let [p50, p99, p99_9, max] = [p50, p99, p99_9, max].map(whole);
+        let values = [rate, p50, p99, p99_9, max, HumanCount(self.errors).to_string()];
         writeln!(f)?;
         head.iter().try_for_each(|title| write!(f, "{title:>12}"))?;
         writeln!(f)?;
@@ -53,14 +53,14 @@ impl Report {
 
     fn details(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let replies = if self.mode == "fanout" { "deliveries" } else { "replies" };
-        writeln!(f, "  replies    {} {replies}, every one as it should be", grouped(self.messages as f64, 0))?;
+        writeln!(f, "  replies    {} {replies}, every one as it should be", HumanCount(self.messages))?;
         if let Some(Clients { completed, .. }) = self.clients {
             writeln!(f, "  clients    {} came, talked and went; latency: from connecting to the first reply", {
-                grouped(completed as f64, 0)
+                HumanCount(completed)
             })?;
         }
         if let Some(Opened { wanted, opened, seconds, why_no_more }) = &self.opened {
-            let [opened, wanted] = [*opened, *wanted].map(|count| grouped(count as f64, 0));
+            let [opened, wanted] = [*opened, *wanted].map(|count| HumanCount(count as u64));
             write!(f, "  idle       {opened} of {wanted} connections, opened in {seconds:.1} s")?;
             match why_no_more {
                 Some(why) => writeln!(f, "; the next one: {why}")?,
@@ -85,7 +85,7 @@ impl Report {
         if let Some(Memory { resident, peak }) = self.server_memory {
             write!(f, "  memory     {:.1} MiB, at most {:.1}", mebibytes(resident), mebibytes(peak))?;
             if let Some(each) = self.server_memory_per_connection {
-                write!(f, "; grown by {} bytes per connection", grouped(each, 0))?;
+                write!(f, "; grown by {} bytes per connection", whole(each))?;
             }
             writeln!(f)?;
         }
@@ -95,6 +95,11 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// A number of at least 0, without its fraction and with commas between its thousands.
+fn whole(number: f64) -> String {
+    HumanCount(number.round() as u64).to_string()
 }
 
 fn mebibytes(bytes: u64) -> f64 {

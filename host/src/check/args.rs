@@ -1,5 +1,6 @@
 //! The command line of `wshost check`.
 
+use crate::units;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub struct CheckArgs {
 pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn timeout(text: &str) -> Result<Duration, String> {
-    let timeout = crate::cli::duration(text)?;
+    let timeout = units::duration(text)?;
     if timeout > LONGEST { Err("it must be a day at most".into()) } else { Ok(timeout) }
 }
 

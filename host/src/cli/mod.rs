@@ -1,14 +1,11 @@
 //! The command line: what an operator can say, and what is made of it.
 
 pub mod answer;
-mod numbers;
 mod serve;
 mod values;
 
-pub(crate) use numbers::grouped;
 pub use serve::ServeArgs;
-pub use values::{LogFormat, PluginArg, PolicyArg, RehearseArg};
-pub(crate) use values::{duration, duration_or_zero, size};
+pub use values::{PluginArg, PolicyArg, RehearseArg};
 
 use crate::bench::BenchArgs;
 use crate::check::CheckArgs;

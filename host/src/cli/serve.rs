@@ -1,16 +1,16 @@
 //! The options of the server, and the settings that they come to.
 
 use crate::audience::Backlog;
-use crate::cli::values::{
-    LogFormat, PluginArg, PolicyArg, RehearseArg, bytes, duration, duration_or_zero, message_size, read_size, threshold,
-};
+use crate::cli::values::{PluginArg, PolicyArg, RehearseArg, bytes, message_size, read_size, threshold};
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::control::ControlArg;
 use crate::http::HttpLimits;
 use crate::listener::Address;
 use crate::loading::LoadRules;
+use crate::log::LogFormat;
 use crate::protocol::deflate::Compression;
 use crate::swap::{Probation, ReloadLimits};
+use crate::units::{duration, duration_or_zero};
 use bytesize::ByteSize;
 use clap::Args;
 use clap::builder::BoolishValueParser;

@@ -1,22 +1,13 @@
-//! Values on the command line that are more than a number: files under paths, sizes and durations with their units.
+//! Values on the command line that are more than a number: files under paths, choices, and sizes within bounds.
 
 use crate::audience::BacklogPolicy;
 use crate::check::Extent;
 use crate::engine::find;
 use crate::http::{are_same, without_slashes_behind};
+use crate::units::size;
 use bytesize::ByteSize;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One line per event, for people.
-    Text,
-    /// One JSON object per line, for machines.
-    Json,
-}
 
 /// What happens to a client whose backlog is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -113,21 +104,6 @@ pub(super) fn bytes(size: ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }
 
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    match duration_or_zero(text) {
-        Ok(Duration::ZERO) => Err("it must be longer than 0".into()),
-        other => other,
-    }
-}
-
-/// A longer duration counts as this one: clocks overflow some time after it.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map(|duration| duration.min(LONGEST));
-    duration.map_err(|error| format!("{error}; give it as 500ms, 10s or 2m"))
-}
-
 pub(super) fn read_size(text: &str) -> Result<ByteSize, String> {
     size(text, ByteSize::b(512), ByteSize::mib(64))
 }
@@ -138,11 +114,6 @@ pub(super) fn threshold(text: &str) -> Result<ByteSize, String> {
 
 pub(super) fn message_size(text: &str) -> Result<ByteSize, String> {
     size(text, ByteSize::b(1), ByteSize::gib(2))
-}
-
-pub(crate) fn size(text: &str, least: ByteSize, most: ByteSize) -> Result<ByteSize, String> {
-    let size: ByteSize = text.parse().map_err(|error| format!("{error}; give it as 4096, 64KiB or 16MiB"))?;
-    if size < least || size > most { Err(format!("it must be from {least} to {most}")) } else { Ok(size) }
 }
 
 #[cfg(test)]
@@ -161,13 +132,6 @@ mod tests {
         }
         let plugin: PluginArg = "/a=b=missing.so".parse().unwrap();
         assert_eq!((plugin.path.as_deref(), plugin.file.to_str()), (Some("/a"), Some("b=missing.so")));
-    }
-
-    #[test]
-    fn a_duration_is_one_that_clocks_can_tell() {
-        assert_eq!(duration("1500ms"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("500000000000years"), Ok(LONGEST));
-        assert!(duration("0s").is_err() && duration_or_zero("0s").is_ok() && duration("soon").is_err());
     }
 
     #[test]

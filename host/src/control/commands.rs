@@ -88,13 +88,17 @@ fn is_file(argument: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Command};
     use clap::Parser;
 
+    #[derive(Parser)]
+    struct ReloadLine {
+        #[command(flatten)]
+        args: ReloadArgs,
+    }
+
     fn parsed(arguments: &[&str]) -> Result<(Option<String>, Option<PathBuf>), Refused> {
-        let cli = Cli::try_parse_from([&["wshost", "reload"], arguments].concat()).unwrap();
-        let Some(Command::Reload(args)) = cli.command else { panic!("{cli:?}") };
-        engine_and_file(&args)
+        let line = ReloadLine::try_parse_from([&["reload"], arguments].concat()).unwrap();
+        engine_and_file(&line.args)
     }
 
     #[test]

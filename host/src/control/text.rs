@@ -1,8 +1,8 @@
 //! Replies, for people.
 
 use super::protocol::{Accepted, EngineStatus, Retired, Status, Way};
-use crate::cli::grouped;
 use bytesize::ByteSize;
+use indicatif::HumanCount;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ impl Display for Accepted {
         write!(f, " is generation {generation}; ")?;
         match *way {
             Way::Handover { sessions, pause_ms } => {
-                let decimals = usize::from(pause_ms < 10.0);
-                write!(f, "{} moved, pause {} ms", counted(sessions, "session"), grouped(pause_ms, decimals))
+                write!(f, "{} moved, pause {} ms", counted(sessions, "session"), {
+                    if pause_ms < 10.0 { format!("{pause_ms:.1}") } else { count(pause_ms.round() as usize) }
+                })
             }
             Way::Gentle { staying } => {
                 write!(f, "new connections go to it, {} with an earlier one until they end", {
@@ -95,7 +96,7 @@ impl Retired {
 }
 
 fn count(number: usize) -> String {
-    grouped(number as f64, 0)
+    HumanCount(number as u64).to_string()
 }
 
 fn counted(number: usize, what: &str) -> String {

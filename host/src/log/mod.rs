@@ -19,9 +19,9 @@ mod writer;
 
 pub use queue::Lost;
 
-use crate::cli::LogFormat;
 use crate::crash;
 use crate::exit::{INTERNAL, Refused};
+use clap::ValueEnum;
 use layer::ToQueue;
 use queue::Queue;
 use std::io::{self, IsTerminal};
@@ -32,6 +32,15 @@ use std::thread;
 use std::time::Duration;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line per event, for people.
+    Text,
+    /// One JSON object per line, for machines.
+    Json,
+}
 
 /// Lines on their way to the writer.
 static QUEUE: Queue = Queue::new();

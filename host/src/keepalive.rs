@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+pub use plugin_api::Idle;
+
 /// How long, unless operator or engine say otherwise: 30 s each. Common proxies end a connection on which nothing goes
 /// either way for 60 s.
 pub const DEFAULT: Duration = Duration::from_secs(30);
@@ -15,15 +17,6 @@ pub struct Keepalive {
     pub ping_after: Option<Duration>,
     /// A client that was pinged and stays silent for this long is closed. `None`: never.
     pub close_after_no_pong: Option<Duration>,
-}
-
-/// What is to be done about an idle client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Idle {
-    /// It is time for a ping.
-    PingDue,
-    /// The pong did not come.
-    PongMissing,
 }
 
 impl Keepalive {

@@ -4,21 +4,12 @@ use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use std::fmt;
 
+pub use plugin_api::abi::MetricKind as Kind;
+
 /// All metrics.
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
-}
-
-/// What kind of metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Only grows.
-    Counter,
-    /// Rises and falls.
-    Gauge,
-    /// How values are distributed.
-    Histogram,
 }
 
 /// One metric; a clone counts for the same.

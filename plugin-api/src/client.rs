@@ -1,6 +1,6 @@
 //! The handle of one connected client.
 
-use crate::abi::{self, ClientHandle, CloseView, EventObject, Failure, PartView};
+use crate::abi::{self, ClientHandle, CloseView, Code, EventObject, Failure, PartView};
 use crate::entry::entries;
 use crate::fragments::Fragments;
 use std::any::Any;
@@ -22,18 +22,17 @@ unsafe impl Sync for Client {}
 
 /// What became of something sent. It may be ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
 pub enum Sent {
     /// Queued, or on its way.
-    Sent = 0,
+    Sent,
     /// Not queued: as much as may waits for this client already. Messages and pings count for the operator's
     /// `--max-backlog` with their bytes and with what it costs to keep each, so that empty ones have a bound, too; values of
     /// [`post`](Client::post) have a number of their own.
-    Backlogged = 1,
+    Backlogged,
     /// Not queued: the connection is closing or gone.
-    Gone = 2,
+    Gone,
     /// Not queued: the call itself was wrong, such as a ping of 126 bytes. The host logs why.
-    Refused = 3,
+    Refused,
 }
 
 /// Where a connection is in its life.
@@ -120,11 +119,7 @@ impl Client {
 
     /// Whether the connection is open, closing or closed, as of now.
     pub fn state(&self) -> State {
-        match call!(self, state) {
-            0 => State::Open,
-            1 => State::Closing,
-            _ => State::Closed,
-        }
+        State::of(call!(self, state))
     }
 
     /// Bytes that wait until the socket takes them, as they go over the wire. A message can be refused before they reach the
@@ -135,12 +130,12 @@ impl Client {
 
     /// Sends a text message.
     pub fn send_text(&self, text: &str) -> Sent {
-        sent(call!(self, send_text, text.into()))
+        Sent::of(call!(self, send_text, text.into()))
     }
 
     /// Sends a binary message.
     pub fn send_binary(&self, data: &[u8]) -> Sent {
-        sent(call!(self, send_binary, data.into()))
+        Sent::of(call!(self, send_binary, data.into()))
     }
 
     /// Begins a text message that is sent in fragments.
@@ -158,7 +153,7 @@ impl Client {
     }
 
     pub(crate) fn send_part(&self, part: PartView<'_>) -> Sent {
-        sent(call!(self, send_part, part))
+        Sent::of(call!(self, send_part, part))
     }
 
     pub(crate) fn abandon_message(&self, message: u64) {
@@ -169,13 +164,13 @@ impl Client {
     ///
     /// [`Sent::Backlogged`] if the backlog is full; the client is not closed for that.
     pub fn ping(&self, data: &[u8]) -> Sent {
-        sent(call!(self, ping, data.into()))
+        Sent::of(call!(self, ping, data.into()))
     }
 
     /// Sends a pong of at most 125 bytes, ahead of queued messages (RFC 6455 section 5.5.3). While the client takes nothing,
     /// only the newest of several waits for it.
     pub fn pong(&self, data: &[u8]) -> Sent {
-        sent(call!(self, pong, data.into()))
+        Sent::of(call!(self, pong, data.into()))
     }
 
     /// Closes the connection behind what is queued.
@@ -183,12 +178,12 @@ impl Client {
     /// `code` is one of [`close_code`](crate::close_code) or 3000 to 4999; 1005 sends a close frame without a code, and
     /// codes that must not be sent (RFC 6455 section 7.4) are refused. A `reason` of over 123 bytes is cut at a character.
     pub fn close(&self, code: u16, reason: &str) -> Sent {
-        sent(call!(self, close, CloseView { code, reason: reason.into() }))
+        Sent::of(call!(self, close, CloseView { code, reason: reason.into() }))
     }
 
     /// Drops what is queued, then closes as [`close`](Client::close) does.
     pub fn close_now(&self, code: u16, reason: &str) -> Sent {
-        sent(call!(self, close_now, CloseView { code, reason: reason.into() }))
+        Sent::of(call!(self, close_now, CloseView { code, reason: reason.into() }))
     }
 
     /// Drops queued messages of which the socket has taken nothing yet. Returns how many bytes were dropped.
@@ -200,19 +195,19 @@ impl Client {
     ///
     /// Messages that one read already brought are still delivered.
     pub fn pause_reading(&self) -> Sent {
-        sent(call!(self, pause_reading, true))
+        Sent::of(call!(self, pause_reading, true))
     }
 
     /// Reads from this client again.
     pub fn resume_reading(&self) -> Sent {
-        sent(call!(self, pause_reading, false))
+        Sent::of(call!(self, pause_reading, false))
     }
 
     /// Makes this client a member of a group, until it leaves or its connection ends. Its name has 1 to 255 bytes.
     ///
     /// [`Sent::Gone`] where the connection is gone already, [`Sent::Refused`] for a name that is too long or empty.
     pub fn join(&self, group: &str) -> Sent {
-        sent(call!(self, join, group.into()))
+        Sent::of(call!(self, join, group.into()))
     }
 
     /// Ends a membership. Returns whether there was one.
@@ -227,7 +222,7 @@ impl Client {
     pub fn post(&self, event: impl Any + Send) -> Sent {
         let event: Box<dyn Any + Send> = Box::new(event);
         let crossing = Box::new(Crossing { object: EventObject { origin: &crate::ORIGIN, discard }, event });
-        sent(call!(self, post, Box::into_raw(crossing).cast()))
+        Sent::of(call!(self, post, Box::into_raw(crossing).cast()))
     }
 }
 
@@ -261,15 +256,6 @@ impl std::hash::Hash for Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Client({} from {})", self.id(), self.peer())
-    }
-}
-
-fn sent(status: u32) -> Sent {
-    match status {
-        0 => Sent::Sent,
-        1 => Sent::Backlogged,
-        2 => Sent::Gone,
-        _ => Sent::Refused,
     }
 }
 

@@ -1,13 +1,14 @@
 //! The configuration that the operator gives an engine.
 
-use crate::abi::ConfigView;
+use crate::abi::{Code, ConfigView};
 use serde::de::DeserializeOwned;
 use std::fmt;
 
 /// How a [`Config`]'s text is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// No configuration was given.
+    #[default]
     None,
     /// TOML.
     Toml,
@@ -69,11 +70,7 @@ impl<'a> Config<'a> {
 
     /// How the text is written.
     pub fn format(&self) -> Format {
-        match self.view.format {
-            1 => Format::Toml,
-            2 => Format::Json,
-            _ => Format::None,
-        }
+        Format::of(self.view.format)
     }
 }
 

@@ -5,8 +5,8 @@
 //! a session. So what crosses is made inside, too, and outside there is nothing but pointers and numbers.
 
 use crate::abi::{
-    AuthenticateReturned, ClientId, ClientObject, EngineObject, Exported, Failure, Imported, NewReturned, Returned,
-    SessionObject,
+    AuthenticateReturned, ClientId, ClientObject, Code, EngineObject, Exported, Failure, Imported, NewReturned,
+    Returned, SessionObject,
 };
 use crate::contain::{contain, take_text};
 use abi_stable::std_types::{ROption, RStr, RVec};
@@ -91,7 +91,7 @@ macro_rules! without_failure {
 without_failure! {
     () => ();
     bool => false;
-    u32 => crate::Sent::Gone as u32;
+    u32 => crate::Sent::Gone.code();
     u64 => 0;
     usize => 0;
     RStr<'static> => RStr::empty();

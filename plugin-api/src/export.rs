@@ -3,7 +3,7 @@
 //! Each function turns what crosses into the safe face, inside `contain`. Nothing here is for authors.
 
 use crate::abi::{
-    AcceptView, AnswerHandle, AuthenticateReturned, ClientHandle, CloseView, ConfigView, ENGINE_ID, EngineModule,
+    AcceptView, AnswerHandle, AuthenticateReturned, ClientHandle, CloseView, Code, ConfigView, ENGINE_ID, EngineModule,
     EngineModuleRef, EngineObject, EngineTable, EventObject, Failure, HANDOVER_ID, HandoverTable, HeaderView,
     HostHandle, Interface, MANIFEST_ID, NewReturned, ROOT_REVISION, RejectView, RequestView, Returned, SessionObject,
 };
@@ -285,7 +285,7 @@ callbacks! {
     on_ping(data: RSlice<'_, u8> => data.as_slice());
     on_pong(data: RSlice<'_, u8> => data.as_slice());
     on_event(event: *mut EventObject => take_event(event));
-    on_idle(idle: u32 => if idle == 0 { Idle::PingDue } else { Idle::PongMissing });
+    on_idle(idle: u32 => Idle::of(idle));
     on_read_complete();
     on_drain();
     on_close(close: CloseView<'_> => close.code, close.reason.as_str());

@@ -1,6 +1,6 @@
 //! The host, as an engine reaches it.
 
-use crate::abi::{self, ClientHandle, ClientTable, HostHandle, HostTable, MetricView, Table};
+use crate::abi::{self, ClientHandle, ClientTable, Code, HostHandle, HostTable, MetricKind, MetricView, Table};
 use crate::group::{Group, Whom};
 use crate::metric::{Counter, Gauge, Histogram, Labels, Metric};
 use crate::{Client, ClientId, Job, Timer, job, timer};
@@ -162,25 +162,25 @@ impl Host {
     /// # }
     /// ```
     pub fn counter(&self, name: &str, labels: Labels) -> Counter {
-        Counter(self.metric(0, name, labels))
+        Counter(self.metric(MetricKind::Counter, name, labels))
     }
 
     /// The gauge of this name: a number that rises and falls.
     pub fn gauge(&self, name: &str, labels: Labels) -> Gauge {
-        Gauge(self.metric(1, name, labels))
+        Gauge(self.metric(MetricKind::Gauge, name, labels))
     }
 
     /// The histogram of this name: how values are distributed, such as durations in seconds.
     pub fn histogram(&self, name: &str, labels: Labels) -> Histogram {
-        Histogram(self.metric(2, name, labels))
+        Histogram(self.metric(MetricKind::Histogram, name, labels))
     }
 
-    fn metric(&self, kind: u32, name: &str, labels: Labels) -> Metric {
+    fn metric(&self, kind: MetricKind, name: &str, labels: Labels) -> Metric {
         let labels: Vec<_> = labels
             .iter()
             .map(|(name, value)| abi::LabelView { name: (*name).into(), value: (*value).into() })
             .collect();
-        let view = MetricView { kind, name: name.into(), labels: labels.as_slice().into() };
+        let view = MetricView { kind: kind.code(), name: name.into(), labels: labels.as_slice().into() };
         Metric::owning(call!(self, metric, view))
     }
 
@@ -189,18 +189,11 @@ impl Host {
     }
 
     pub(crate) fn log(&self, level: log::Level, target: &str, message: &str) {
-        call!(self, log, level as u32, target.into(), message.into());
+        call!(self, log, level.code(), target.into(), message.into());
     }
 
     pub(crate) fn log_level(&self) -> log::LevelFilter {
-        match call!(self, log_level) {
-            0 => log::LevelFilter::Off,
-            1 => log::LevelFilter::Error,
-            2 => log::LevelFilter::Warn,
-            3 => log::LevelFilter::Info,
-            4 => log::LevelFilter::Debug,
-            _ => log::LevelFilter::Trace,
-        }
+        log::LevelFilter::of(call!(self, log_level))
     }
 }
 

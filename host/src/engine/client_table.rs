@@ -7,8 +7,8 @@ use crate::batch::Part;
 use crate::client::{Client, Closing};
 use crate::protocol::Opcode;
 use abi_stable::std_types::{RSlice, RStr};
-use plugin_api::Sent;
-use plugin_api::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, EventObject, PartView};
+use plugin_api::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, Code, EventObject, PartView};
+use plugin_api::{Sent, State};
 use std::sync::Arc;
 
 /// Lends a client to a generation for the length of a call.
@@ -55,7 +55,7 @@ pub(super) static TABLE: ClientTable = ClientTable {
 };
 
 /// What is said of a client that cannot be reached.
-const GONE: u32 = Sent::Gone as u32;
+const GONE: Sent = Sent::Gone;
 
 /// The client behind [`ClientObject::client`].
 ///
@@ -136,12 +136,12 @@ table_functions! {
         unsafe { client(object.client) }.subprotocol().into()
     }
 
-    fn post(object: ClientObject, event: *mut EventObject) -> u32, else GONE => {
+    fn post(object: ClientObject, event: *mut EventObject) -> u32, else GONE.code() => {
         // SAFETY: the table's contract; the engine gives the event up, whatever comes of it.
         unsafe {
             let client = client(object.client);
             let event = Event::take(generation(object), event, client.audience().activity.begin());
-            reach(object).map_or(Sent::Gone, |client| client.post(event)) as u32
+            reach(object).map_or(Sent::Gone, |client| client.post(event)).code()
         }
     }
 }
@@ -151,57 +151,58 @@ acts! {
         u64::try_from(client.idle().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn state(client) -> u32, else 2 => {
+    fn state(client) -> u32, else State::Closed.code() => {
         match client.closing() {
-            Closing::No => 0,
-            Closing::Begun | Closing::Sent => 1,
-            Closing::Gone => 2,
+            Closing::No => State::Open,
+            Closing::Begun | Closing::Sent => State::Closing,
+            Closing::Gone => State::Closed,
         }
+        .code()
     }
 
     fn pinged(client) -> bool, else false => { client.is_pinged() }
 
     fn buffered(client) -> usize, else 0 => { client.buffered() }
 
-    fn send_text(client, text: RStr<'_>) -> u32, else GONE => {
-        client.send(Opcode::Text, text.as_str().as_bytes()) as u32
+    fn send_text(client, text: RStr<'_>) -> u32, else GONE.code() => {
+        client.send(Opcode::Text, text.as_str().as_bytes()).code()
     }
 
-    fn send_binary(client, data: RSlice<'_, u8>) -> u32, else GONE => {
-        client.send(Opcode::Binary, data.as_slice()) as u32
+    fn send_binary(client, data: RSlice<'_, u8>) -> u32, else GONE.code() => {
+        client.send(Opcode::Binary, data.as_slice()).code()
     }
 
     fn begin_message(client) -> u64, else 0 => { client.begin_message() }
 
-    fn send_part(client, part: PartView<'_>) -> u32, else GONE => {
+    fn send_part(client, part: PartView<'_>) -> u32, else GONE.code() => {
         let opcode = if part.binary { Opcode::Binary } else { Opcode::Text };
         let data = part.data.as_slice().to_owned();
-        client.send_part(Part { message: part.message, opcode, last: part.last, data }) as u32
+        client.send_part(Part { message: part.message, opcode, last: part.last, data }).code()
     }
 
     fn abandon_message(client, _message: u64), else () => { client.abandon_message() }
 
-    fn ping(client, data: RSlice<'_, u8>) -> u32, else GONE => {
-        client.send_control(Opcode::Ping, data.as_slice()) as u32
+    fn ping(client, data: RSlice<'_, u8>) -> u32, else GONE.code() => {
+        client.send_control(Opcode::Ping, data.as_slice()).code()
     }
 
-    fn pong(client, data: RSlice<'_, u8>) -> u32, else GONE => {
-        client.send_control(Opcode::Pong, data.as_slice()) as u32
+    fn pong(client, data: RSlice<'_, u8>) -> u32, else GONE.code() => {
+        client.send_control(Opcode::Pong, data.as_slice()).code()
     }
 
-    fn close(client, close: CloseView<'_>) -> u32, else GONE => {
-        client.close(close.code, close.reason.as_str()) as u32
+    fn close(client, close: CloseView<'_>) -> u32, else GONE.code() => {
+        client.close(close.code, close.reason.as_str()).code()
     }
 
-    fn close_now(client, close: CloseView<'_>) -> u32, else GONE => {
-        client.close_now(close.code, close.reason.as_str()) as u32
+    fn close_now(client, close: CloseView<'_>) -> u32, else GONE.code() => {
+        client.close_now(close.code, close.reason.as_str()).code()
     }
 
     fn discard_buffered(client) -> usize, else 0 => { client.discard_buffered() }
 
-    fn pause_reading(client, paused: bool) -> u32, else GONE => { client.pause_reading(paused) as u32 }
+    fn pause_reading(client, paused: bool) -> u32, else GONE.code() => { client.pause_reading(paused).code() }
 
-    fn join(client, group: RStr<'_>) -> u32, else GONE => { client.join(group.as_str()) as u32 }
+    fn join(client, group: RStr<'_>) -> u32, else GONE.code() => { client.join(group.as_str()).code() }
 
     fn leave(client, group: RStr<'_>) -> bool, else false => { client.leave(group.as_str()) }
 }

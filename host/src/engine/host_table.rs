@@ -7,13 +7,13 @@ use super::{client_table, metric_table};
 use crate::audience::Whom;
 use crate::client;
 use crate::crash::panics;
-use crate::metrics::Kind;
 use crate::protocol::Opcode;
 use abi_stable::std_types::{ROption, RSlice, RStr};
 use plugin_api::abi::{
-    AudienceView, CLIENT_ID, ClientId, ClientObject, ClientVisitor, HOST_ID, HostHandle, HostTable, Interface,
-    JobObject, MetricHandle, MetricView, TimerObject,
+    AudienceView, CLIENT_ID, ClientId, ClientObject, ClientVisitor, Code, HOST_ID, HostHandle, HostTable, Interface,
+    JobObject, MetricHandle, MetricKind, MetricView, TimerObject,
 };
+use plugin_api::log::{self, Level};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,24 +86,25 @@ table_functions! {
         let engine = services.engine;
         let module = target.as_str();
         // tracing wants the level at compile time.
-        match level {
-            1 => tracing::error!(target: "engine", engine, module, "{message}"),
-            2 => tracing::warn!(target: "engine", engine, module, "{message}"),
-            3 => tracing::info!(target: "engine", engine, module, "{message}"),
-            4 => tracing::debug!(target: "engine", engine, module, "{message}"),
-            _ => tracing::trace!(target: "engine", engine, module, "{message}"),
+        match Level::of(level) {
+            Level::Error => tracing::error!(target: "engine", engine, module, "{message}"),
+            Level::Warn => tracing::warn!(target: "engine", engine, module, "{message}"),
+            Level::Info => tracing::info!(target: "engine", engine, module, "{message}"),
+            Level::Debug => tracing::debug!(target: "engine", engine, module, "{message}"),
+            Level::Trace => tracing::trace!(target: "engine", engine, module, "{message}"),
         }
     }
 
     fn log_level(_object: *const ()) -> u32, else 0 => {
         match LevelFilter::current() {
-            LevelFilter::OFF => 0,
-            LevelFilter::ERROR => 1,
-            LevelFilter::WARN => 2,
-            LevelFilter::INFO => 3,
-            LevelFilter::DEBUG => 4,
-            _ => 5,
+            LevelFilter::OFF => log::LevelFilter::Off,
+            LevelFilter::ERROR => log::LevelFilter::Error,
+            LevelFilter::WARN => log::LevelFilter::Warn,
+            LevelFilter::INFO => log::LevelFilter::Info,
+            LevelFilter::DEBUG => log::LevelFilter::Debug,
+            _ => log::LevelFilter::Trace,
         }
+        .code()
     }
 
     fn note_panic(object: *const (), location: RStr<'_>, message: RStr<'_>), else () => {
@@ -184,11 +185,7 @@ table_functions! {
     fn metric(object: *const (), metric: MetricView<'_>) -> MetricHandle, else metric_table::of_no_use() => {
         // SAFETY: the table's contract.
         let services = unsafe { services(object) };
-        let kind = match metric.kind {
-            0 => Kind::Counter,
-            1 => Kind::Gauge,
-            _ => Kind::Histogram,
-        };
+        let kind = MetricKind::of(metric.kind);
         let own = metric.labels.as_slice().iter().map(|label| (label.name.as_str(), label.value.as_str()));
         let labels = own.chain([("engine", services.engine)]);
         metric_table::give(services.facilities.metrics.metric(kind, metric.name.as_str(), labels))

@@ -15,9 +15,10 @@ use crate::keepalive::{Idle, Keepalive};
 use crate::panics::Panics;
 use crate::retire::retire;
 use abi_stable::std_types::RStr;
+use plugin_api::Format;
 use plugin_api::abi::{
-    AcceptView, AnswerHandle, ClientHandle, CloseView, ConfigView, EngineObject, EngineTable, HeaderView, RejectView,
-    RequestView, Returned, SessionObject,
+    AcceptView, AnswerHandle, ClientHandle, CloseView, Code, ConfigView, EngineObject, EngineTable, HeaderView,
+    RejectView, RequestView, Returned, SessionObject,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -47,8 +48,8 @@ pub struct Config {
     pub text: String,
     /// Where it comes from, for messages.
     pub source: String,
-    /// 0 none, 1 TOML, 2 JSON.
-    pub format: u32,
+    /// How it is written.
+    pub format: Format,
 }
 
 impl Config {
@@ -60,7 +61,7 @@ impl Config {
     pub fn read(file: &Path) -> io::Result<Config> {
         let json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
         let text = std::fs::read_to_string(file)?;
-        Ok(Config { text, source: file.display().to_string(), format: if json { 2 } else { 1 } })
+        Ok(Config { text, source: file.display().to_string(), format: if json { Format::Json } else { Format::Toml } })
     }
 }
 
@@ -129,7 +130,7 @@ impl Unborn {
         let view = ConfigView {
             text: config.text.as_str().into(),
             source: config.source.as_str().into(),
-            format: config.format,
+            format: config.format.code(),
         };
         let table = plugin.engine();
         // SAFETY: the table passed its layout check; the views live for the call.
@@ -352,13 +353,9 @@ impl Instance {
 
     /// The client has been silent for too long.
     pub fn on_idle(&self, client: &Arc<Client>, session: &mut Session, idle: Idle) -> CallbackResult {
-        let idle = match idle {
-            Idle::PingDue => 0,
-            Idle::PongMissing => 1,
-        };
         self.call(Callback::Idle, client, session, |table, engine, client, session| {
             // SAFETY: see `call`.
-            unsafe { (table.on_idle)(engine, client, session, idle) }
+            unsafe { (table.on_idle)(engine, client, session, idle.code()) }
         })
     }
 

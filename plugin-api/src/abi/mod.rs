@@ -16,6 +16,7 @@
 //! engine have separate allocators. No panic crosses: the engine's side catches it and returns a [`Failure`].
 
 mod client;
+mod codes;
 mod engine;
 pub(crate) mod file_manifest;
 mod handover;
@@ -23,6 +24,7 @@ mod host;
 mod object;
 
 pub use client::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, PartView};
+pub use codes::{Code, MetricKind};
 pub use engine::{
     AcceptView, AnswerHandle, AuthenticateReturned, ConfigView, EngineObject, EngineTable, HeaderView, Manifest,
     NewReturned, RejectView, RequestView, SessionObject,

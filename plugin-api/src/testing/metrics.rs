@@ -1,16 +1,10 @@
 //! Metrics, by name and labels.
 
 use super::lock;
+pub(super) use crate::abi::MetricKind as Kind;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
-}
 
 /// Which metric. The order of its labels says nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,12 +1,12 @@
 //! `wshost.client/1`: the host's side of an engine's client handle.
 
 use super::Event;
-use crate::Client;
-use crate::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, EventObject, PartView};
+use crate::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, Code, EventObject, PartView};
 use crate::entry::entries;
 use crate::testing::message::{Frame, Message};
 use crate::testing::outgoing::Closing;
 use crate::testing::remote::Remote;
+use crate::{Client, State};
 use abi_stable::std_types::{RSlice, RStr};
 use std::sync::Arc;
 
@@ -107,10 +107,11 @@ entries! {
     fn state(object: ClientObject) -> u32 {
         // SAFETY: the table's contract.
         match unsafe { client(object.client) }.closing() {
-            Closing::No => 0,
-            Closing::Begun | Closing::Sent => 1,
-            Closing::Gone => 2,
+            Closing::No => State::Open,
+            Closing::Begun | Closing::Sent => State::Closing,
+            Closing::Gone => State::Closed,
         }
+        .code()
     }
 
     fn pinged(object: ClientObject) -> bool {
@@ -125,12 +126,12 @@ entries! {
 
     fn send_text(object: ClientObject, text: RStr<'_>) -> u32 {
         // SAFETY: the table's contract.
-        unsafe { client(object.client) }.send(Message::text(text.as_str())) as u32
+        unsafe { client(object.client) }.send(Message::text(text.as_str())).code()
     }
 
     fn send_binary(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
         // SAFETY: the table's contract.
-        unsafe { client(object.client) }.send(Message::binary(data.as_slice())) as u32
+        unsafe { client(object.client) }.send(Message::binary(data.as_slice())).code()
     }
 
     fn begin_message(object: ClientObject) -> u64 {
@@ -142,7 +143,7 @@ entries! {
         let data = part.data.as_slice();
         let content = if part.binary { Message::binary(data) } else { Message::text(String::from_utf8_lossy(data)) };
         // SAFETY: the table's contract.
-        unsafe { client(object.client) }.send_part(part.message, Frame { content, last: part.last }) as u32
+        unsafe { client(object.client) }.send_part(part.message, Frame { content, last: part.last }).code()
     }
 
     fn abandon_message(object: ClientObject, _message: u64) {
@@ -152,22 +153,22 @@ entries! {
 
     fn ping(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
         // SAFETY: the table's contract.
-        unsafe { client(object.client) }.send_control(Message::ping(data.as_slice())) as u32
+        unsafe { client(object.client) }.send_control(Message::ping(data.as_slice())).code()
     }
 
     fn pong(object: ClientObject, data: RSlice<'_, u8>) -> u32 {
         // SAFETY: the table's contract.
-        unsafe { client(object.client) }.send_control(Message::pong(data.as_slice())) as u32
+        unsafe { client(object.client) }.send_control(Message::pong(data.as_slice())).code()
     }
 
     fn close(object: ClientObject, close: CloseView<'_>) -> u32 {
         // SAFETY: the table's contract.
-        unsafe { client(object.client) }.close(close.code, close.reason.as_str(), false) as u32
+        unsafe { client(object.client) }.close(close.code, close.reason.as_str(), false).code()
     }
 
     fn close_now(object: ClientObject, close: CloseView<'_>) -> u32 {
         // SAFETY: the table's contract.
-        unsafe { client(object.client) }.close(close.code, close.reason.as_str(), true) as u32
+        unsafe { client(object.client) }.close(close.code, close.reason.as_str(), true).code()
     }
 
     fn discard_buffered(object: ClientObject) -> usize {
@@ -177,12 +178,12 @@ entries! {
 
     fn pause_reading(object: ClientObject, paused: bool) -> u32 {
         // SAFETY: the table's contract.
-        unsafe { client(object.client) }.pause_reading(paused) as u32
+        unsafe { client(object.client) }.pause_reading(paused).code()
     }
 
     fn join(object: ClientObject, group: RStr<'_>) -> u32 {
         // SAFETY: the table's contract.
-        unsafe { client(object.client) }.join(group.as_str()) as u32
+        unsafe { client(object.client) }.join(group.as_str()).code()
     }
 
     fn leave(object: ClientObject, group: RStr<'_>) -> bool {
@@ -194,7 +195,7 @@ entries! {
         // SAFETY: the table's contract; the engine gives the event up.
         unsafe {
             let client = client(object.client);
-            client.post(Event::take(event, client.services())) as u32
+            client.post(Event::take(event, client.services())).code()
         }
     }
 }

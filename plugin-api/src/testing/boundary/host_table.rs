@@ -4,13 +4,13 @@ use super::client_table;
 use super::object::{Job, TimerJob};
 use crate::Host;
 use crate::abi::{
-    AudienceView, CLIENT_ID, ClientId, ClientObject, ClientVisitor, Failure, HOST_ID, HostHandle, HostTable, Interface,
-    JobObject, MetricHandle, MetricView, TimerObject,
+    AudienceView, CLIENT_ID, ClientId, ClientObject, ClientVisitor, Code, Failure, HOST_ID, HostHandle, HostTable,
+    Interface, JobObject, MetricHandle, MetricKind, MetricView, TimerObject,
 };
 use crate::entry::{Answer, entries, tell};
 use crate::group::Whom;
 use crate::testing::message::Message;
-use crate::testing::metrics::{Key, Kind, Metric, Metrics};
+use crate::testing::metrics::{Key, Metric, Metrics};
 use crate::testing::services::Services;
 use abi_stable::std_types::{ROption, RSlice, RStr};
 use std::mem::ManuallyDrop;
@@ -75,19 +75,12 @@ entries! {
     }
 
     fn log(object: *const (), level: u32, target: RStr<'_>, message: RStr<'_>) {
-        let level = match level {
-            1 => log::Level::Error,
-            2 => log::Level::Warn,
-            3 => log::Level::Info,
-            4 => log::Level::Debug,
-            _ => log::Level::Trace,
-        };
         // SAFETY: the table's contract.
-        unsafe { services(object) }.log(level, target.as_str(), message.as_str());
+        unsafe { services(object) }.log(log::Level::of(level), target.as_str(), message.as_str());
     }
 
     fn log_level(_object: *const ()) -> u32 {
-        log::LevelFilter::Trace as u32
+        log::LevelFilter::Trace.code()
     }
 
     fn note_panic(_object: *const (), _location: RStr<'_>, _message: RStr<'_>) {
@@ -166,7 +159,7 @@ fn metric_handle(metric: Arc<Metric>) -> MetricHandle {
 impl Answer for MetricHandle {
     fn failed(failure: *mut Failure) -> Self {
         tell(failure);
-        metric_handle(Metrics::default().metric(Key::new(Kind::Counter, "of no use", &[])))
+        metric_handle(Metrics::default().metric(Key::new(MetricKind::Counter, "of no use", &[])))
     }
 }
 
@@ -194,11 +187,7 @@ entries! {
     }
 
     fn metric(object: *const (), metric: MetricView<'_>) -> MetricHandle {
-        let kind = match metric.kind {
-            0 => Kind::Counter,
-            1 => Kind::Gauge,
-            _ => Kind::Histogram,
-        };
+        let kind = MetricKind::of(metric.kind);
         let labels: Vec<_> =
             metric.labels.as_slice().iter().map(|label| (label.name.as_str(), label.value.as_str())).collect();
         // SAFETY: the table's contract.

@@ -3,8 +3,8 @@
 use super::object::{Event, Job};
 use super::{client_table, host_table};
 use crate::abi::{
-    AcceptView, AnswerHandle, ClientHandle, CloseView, ConfigView, EngineObject, EngineTable, HeaderView, RejectView,
-    RequestView, Returned, SessionObject,
+    AcceptView, AnswerHandle, ClientHandle, CloseView, Code, ConfigView, EngineObject, EngineTable, HeaderView,
+    RejectView, RequestView, Returned, SessionObject,
 };
 use crate::entry::entries;
 use crate::export::Tables;
@@ -48,12 +48,12 @@ impl Instance {
         options: &Options<'_>,
     ) -> Result<Rc<Instance>, NotStarted> {
         let (format, source) = match options.format {
-            _ if options.config.is_empty() => (0, ""),
-            Format::None => (0, ""),
-            Format::Toml => (1, "test.toml"),
-            Format::Json => (2, "test.json"),
+            _ if options.config.is_empty() => (Format::None, ""),
+            Format::None => (Format::None, ""),
+            Format::Toml => (Format::Toml, "test.toml"),
+            Format::Json => (Format::Json, "test.json"),
         };
-        let config = ConfigView { text: options.config.into(), source: source.into(), format };
+        let config = ConfigView { text: options.config.into(), source: source.into(), format: format.code() };
         let table = Tables::<E>::ENGINE;
         // SAFETY: the table is plugin-api's own; the views live for the call, and the handle's count is given away.
         let (made, failed) = unsafe {
@@ -137,7 +137,7 @@ impl Session {
         on_ping(data: &[u8] => data.into());
         on_pong(data: &[u8] => data.into());
         on_event(event: Event => event.into_object());
-        on_idle(idle: Idle => match idle { Idle::PingDue => 0, Idle::PongMissing => 1 });
+        on_idle(idle: Idle => idle.code());
         on_read_complete();
         on_drain();
         on_close(close: (u16, &str) => CloseView { code: close.0, reason: close.1.into() });

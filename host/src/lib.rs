@@ -4,7 +4,6 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod audience;
-pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod client;

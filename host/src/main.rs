@@ -6,7 +6,6 @@
 use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use wshost::bench::bench;
 use wshost::check::check;
 use wshost::cli::answer::{Answer, print_clap};
 use wshost::cli::{Cli, Command};
@@ -14,6 +13,7 @@ use wshost::crash::{self, AfterExit};
 use wshost::exit::{self, Refused, USAGE};
 use wshost::serve::serve;
 use wshost::{control, descriptors, log};
+use wshost_bench::bench;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

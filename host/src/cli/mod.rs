@@ -7,10 +7,10 @@ mod values;
 pub use serve::ServeArgs;
 pub use values::{PluginArg, PolicyArg, RehearseArg};
 
-use crate::bench::BenchArgs;
 use crate::check::CheckArgs;
 use crate::control::{ReloadArgs, StatusArgs};
 use clap::{Parser, Subcommand};
+use wshost_bench::BenchArgs;
 
 /// A WebSocket server that runs engines: applications loaded from dynamic libraries.
 #[derive(Debug, Parser)]

@@ -1,8 +1,8 @@
 //! One connection while it is under load: its ring, its socket, and when each message left.
 
-use crate::bench::fault::Fault;
-use crate::bench::replies::Cursor;
-use crate::bench::ring::Ring;
+use crate::fault::Fault;
+use crate::replies::Cursor;
+use crate::ring::Ring;
 use mio::net::TcpStream;
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::time::Instant;

@@ -1,6 +1,7 @@
 //! `wshost bench`: a load generator for WebSocket servers, lean enough not to be what is measured.
 //!
-//! It knows nothing of the server side: it speaks to any WebSocket server, over sockets alone. One thread does all.
+//! It shares nothing with the server, since a fault that both had would not be seen: this crate does not depend on that of
+//! the server. It speaks to any WebSocket server, over sockets alone. One thread does all.
 //!
 //! A server must answer with payloads that are known beforehand, in order, one unfragmented frame each: to the client that
 //! sent them (echo) or to every client (fan-out). So the byte stream that a connection has to receive is known, and
@@ -19,6 +20,11 @@
 //! | `progress` | the bar on a terminal, and Ctrl-C |
 //! | `report`, `table` | what was found, for machines and for people |
 //! | `fault` | why a run ended, and the exit code for it |
+
+#![forbid(unsafe_code)]
+// It writes its report to what it is given.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+#![warn(unreachable_pub)]
 
 mod accept;
 mod args;

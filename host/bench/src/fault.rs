@@ -1,7 +1,7 @@
 //! Why a run ended before its time, or did not begin; for each the sentence to the operator and the exit code.
 
-use crate::bench::handshake::Refusal;
-use crate::bench::replies::Mismatch;
+use crate::handshake::Refusal;
+use crate::replies::Mismatch;
 use std::io;
 use std::time::Duration;
 use thiserror::Error;

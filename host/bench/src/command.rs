@@ -1,10 +1,10 @@
 //! The subcommand: runs, prints what was found, and says how it ended.
 
-use crate::bench::args::BenchArgs;
-use crate::bench::fault::Fault;
-use crate::bench::progress::Progress;
-use crate::bench::report::Report;
-use crate::bench::run::run;
+use crate::args::BenchArgs;
+use crate::fault::Fault;
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::run::run;
 use std::io::{self, Write};
 
 /// Does what the command line says, and writes the report to `out`, also if a fault ended the run.

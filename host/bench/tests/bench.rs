@@ -5,8 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
-use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
-use wshost::bench::{Fault, Mode, Progress, Report, Wire, Work, run};
+use tungstenite::{self, Message, WebSocket};
+use wshost_bench::{Fault, Mode, Progress, Report, Wire, Work, run};
 
 const WARMUP: Duration = Duration::from_millis(20);
 const MEASURED: Duration = Duration::from_millis(200);

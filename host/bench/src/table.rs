@@ -1,7 +1,7 @@
 //! A report, for people.
 
-use crate::bench::process::Memory;
-use crate::bench::report::{Clients, Latency, Opened, Report, Stalled};
+use crate::process::Memory;
+use crate::report::{Clients, Latency, Opened, Report, Stalled};
 use indicatif::HumanCount;
 use std::fmt::{self, Display, Formatter};
 

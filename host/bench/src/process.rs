@@ -1,6 +1,6 @@
 //! Processor time used by the generator and by the server, to tell which of the two was the limit; and its memory.
 
-use crate::bench::fault::Fault;
+use crate::fault::Fault;
 use serde::Serialize;
 use std::time::Duration;
 use std::{fs, io};

@@ -1,9 +1,9 @@
 //! What a run found; as JSON, for machines.
 
-use crate::bench::fault::Fault;
-use crate::bench::process::Memory;
-use crate::bench::run::{Found, Used};
-use crate::bench::{Mode, Wire, Work};
+use crate::fault::Fault;
+use crate::process::Memory;
+use crate::run::{Found, Used};
+use crate::{Mode, Wire, Work};
 use serde::{Serialize, Serializer};
 
 /// Above this share of its core, and above the server's share, the generator's thread was the limit.

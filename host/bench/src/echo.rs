@@ -1,14 +1,14 @@
 //! Echo: every connection sends, and gets its own messages back; with jobs, with something behind them.
 
-use crate::bench::connection::{Connection, Then};
-use crate::bench::fault::{Fault, OnConnection};
-use crate::bench::opening::{self, Opener};
-use crate::bench::progress::Progress;
-use crate::bench::replies::Cursor;
-use crate::bench::report::Report;
-use crate::bench::ring::Ring;
-use crate::bench::run::{Found, Load, READ_SIZE};
-use crate::bench::{Target, Work};
+use crate::connection::{Connection, Then};
+use crate::fault::{Fault, OnConnection};
+use crate::opening::{self, Opener};
+use crate::progress::Progress;
+use crate::replies::Cursor;
+use crate::report::Report;
+use crate::ring::Ring;
+use crate::run::{Found, Load, READ_SIZE};
+use crate::{Target, Work};
 use mio::event::Event;
 use mio::{Interest, Poll, Token};
 use std::time::Instant;

@@ -1,6 +1,6 @@
 //! How far a run is, on a terminal; and whether Ctrl-C has ended it.
 
-use crate::bench::fault::Fault;
+use crate::fault::Fault;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;

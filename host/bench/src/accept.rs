@@ -6,14 +6,14 @@
 //!
 //! A client that fails is counted, and the run goes on; one that gets a wrong reply ends it, as everywhere.
 
-use crate::bench::connection::{Then, flush, read};
-use crate::bench::fault::{Fault, OnConnection};
-use crate::bench::opening::{self, CLOSE, Opener, exchange};
-use crate::bench::replies::{Cursor, Mismatch};
-use crate::bench::report::Report;
-use crate::bench::ring::Ring;
-use crate::bench::run::{Found, Load};
-use crate::bench::{Wire, Work};
+use crate::connection::{Then, flush, read};
+use crate::fault::{Fault, OnConnection};
+use crate::opening::{self, CLOSE, Opener, exchange};
+use crate::replies::{Cursor, Mismatch};
+use crate::report::Report;
+use crate::ring::Ring;
+use crate::run::{Found, Load};
+use crate::{Wire, Work};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Poll, Registry, Token};

@@ -7,15 +7,15 @@
 //!
 //! Stalled clients complete the handshake and never read. They are not counted; they show whether the others notice.
 
-use crate::bench::connection::{Then, after, flush, read};
-use crate::bench::fault::{Fault, OnConnection};
-use crate::bench::opening::{self, Opener};
-use crate::bench::progress::Progress;
-use crate::bench::replies::Cursor;
-use crate::bench::report::{Report, Stalled};
-use crate::bench::ring::Ring;
-use crate::bench::run::{Found, Load, READ_SIZE};
-use crate::bench::{Target, Work};
+use crate::connection::{Then, after, flush, read};
+use crate::fault::{Fault, OnConnection};
+use crate::opening::{self, Opener};
+use crate::progress::Progress;
+use crate::replies::Cursor;
+use crate::report::{Report, Stalled};
+use crate::ring::Ring;
+use crate::run::{Found, Load, READ_SIZE};
+use crate::{Target, Work};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Poll, Token};

@@ -4,16 +4,16 @@
 //! it measures; and it rests: nothing more is sent, but the replies still owed must arrive and be right. Only replies
 //! that arrive while it measures are counted.
 
-use crate::bench::accept::Accept;
-use crate::bench::connection::Then;
-use crate::bench::echo::Echo;
-use crate::bench::fanout::Fanout;
-use crate::bench::fault::{Fault, OnConnection};
-use crate::bench::idle::Idle;
-use crate::bench::opening::raise_file_limit;
-use crate::bench::progress::Progress;
-use crate::bench::report::Report;
-use crate::bench::{Mode, Work, jobs, process};
+use crate::accept::Accept;
+use crate::connection::Then;
+use crate::echo::Echo;
+use crate::fanout::Fanout;
+use crate::fault::{Fault, OnConnection};
+use crate::idle::Idle;
+use crate::opening::raise_file_limit;
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::{Mode, Work, jobs, process};
 use hdrhistogram::Histogram;
 use mio::event::Event;
 use mio::{Events, Poll};

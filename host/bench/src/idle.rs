@@ -3,16 +3,16 @@
 //! It answers how many clients fit, what each costs the server in memory, and how soon a message is answered while
 //! they are there. A connection that cannot be opened, or whose first word is not answered, is the one too many.
 
-use crate::bench::connection::{Connection, Then};
-use crate::bench::echo::registered;
-use crate::bench::fault::{Fault, OnConnection};
-use crate::bench::opening::{self, Opener, exchange};
-use crate::bench::progress::Progress;
-use crate::bench::replies::Cursor;
-use crate::bench::report::{Opened, Report};
-use crate::bench::ring::Ring;
-use crate::bench::run::{Found, Load};
-use crate::bench::{Target, Work};
+use crate::connection::{Connection, Then};
+use crate::echo::registered;
+use crate::fault::{Fault, OnConnection};
+use crate::opening::{self, Opener, exchange};
+use crate::progress::Progress;
+use crate::replies::Cursor;
+use crate::report::{Opened, Report};
+use crate::ring::Ring;
+use crate::run::{Found, Load};
+use crate::{Target, Work};
 use mio::event::Event;
 use mio::{Poll, Token};
 use std::fs::File;

@@ -3,13 +3,13 @@
 //! What stands there is learned from one reply, before the run; from then on all replies must have the same, so that they
 //! can be compared as an echo's. The messages of a connection are numbered: replies out of order are found.
 
-use crate::bench::fault::Fault;
-use crate::bench::opening::{self, OPENING_DEADLINE, Opener};
-use crate::bench::replies::Mismatch;
-use crate::bench::{Wire, Work, ring};
+use crate::fault::Fault;
+use crate::opening::{self, OPENING_DEADLINE, Opener};
+use crate::replies::Mismatch;
+use crate::{Wire, Work, ring};
 use std::io::ErrorKind;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tungstenite::protocol::{Role, WebSocket};
+use tungstenite::{Error, Message};
 
 /// Sends one message on a connection of its own, and returns what the reply has behind it.
 pub(crate) fn learn_tail(work: &Work) -> Result<Vec<u8>, Fault> {

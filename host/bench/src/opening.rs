@@ -1,10 +1,10 @@
 //! Before and after the load: connections opened and closed. All of it blocks; none of it is measured.
 
-use crate::bench::fault::Fault;
-use crate::bench::handshake::Handshake;
-use crate::bench::replies::{Cursor, Mismatch};
-use crate::bench::ring::Ring;
-use crate::bench::target::Target;
+use crate::fault::Fault;
+use crate::handshake::Handshake;
+use crate::replies::{Cursor, Mismatch};
+use crate::ring::Ring;
+use crate::target::Target;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{self, ErrorKind, Read, Write};

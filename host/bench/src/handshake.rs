@@ -3,10 +3,10 @@
 //! The RFC wants a fresh key for each connection. Here one serves the whole run, as a mask does (see `ring`): drawing
 //! keys and hashing them would be work for the generator alone; to the server it makes no difference.
 
-use crate::bench::target::Target;
+use crate::target::Target;
 use thiserror::Error;
-use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tungstenite::handshake::client::generate_key;
+use tungstenite::handshake::derive_accept_key;
 
 /// An answer's head is no longer than this.
 const LONGEST_HEAD: usize = 16 << 10;

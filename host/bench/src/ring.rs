@@ -8,8 +8,8 @@
 //! RFC 6455 section 5.3 wants a fresh mask for each frame. Here a slot keeps its own for the whole run: drawing a new
 //! one and masking again would be work for the generator alone; to the server it makes no difference.
 
-use crate::bench::Wire;
-use crate::bench::replies::{Replies, SEQUENCE_LEN};
+use crate::Wire;
+use crate::replies::{Replies, SEQUENCE_LEN};
 
 /// First byte of a whole message: FIN and the opcode, RFC 6455 section 5.2.
 const TEXT: u8 = 0x81;
@@ -184,7 +184,7 @@ fn digits(number: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::replies::{Cursor, Mismatch};
+    use crate::replies::{Cursor, Mismatch};
 
     const CLOSE: u8 = 0x88;
     const PING: u8 = 0x89;

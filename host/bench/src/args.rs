@@ -1,8 +1,8 @@
 //! The command line of `wshost bench`, and what stands for what is not given.
 
-use crate::bench::fault::Fault;
-use crate::bench::units::{duration, duration_or_zero, message_size};
-use crate::bench::{Mode, Target, Wire, Work};
+use crate::fault::Fault;
+use crate::units::{duration, duration_or_zero, message_size};
+use crate::{Mode, Target, Wire, Work};
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use std::time::Duration;

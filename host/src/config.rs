@@ -1,11 +1,11 @@
 //! The server's settings, checked: what the command line comes to.
 
-use crate::audience::Backlog;
 use crate::http::{Folder, HttpLimits};
-use crate::protocol::Limits;
-use crate::protocol::deflate::Compression;
-use crate::swap::ReloadLimits;
+use crate::reload::ReloadLimits;
 use std::time::Duration;
+use wshost_core::client::audience::Backlog;
+use wshost_core::protocol::Limits;
+use wshost_core::protocol::deflate::Compression;
 
 /// A message at most, unless set: 1 MiB.
 pub const MAX_MESSAGE: usize = 1024 * 1024;

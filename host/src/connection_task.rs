@@ -1,9 +1,7 @@
 //! A connection's task on its event loop: the handshake, then the connection. And the loop's count of them.
 
-use crate::connection::{Connection, Shared};
 use crate::handshake;
 use crate::server::Server;
-use crate::wire::Wire;
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -11,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::sync::Notify;
+use wshost_core::connection::wire::Wire;
+use wshost_core::connection::{Connection, Shared};
 
 /// The connections of one loop.
 #[derive(Debug)]

@@ -8,11 +8,11 @@
 use crate::exit::{self, leave};
 use crate::server::{Left, Running, Server};
 use crate::signals::{Ending, Signals, Told};
-use crate::standby::Standby;
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
+use wshost_core::standby::Standby;
 
 /// What the drain may take beyond its deadline, for the work that it is itself.
 const GRACE: Duration = Duration::from_secs(1);

@@ -2,16 +2,11 @@
 
 use crate::accept::{Accepted, accept};
 use crate::allocator;
-use crate::connection::Shared;
 use crate::connection_task::{Presence, start};
-use crate::deadlines::{Deadlines, TICK};
 use crate::descriptors::Reserve;
 use crate::listener::Listener;
-use crate::prefer_read;
+use crate::net::wire::Socket;
 use crate::server::Server;
-use crate::standby::touch_thread_locals;
-use crate::turnstile::Turnstile;
-use crate::watch::Watch;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -21,6 +16,12 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::{LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use wshost_core::calls::watch::Watch;
+use wshost_core::connection::Shared;
+use wshost_core::loops::deadlines::{Deadlines, TICK};
+use wshost_core::loops::prefer_read;
+use wshost_core::loops::turnstile::Turnstile;
+use wshost_core::standby::touch_thread_locals;
 
 /// Threads of a loop that may read files of `--static` while it goes on; without that, none is started.
 const FILE_READERS: usize = 4;
@@ -94,7 +95,7 @@ impl EventLoop {
     }
 }
 
-/// Has a runtime start all of its threads that may block. They stay, see [`crate::standby`].
+/// Has a runtime start all of its threads that may block. They stay, see [`wshost_core::standby`].
 fn start_file_readers(runtime: &LocalRuntime) {
     let all_there = Arc::new(Barrier::new(FILE_READERS));
     for _ in 0..FILE_READERS {
@@ -124,8 +125,8 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
             Command::Serve(accepted) => {
                 let present = presence.one_more();
                 match attach(accepted) {
-                    Ok(Attached::Tcp(stream, peer)) => start(index, stream, peer, &server, &shared, present),
-                    Ok(Attached::Unix(stream, peer)) => start(index, stream, peer, &server, &shared, present),
+                    Ok(Attached::Tcp(stream, peer)) => start(index, Socket(stream), peer, &server, &shared, present),
+                    Ok(Attached::Unix(stream, peer)) => start(index, Socket(stream), peer, &server, &shared, present),
                     Err(error) => tracing::warn!("connection lost before it was served: {error}"),
                 }
             }
@@ -168,7 +169,7 @@ async fn tick(shared: Rc<Shared>) {
         interval.tick().await;
         let now = Instant::now();
         shared.deadlines.borrow_mut().advance(now);
-        if now.duration_since(gave_back) >= allocator::QUIET {
+        if now.duration_since(gave_back) >= wshost_core::jobs::QUIET {
             gave_back = now;
             shared.give_back();
             allocator::give_back();

@@ -1,12 +1,12 @@
 //! How the process ends: exit codes as in sysexits, and a sentence where it could not do what it was told.
 
 use crate::crash;
-use crate::engine::{LoadError, NotOpened};
 use crate::loading::NotLoaded;
 use crate::log;
 use crate::unix_socket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use wshost_core::plugin::{LoadError, NotOpened};
 
 /// The command line is wrong.
 pub const USAGE: u8 = 64;

@@ -1,18 +1,18 @@
 //! From a byte stream to an open connection: HTTP in front, and the engine's word on who may connect.
 
-use crate::client::Client;
-use crate::engine::{Answer, EngineFailure, Instance, Session};
 use crate::http::{self, Decision, HttpError, Upgraded};
-use crate::jobs::Lane;
-use crate::mount::Pass;
-use crate::protocol::deflate::{self, Accepted};
 use crate::server::Server;
-use crate::wire::Wire;
 use ::http::header::SEC_WEBSOCKET_EXTENSIONS;
 use ::http::request::Parts;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use wshost_core::client::Client;
+use wshost_core::connection::wire::Wire;
+use wshost_core::engine::{Answer, EngineFailure, Instance, Session};
+use wshost_core::jobs::Lane;
+use wshost_core::protocol::deflate::{self, Accepted};
+use wshost_core::serving::mount::Pass;
 
 /// A connection that is about to open.
 #[derive(Debug)]

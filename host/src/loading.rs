@@ -1,9 +1,9 @@
 //! From a plugin's file to an opened plugin: all that is looked at on the way, at the start and at a reload.
 
 use crate::check::{Extent, Unfit, rehearse};
-use crate::engine::{Image, LoadError, NotOpened, Plugin, check_opening, open};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use wshost_core::plugin::{Image, LoadError, NotOpened, Plugin, check_opening, open};
 
 /// What plugins are held to before they run.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,11 +5,9 @@
 //! taken from what is told: whatever it was, the file itself is looked at, and the one that runs or was refused is left
 //! alone. So it does not matter whether a file is replaced, written in place, or reached through symbolic links.
 
-use crate::engine::{Fingerprint, Image, find};
-use crate::mount::Mount;
+use crate::reload::Refused;
 use crate::server::Server;
 use crate::settling::{Settling, Verdict};
-use crate::swap::Refused;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,6 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
+use wshost_core::plugin::{Fingerprint, Image, find};
+use wshost_core::serving::mount::Mount;
+use wshost_core::serving::swap;
 
 /// Between two looks at a file that has changed.
 const SOON: Duration = Duration::from_millis(100);
@@ -94,7 +95,7 @@ fn look(server: &Server, mount: &Mount, settling: &mut Settling) -> bool {
             settling.forget();
             match server.reload(mount.path()) {
                 // Later, then.
-                Ok(_) | Err(Refused::Busy) => {}
+                Ok(_) | Err(Refused::Swap(swap::Refused::Busy)) => {}
                 // What comes of it is in the log, once.
                 Err(_) => mount.note_refused(fingerprint),
             }

@@ -4,22 +4,24 @@ use crate::cli::{PluginArg, ServeArgs};
 use crate::config::Settings;
 use crate::control::ControlSocket;
 use crate::ending::Operator;
-use crate::engine::{Config, Facilities, Unborn, find};
 use crate::exit::{self, Refused};
+use crate::facilities;
 use crate::http::Folder;
 use crate::listener::{Address, Listener, NotBound};
 use crate::loading::load_first;
 use crate::log;
-use crate::mount::Mount;
-use crate::newborn;
 use crate::server::Server;
-use crate::standby::{Standby, touch_thread_locals};
 use anyhow::Context;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use wshost_core::engine::{Config, Facilities, Unborn};
+use wshost_core::plugin::find;
+use wshost_core::serving::mount::Mount;
+use wshost_core::serving::newborn;
+use wshost_core::standby::{Standby, touch_thread_locals};
 
 /// Where to listen, unless told otherwise.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
@@ -47,7 +49,7 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, Refused> {
         .context("cannot start the runtime for reloads")
         .map_err(Refused::internal)?;
     let settings = Settings { static_folder: static_folder(args)?, ..args.settings() };
-    let facilities = Facilities::start(&settings).context("cannot start the workers").map_err(Refused::internal)?;
+    let facilities = facilities::start(&settings).context("cannot start the workers").map_err(Refused::internal)?;
     let mounts = load(args, &facilities, runtime.handle())?;
     let listeners = listen(&args.listen)?;
     let addresses = listeners.iter().map(Listener::url).collect::<Vec<_>>().join(", ");

@@ -1,20 +1,12 @@
 //! The running server: event loops, the engines that they call, and the end of it all.
 
-use crate::audience::Whom;
-use crate::client::Client;
 use crate::config::Settings;
 use crate::descriptors::Reserve;
-use crate::engine::Facilities;
 use crate::event_loop::{Command, EventLoop, LoopHandle};
 use crate::http::{Site, SiteEngine, are_same};
 use crate::listener::Listener;
-use crate::mount::Mount;
 use crate::plugin_watch::PluginWatch;
-use crate::protocol::close;
-use crate::retire;
-use crate::standby::Standby;
-use crate::swap::{self, Probation, Refused, Reloaded, Trial};
-use crate::watch::{Blocking, Watchdog};
+use crate::reload::{self, Refused};
 use arc_swap::ArcSwap;
 use std::io;
 use std::path::Path;
@@ -24,6 +16,15 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use wshost_core::calls::watch::{Blocking, Watchdog};
+use wshost_core::client::Client;
+use wshost_core::client::audience::Whom;
+use wshost_core::engine::Facilities;
+use wshost_core::engine::retire;
+use wshost_core::protocol::close;
+use wshost_core::serving::mount::Mount;
+use wshost_core::serving::swap::{self, Probation, Reloaded, Trial};
+use wshost_core::standby::Standby;
 
 /// So many clients are closed at a time when the server ends.
 const GOODBYES: usize = 1000;
@@ -154,7 +155,7 @@ impl Server {
             return Err(Refused::Ending);
         }
         let usual = mount.plugin_file();
-        let reloaded = swap::reload(mount, file, &self.settings.reload);
+        let reloaded = reload::reload(mount, file, &self.settings.reload);
         let file = file.unwrap_or(&usual).display();
         match reloaded {
             Ok((reloaded, trial)) => {
@@ -180,7 +181,7 @@ impl Server {
             loop {
                 // Not the reload that is under way: it may have read the file before it was what it is now.
                 drop(mount.wait_to_swap());
-                if !matches!(self.reload(mount.path()), Err(Refused::Busy)) {
+                if !matches!(self.reload(mount.path()), Err(Refused::Swap(swap::Refused::Busy))) {
                     break;
                 }
             }
@@ -210,7 +211,7 @@ impl Server {
             return;
         }
         tracing::error!(%file, panics, "the new engine has panicked on probation: going back to the one before");
-        match swap::go_back(mount, trial, &self.settings.reload) {
+        match swap::go_back(mount, trial, &self.settings.reload.swap) {
             Ok(Some(Reloaded { engine, version, generation, way })) => {
                 self.show_present_engines();
                 tracing::warn!(%file, engine, version, generation, "went back: {way}");

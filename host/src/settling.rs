@@ -1,7 +1,7 @@
 //! When a file that changes has stopped changing. Knows no files and no clock: it is told what is seen, and when.
 
-use crate::engine::Fingerprint;
 use std::time::{Duration, Instant};
+use wshost_core::plugin::Fingerprint;
 
 /// A file that is the same for so long is no longer written to.
 const STABLE: Duration = Duration::from_millis(300);

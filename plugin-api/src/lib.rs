@@ -130,6 +130,7 @@
 //! An engine has its own copy of the standard library: allocator, thread-locals and global loggers are its own. The
 //! [`log`] macros work all the same, since `export_engine!` installs a logger that writes to the host's log.
 
+#![warn(missing_docs)]
 // The boundary: see `abi` for what crosses it and `export` for the engine's side of every call.
 #![allow(unsafe_code)]
 

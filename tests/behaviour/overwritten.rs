@@ -4,7 +4,7 @@ use crate::common::{Host, artefacts, connect};
 use futures_util::{SinkExt, StreamExt};
 use std::fs;
 use tokio_tungstenite::tungstenite::Message;
-use wshost::engine::{Image, Plugin};
+use wshost_core::plugin::{Image, Plugin};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn overwriting_truncating_and_deleting_the_file_does_nothing_to_the_running_engine() {

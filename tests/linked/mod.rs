@@ -7,17 +7,19 @@ use plugin_api::export::engine_module;
 use std::ffi::OsString;
 use tokio::runtime::Handle;
 use wshost::cli::Cli;
-use wshost::engine::{Config, Facilities, Plugin, Unborn};
+use wshost::facilities;
 use wshost::listener::Listener;
-use wshost::mount::Mount;
 use wshost::server::{Running, Server};
+use wshost_core::engine::{Config, Unborn};
+use wshost_core::plugin::Plugin;
+use wshost_core::serving::mount::Mount;
 
 /// Starts it with these of wshost's options, of which `--listen` must be one. Returns its URL, too.
 pub fn start(options: impl IntoIterator<Item = OsString>, runtime: &Handle) -> anyhow::Result<(Running, String)> {
     let program = ["wshost", "--plugin", "linked"].map(OsString::from);
     let options = Cli::parse_from(program.into_iter().chain(options)).serve;
     let settings = options.settings();
-    let facilities = Facilities::start(&settings)?;
+    let facilities = facilities::start(&settings)?;
     let plugin = Plugin::linked(engine_module::<Echo>())?;
     let program = plugin.path().to_owned();
     let instance = Unborn::first(plugin, Config::default(), &facilities).make();

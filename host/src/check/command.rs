@@ -5,7 +5,6 @@ use super::findings::{Finding, LogLine, Outcome, Step};
 use super::life;
 use super::report::{Examined, Report};
 use super::subject::{Next, Order, Subject};
-use crate::engine::{Build, Image, LoadError, find};
 use crate::exit::{PLUGIN_REFUSED, Refused};
 use anyhow::Context;
 use bytesize::ByteSize;
@@ -16,6 +15,7 @@ use std::mem::take;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
+use wshost_core::plugin::{Build, Image, LoadError, find};
 
 /// Lines of the log that are kept of a step: the first, which have the cause.
 const LOG_LINES: usize = 20;

@@ -5,18 +5,15 @@ use super::findings::{Finding, Step};
 use super::guest::{Guest, Heard, PATIENCE, Then, Welcome};
 use super::inherited::close_descriptors;
 use super::journal::{Journal, Stop, Underway};
-use crate::audience::{Backlog, BacklogPolicy};
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::crash::{self, AfterExit};
-use crate::engine::{Config, Facilities, Plugin, Unborn};
 use crate::exit::Refused;
+use crate::facilities;
 use crate::http::HttpLimits;
 use crate::listener::{Address, Listener};
 use crate::loading::LoadRules;
-use crate::mount::Mount;
-use crate::newborn;
+use crate::reload::ReloadLimits;
 use crate::server::{Left, Running, Server};
-use crate::swap::{ReloadLimits, Way};
 use anyhow::Context;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use signal_hook::low_level;
@@ -26,6 +23,12 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::task::spawn_blocking;
 use tokio_tungstenite::tungstenite::Message;
+use wshost_core::client::audience::{Backlog, BacklogPolicy};
+use wshost_core::engine::{Config, Facilities, Unborn};
+use wshost_core::plugin::Plugin;
+use wshost_core::serving::mount::Mount;
+use wshost_core::serving::newborn;
+use wshost_core::serving::swap::{SwapLimits, Way};
 
 /// What the client sends, as text and as binary data.
 const GREETING: &str = "wshost check";
@@ -98,10 +101,8 @@ fn settings(timeout: Duration) -> Settings {
         close_after_no_pong: None,
         // Early enough for its reason to be heard.
         reload: ReloadLimits {
-            deadline: timeout / 2,
-            max_pause: timeout / 4,
+            swap: SwapLimits { deadline: timeout / 2, max_pause: timeout / 4, drain: None },
             max_generations: 2,
-            drain: None,
             probation: None,
             load: LoadRules::default(),
         },
@@ -146,7 +147,7 @@ fn make(
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let started = runtime.and_then(|runtime| {
-        let facilities = Facilities::start(settings)?;
+        let facilities = facilities::start(settings)?;
         Ok((runtime, facilities))
     });
     let (runtime, facilities) = match started {

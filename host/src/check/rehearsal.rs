@@ -7,13 +7,13 @@
 use super::args::LONGEST;
 use super::findings::{Finding, Outcome, Step};
 use super::subject::{Next, Order, Subject};
-use crate::engine::Staged;
 use signal_hook::low_level::signal_name;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
+use wshost_core::plugin::Staged;
 
 /// How far a plugin is led in its rehearsal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

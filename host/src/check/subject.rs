@@ -1,7 +1,6 @@
 //! The child, as its parent sees it.
 
 use super::findings::Finding;
-use crate::scratch::Scratch;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
@@ -12,6 +11,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use wshost_core::plugin::scratch::Scratch;
 
 /// Bytes of what the child writes that are kept, of its end.
 const TAIL: usize = 8 * 1024;

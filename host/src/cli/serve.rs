@@ -1,6 +1,5 @@
 //! The options of the server, and the settings that they come to.
 
-use crate::audience::Backlog;
 use crate::cli::values::{PluginArg, PolicyArg, RehearseArg, bytes, message_size, read_size, threshold};
 use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::control::ControlArg;
@@ -8,8 +7,7 @@ use crate::http::HttpLimits;
 use crate::listener::Address;
 use crate::loading::LoadRules;
 use crate::log::LogFormat;
-use crate::protocol::deflate::Compression;
-use crate::swap::{Probation, ReloadLimits};
+use crate::reload::ReloadLimits;
 use crate::units::{duration, duration_or_zero};
 use bytesize::ByteSize;
 use clap::Args;
@@ -17,6 +15,9 @@ use clap::builder::BoolishValueParser;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
+use wshost_core::client::audience::Backlog;
+use wshost_core::protocol::deflate::Compression;
+use wshost_core::serving::swap::{Probation, SwapLimits};
 
 /// How the server runs.
 #[derive(Args, Debug)]
@@ -249,10 +250,12 @@ impl ServeArgs {
             ping_after: self.ping_after,
             close_after_no_pong: self.close_after_no_pong,
             reload: ReloadLimits {
-                deadline: self.reload_timeout,
-                max_pause: self.reload_max_pause,
+                swap: SwapLimits {
+                    deadline: self.reload_timeout,
+                    max_pause: self.reload_max_pause,
+                    drain: self.reload_drain,
+                },
                 max_generations: usize::from(self.max_generations),
-                drain: self.reload_drain,
                 load: self.load_rules(),
                 probation: self.probation.map(|length| Probation { length, panics: self.probation_panics }),
             },
@@ -340,13 +343,13 @@ mod tests {
         let reload =
             |arguments: &[&str]| parse(&[&["--plugin", "x"], arguments].concat()).map(|cli| cli.settings().reload);
         let default = reload(&[]).unwrap();
-        assert_eq!((default.probation, default.drain), (None, None));
+        assert_eq!((default.probation, default.swap.drain), (None, None));
         let length = Duration::from_secs(30);
         let probation = |arguments: &[&str]| reload(&[&["--probation", "30s"], arguments].concat()).unwrap().probation;
         assert_eq!(probation(&[]), Some(Probation { length, panics: 0 }));
         assert_eq!(probation(&["--probation-panics", "3"]), Some(Probation { length, panics: 3 }));
         assert!(reload(&["--probation-panics", "3"]).is_err(), "an option that would do nothing");
-        assert_eq!(reload(&["--reload-drain", "1m"]).unwrap().drain, Some(Duration::from_secs(60)));
+        assert_eq!(reload(&["--reload-drain", "1m"]).unwrap().swap.drain, Some(Duration::from_secs(60)));
     }
 
     #[test]

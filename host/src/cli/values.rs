@@ -1,13 +1,13 @@
 //! Values on the command line that are more than a number: files under paths, choices, and sizes within bounds.
 
-use crate::audience::BacklogPolicy;
 use crate::check::Extent;
-use crate::engine::find;
 use crate::http::{are_same, without_slashes_behind};
 use crate::units::size;
 use bytesize::ByteSize;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
+use wshost_core::client::audience::BacklogPolicy;
+use wshost_core::plugin::find;
 
 /// What happens to a client whose backlog is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,12 +3,12 @@
 use super::args::{AskArgs, ReloadArgs, StatusArgs};
 use super::ask::ask;
 use super::protocol::{Refusal, Reply, Request};
-use crate::engine::find;
 use crate::exit::{self, Refused};
 use crate::http::without_slashes_behind;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use wshost_core::plugin::find;
 
 /// Has a server load an engine's plugin again. What came of it goes to `out` (`accepted: ...`), or to `err`
 /// (`refused: ...`).

@@ -2,10 +2,11 @@
 
 use super::protocol::{Accepted, Refusal, Reply, Way};
 use crate::exit;
-use crate::mount::Mount;
+use crate::reload::Refused;
 use crate::server::Server;
-use crate::swap;
 use std::path::Path;
+use wshost_core::serving::mount::Mount;
+use wshost_core::serving::swap;
 
 /// Reloads an engine. Takes as long as that takes.
 pub(super) fn reload(server: &Server, path: Option<&str>, plugin: Option<&Path>) -> Reply {
@@ -36,21 +37,25 @@ pub(super) fn reload(server: &Server, path: Option<&str>, plugin: Option<&Path>)
 }
 
 /// What a client is told that asked in vain.
-pub(super) fn refused(refused: swap::Refused) -> Reply {
+pub(super) fn refused(refused: Refused) -> Reply {
     Reply::Refused(Refusal { reason: refused.to_string(), exit_code: exit_code(refused) })
 }
 
-fn exit_code(refused: swap::Refused) -> u8 {
-    use swap::Refused;
+fn exit_code(refused: Refused) -> u8 {
+    use swap::Refused as NotSwapped;
     match refused {
         Refused::NoSuchPath { .. } => exit::USAGE,
-        Refused::Busy | Refused::Late { .. } | Refused::ImportsTooLong { .. } => exit::TRY_AGAIN,
         Refused::Ending | Refused::TooMany { .. } => exit::UNAVAILABLE,
         Refused::NotLoaded(error) => exit::Refused::from(error).code,
-        Refused::Config { .. } | Refused::NotMade { configuration_at_fault: true, .. } => exit::BAD_CONFIGURATION,
-        Refused::NotMade { .. } | Refused::NotMadeInTime { .. } | Refused::Schema(_) | Refused::Failed(_) => {
-            exit::PLUGIN_REFUSED
-        }
+        Refused::Config { .. } => exit::BAD_CONFIGURATION,
+        Refused::Swap(not_swapped) => match not_swapped {
+            NotSwapped::Busy | NotSwapped::Late { .. } | NotSwapped::ImportsTooLong { .. } => exit::TRY_AGAIN,
+            NotSwapped::NotMade { configuration_at_fault: true, .. } => exit::BAD_CONFIGURATION,
+            NotSwapped::NotMade { .. }
+            | NotSwapped::NotMadeInTime { .. }
+            | NotSwapped::Schema(_)
+            | NotSwapped::Failed(_) => exit::PLUGIN_REFUSED,
+        },
     }
 }
 

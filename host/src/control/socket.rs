@@ -11,7 +11,6 @@ use super::{reload, status};
 use crate::descriptors::{Reserve, are_exhausted};
 use crate::exit::{self, Refused};
 use crate::server::Server;
-use crate::standby::{Crew, Standby};
 use crate::unix_socket::{self, BoundPath};
 use futures_util::FutureExt;
 use rustix::fs::Mode;
@@ -26,6 +25,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use wshost_core::standby::{Crew, Standby};
 
 /// Connections at a time.
 const MOST_CONNECTIONS: usize = 8;
@@ -186,7 +186,7 @@ async fn serve_one(mut stream: UnixStream, asked: &Asked) -> io::Result<()> {
 }
 
 async fn answer(request: Request, asked: Asked, peer: Peer) -> Reply {
-    let Some(server) = asked.server.upgrade() else { return reload::refused(crate::swap::Refused::Ending) };
+    let Some(server) = asked.server.upgrade() else { return reload::refused(crate::reload::Refused::Ending) };
     let (path, plugin) = match request {
         Request::Status {} => return Reply::Status(status::of(&server, asked.since)),
         Request::Reload { path, plugin } => (path, plugin),

@@ -2,12 +2,12 @@
 
 use super::library_memory::Usage;
 use super::protocol::{EngineStatus, Retired, Status};
-use crate::audience::Whom;
 use crate::log;
-use crate::mount::{LoadedLibrary, Mount};
 use crate::server::Server;
 use std::path::Path;
 use std::time::Instant;
+use wshost_core::client::audience::Whom;
+use wshost_core::serving::mount::{LoadedLibrary, Mount};
 
 /// The server's status; it has been up `since` then. Walks the process's mappings, which can take milliseconds.
 pub(super) fn of(server: &Server, since: Instant) -> Status {

@@ -16,8 +16,6 @@ mod line;
 pub(crate) mod panics;
 mod tell;
 
-pub(crate) use code::note_library;
-
 use crate::exit::{self, INTERNAL};
 use crate::log;
 use libc::{c_int, c_void, siginfo_t};
@@ -26,6 +24,7 @@ use std::mem::zeroed;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use wshost_core::calls::witness::{self, Witness};
 
 /// The signals by which a fault ends a process.
 const SIGNALS: [c_int; 7] =
@@ -59,7 +58,8 @@ pub enum AfterExit {
 pub fn attribute(after_exit: AfterExit) {
     PROCESS.store(std::process::id(), Ordering::Relaxed);
     KEEP_CODE.store(after_exit == AfterExit::KeepCode, Ordering::Relaxed);
-    crate::calls::this_thread_is_ours();
+    witness::call(Witness { library_opened: code::note_library, panicked: panics::note, caught: panics::forget });
+    wshost_core::calls::this_thread_is_ours();
     for signal in SIGNALS {
         // SAFETY: `crashed` has the type that SA_SIGINFO asks for, and does only what a handler may. Rust's own handler for
         // overflows of the stack is replaced, and its alternate stacks are used.

@@ -1,8 +1,8 @@
 //! What the calling thread has panicked with in an engine and is not over yet: when a panic ends in an abort, such as one
 //! within another, this is all that is left of it.
 
-use crate::calls::Whose;
 use std::cell::{Cell, UnsafeCell};
+use wshost_core::calls::Whose;
 
 /// The last ones that are kept: the first, the one in a drop, and Rust's own word on it.
 const KEPT: usize = 3;

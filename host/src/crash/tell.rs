@@ -2,9 +2,9 @@
 
 use super::line::Line;
 use super::{code, panics, read_memory, thread_name};
-use crate::calls::{self, Call, Callback, Whom};
 use libc::{c_int, siginfo_t, ucontext_t};
 use std::fmt::Write;
+use wshost_core::calls::{self, Call, Callback, Whom};
 
 /// How far above the stack's end to look for whose code it is in.
 const STACK: usize = 16 * 1024;

@@ -1,10 +1,10 @@
 //! By when HTTP must be over on a connection, or have come further.
 
-use crate::deadlines::{TICK, away};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+use wshost_core::loops::deadlines::{TICK, away};
 
 /// A moment that can be put off while somebody waits for it. Clones share it.
 ///

@@ -1,0 +1,180 @@
+//! Which call into an engine each thread is in: for the watchdog, and for the last line of a process that crashes.
+//!
+//! A call is noted on the stack of its thread, which its thread-local points to, so that a signal's handler can read it. The
+//! threads that the watchdog looks after note it for other threads, too. Neither reads a clock, takes a lock or allocates.
+
+pub mod watch;
+pub mod witness;
+
+use crate::client::Client;
+use crate::lock::about_to_call_engine;
+use std::cell::Cell;
+use std::ptr;
+use std::sync::{Mutex, PoisonError};
+
+/// A generation of an engine, as logs name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whose<'a> {
+    /// Counted over all engines of the host; 0 for a library that is not known yet.
+    pub number: u32,
+    /// The engine's name, or the file that it is to come from.
+    pub name: &'a str,
+    /// Its version, if it is known.
+    pub version: &'a str,
+}
+
+/// For whom a call is made.
+#[derive(Clone, Copy, Debug)]
+pub enum Whom<'a> {
+    Nobody,
+    Client(&'a Client),
+    /// One that is not a client yet.
+    Peer(&'a str),
+}
+
+/// A call that has not returned.
+#[derive(Debug)]
+pub struct Call<'a> {
+    pub callback: Callback,
+    pub whose: &'a Whose<'a>,
+    pub whom: Whom<'a>,
+    /// The call within which it was made, or null: a job may run within a callback.
+    _outer: *const Call<'static>,
+}
+
+thread_local! {
+    // No destructor: it can be read and written at every stage of a thread's life, and by a signal's handler.
+    static INNERMOST: Cell<*const Call<'static>> = const { Cell::new(ptr::null()) };
+    static OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Every generation there has been.
+static GENERATIONS: Mutex<Vec<Whose<'static>>> = Mutex::new(Vec::new());
+
+/// Makes a call into an engine.
+#[inline]
+pub fn watched<R>(callback: Callback, whose: &Whose<'_>, whom: Whom<'_>, call: impl FnOnce() -> R) -> R {
+    about_to_call_engine();
+    let outer = INNERMOST.get();
+    let this = Call { callback, whose, whom, _outer: outer };
+    INNERMOST.set((&raw const this).cast());
+    let _outer_again = Restored(outer);
+    watch::noted(callback, whose.number, whom, call)
+}
+
+struct Restored(*const Call<'static>);
+
+impl Drop for Restored {
+    #[inline]
+    fn drop(&mut self) {
+        INNERMOST.set(self.0);
+    }
+}
+
+/// The innermost call of this thread, or null. It is there until it returns.
+pub fn innermost() -> *const Call<'static> {
+    INNERMOST.get()
+}
+
+/// The calling thread is one of the host's.
+pub fn this_thread_is_ours() {
+    OURS.set(true);
+}
+
+/// Whether the calling thread is known to be one of the host's.
+pub fn is_this_thread_ours() -> bool {
+    OURS.get()
+}
+
+/// Takes down a generation, so that its number says whose it is.
+pub fn register(whose: Whose<'static>) {
+    GENERATIONS.lock().unwrap_or_else(PoisonError::into_inner).push(whose);
+}
+
+/// The generation of this number.
+pub fn generation(number: u32) -> Option<Whose<'static>> {
+    let generations = GENERATIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    generations.iter().find(|whose| whose.number == number).copied()
+}
+
+/// Declares the calls, and what logs call them.
+macro_rules! callbacks {
+    ($($callback:ident = $name:literal,)+) => {
+        /// The calls into an engine.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Callback {
+            $($callback,)+
+        }
+
+        impl Callback {
+            const ALL: &[Callback] = &[$(Callback::$callback),+];
+
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Callback::$callback => $name,)+
+                }
+            }
+        }
+    };
+}
+
+callbacks! {
+    OpeningOfLibrary = "opening of the library",
+    New = "new",
+    Authenticate = "authenticate",
+    Open = "on_open",
+    Text = "on_text",
+    Binary = "on_binary",
+    Ping = "on_ping",
+    Pong = "on_pong",
+    Event = "on_event",
+    Idle = "on_idle",
+    ReadComplete = "on_read_complete",
+    Drain = "on_drain",
+    Close = "on_close",
+    Closed = "on_closed",
+    Job = "job",
+    Timer = "timer",
+    Accepts = "accepts",
+    ExportState = "export_state",
+    ExportSession = "export_session",
+    ImportState = "import_state",
+    ImportSession = "import_session",
+    DropOfSession = "drop of a session",
+    DropOfJob = "drop of a job",
+    DropOfTimer = "drop of a timer",
+    DropOfEvent = "drop of an event",
+    DropOfEngine = "drop of the engine",
+}
+
+impl Callback {
+    /// The one with this number.
+    pub fn numbered(number: usize) -> Option<Callback> {
+        Callback::ALL.get(number).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_callback_has_its_number() {
+        for (number, callback) in Callback::ALL.iter().enumerate() {
+            assert_eq!((*callback as usize, Callback::numbered(number)), (number, Some(*callback)));
+        }
+        assert_eq!(Callback::numbered(Callback::ALL.len()), None);
+    }
+
+    #[test]
+    fn a_call_is_noted_until_it_returns_or_panics() {
+        let whose = Whose { number: 1, name: "a", version: "1" };
+        let inner = || watched(Callback::Job, &whose, Whom::Nobody, innermost);
+        let (outer, inner) = watched(Callback::Text, &whose, Whom::Nobody, || (innermost(), inner()));
+        assert!(!outer.is_null() && !inner.is_null() && outer != inner);
+        let panics = || watched(Callback::Text, &whose, Whom::Nobody, || panic!("as it must not"));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).unwrap_err();
+        assert!(innermost().is_null());
+    }
+}

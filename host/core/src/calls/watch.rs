@@ -1,0 +1,320 @@
+//! The watchdog: tells when a callback blocks an event loop, or `authenticate` a worker, while it does so.
+//!
+//! Reading a clock around every callback would cost more than the callback. So each thread only notes which callback it
+//! is in, and a thread of the watchdog's own looks at these notes from time to time.
+
+use crate::calls::{self, Callback, Whom, Whose};
+use crate::standby::touch_thread_locals;
+use std::cell::OnceCell;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use std::{fmt, io};
+
+/// A callback that is at work for longer is reported, at the latest when half as much more has passed.
+const TOO_LONG: Duration = Duration::from_millis(100);
+/// The same for `authenticate` on a worker, where it may wait for others.
+const TOO_LONG_ON_WORKER: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What one thread is in. Written by that thread alone.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// The lowest 8 bits: 0, or 1 and the callback. Above: counts the calls.
+    call: AtomicU64,
+    /// The client's number; 0 without a client.
+    client: AtomicU64,
+    /// The engine's generation.
+    generation: AtomicU32,
+    /// Who is not a client yet.
+    peer: Mutex<String>,
+    /// Whether it is a worker's, where most calls may take as long as they like.
+    worker: bool,
+}
+
+thread_local! {
+    static WATCH: OnceCell<Arc<Watch>> = const { OnceCell::new() };
+}
+
+/// Uses those of the calling thread, see [`crate::standby`].
+pub fn touch() {
+    WATCH.with(|_| ());
+}
+
+/// The workers' watches. Workers come and go.
+static WORKERS: Mutex<Vec<Weak<Watch>>> = Mutex::new(Vec::new());
+
+/// Has the watchdog look after the calling thread, a worker.
+pub fn keep_for_worker() {
+    let watch = Arc::new(Watch { worker: true, ..Watch::default() });
+    let mut workers = lock(&WORKERS);
+    workers.retain(|worker| worker.strong_count() > 0);
+    workers.push(Arc::downgrade(&watch));
+    drop(workers);
+    watch.keep();
+}
+
+impl Watch {
+    /// Notes from now on here what this thread is in.
+    pub fn keep(self: Arc<Self>) {
+        calls::this_thread_is_ours();
+        WATCH.with(|watch| watch.set(self).unwrap_or_default());
+    }
+
+    /// Whether the thread is in a callback.
+    pub fn is_in_callback(&self) -> bool {
+        self.call.load(Ordering::Acquire) & 0xFF != 0
+    }
+
+    /// Notes a call. Returns what the thread was in before, if it was in one.
+    #[inline]
+    fn enter(&self, callback: Callback, generation: u32, whom: Whom<'_>) -> Option<Before> {
+        let call = self.call.load(Ordering::Relaxed);
+        let before = if call & 0xFF == 0 { None } else { Some(self.present(call)) };
+        let client = match whom {
+            Whom::Client(client) => client.number(),
+            Whom::Nobody => 0,
+            Whom::Peer(peer) => self.note_peer(peer),
+        };
+        self.client.store(client, Ordering::Relaxed);
+        self.generation.store(generation, Ordering::Relaxed);
+        self.call.store(((call & !0xFF) + 0x100) | (callback as u64 + 1), Ordering::Release);
+        before
+    }
+
+    #[inline]
+    fn leave(&self, before: Option<&Before>) {
+        match before {
+            None => self.call.store((self.call.load(Ordering::Relaxed) & !0xFF) + 0x100, Ordering::Release),
+            Some(before) => self.go_back_to(before),
+        }
+    }
+
+    #[cold]
+    fn present(&self, call: u64) -> Before {
+        let (client, generation) = (self.client.load(Ordering::Relaxed), self.generation.load(Ordering::Relaxed));
+        Before { call, client, generation }
+    }
+
+    #[cold]
+    fn go_back_to(&self, before: &Before) {
+        self.client.store(before.client, Ordering::Relaxed);
+        self.generation.store(before.generation, Ordering::Relaxed);
+        self.call.store(before.call, Ordering::Release);
+    }
+
+    /// Notes who is not a client yet, and has no number.
+    #[cold]
+    fn note_peer(&self, peer: &str) -> u64 {
+        peer.clone_into(&mut lock(&self.peer));
+        0
+    }
+
+    /// After which time a call is reported, if ever.
+    fn patience(&self, callback: Callback) -> Option<Duration> {
+        match (self.worker, callback) {
+            (false, _) => Some(TOO_LONG),
+            (true, Callback::Authenticate) => Some(TOO_LONG_ON_WORKER),
+            (true, _) => None,
+        }
+    }
+}
+
+/// What a thread was in before a call.
+struct Before {
+    call: u64,
+    client: u64,
+    generation: u32,
+}
+
+/// Makes a call, noted where the watchdog looks. Only [`calls::watched`] does.
+#[inline]
+pub fn noted<R>(callback: Callback, generation: u32, whom: Whom<'_>, call: impl FnOnce() -> R) -> R {
+    // While a thread ends, it is looked after no more.
+    let entered =
+        WATCH.try_with(|watch| watch.get().map(|watch| watch.enter(callback, generation, whom))).ok().flatten();
+    let result = call();
+    if let Some(before) = entered {
+        let _ = WATCH.try_with(|watch| watch.get().map(|watch| watch.leave(before.as_ref())));
+    }
+    result
+}
+
+/// A call that is at work for too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocking {
+    /// What it is called.
+    pub callback: &'static str,
+    /// Whose it is, if that is known.
+    pub whose: Option<Whose<'static>>,
+    /// The client's number; 0 without one.
+    pub client: u64,
+    /// Who is not a client yet.
+    pub peer: Option<String>,
+    /// What it holds up: an event loop, or only a worker.
+    pub on_loop: bool,
+    /// How long it is at work, at least.
+    pub over: Duration,
+}
+
+/// Looks at all loops until it is dropped.
+#[derive(Debug)]
+pub struct Watchdog {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watchdog {
+    /// Starts to look at the loops' watches, and at the workers'. `report` is told once for each call that takes too long.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it has no thread left.
+    pub fn start(loops: Vec<Arc<Watch>>, report: impl Fn(Blocking) + Send + 'static) -> io::Result<Watchdog> {
+        let (stop, stopped) = mpsc::channel();
+        let body = move || {
+            touch_thread_locals();
+            let mut seen: Vec<(Weak<Watch>, Seen)> = Vec::new();
+            while stopped.recv_timeout(LOOK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+                seen.retain(|(watch, _)| watch.strong_count() > 0);
+                for watch in loops.iter().map(Arc::downgrade).chain(lock(&WORKERS).iter().cloned()) {
+                    if !seen.iter().any(|(known, _)| known.ptr_eq(&watch)) {
+                        seen.push((watch, Seen::default()));
+                    }
+                }
+                let look = |(watch, seen): &mut (Weak<Watch>, Seen)| seen.look(&*watch.upgrade()?);
+                seen.iter_mut().filter_map(look).for_each(&report);
+            }
+        };
+        let thread = thread::Builder::new().name("wshost-watchdog".into()).spawn(body)?;
+        Ok(Watchdog { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the watchdog has seen of one thread.
+#[derive(Default)]
+struct Seen {
+    call: u64,
+    /// How often in a row.
+    times: u32,
+}
+
+impl Seen {
+    fn look(&mut self, watch: &Watch) -> Option<Blocking> {
+        let call = watch.call.load(Ordering::Acquire);
+        if call != self.call {
+            *self = Seen { call, times: 0 };
+        }
+        self.times += 1;
+        let callback = Callback::numbered(usize::try_from(call & 0xFF).ok()?.checked_sub(1)?)?;
+        let patience = watch.patience(callback)?;
+        // Seen first at some point of the call, then again after each LOOK_EVERY.
+        let at_least = LOOK_EVERY * (self.times - 1);
+        let just_now = at_least >= patience && at_least < patience + LOOK_EVERY;
+        just_now.then(|| Blocking {
+            callback: callback.name(),
+            whose: calls::generation(watch.generation.load(Ordering::Relaxed)),
+            client: watch.client.load(Ordering::Relaxed),
+            peer: (callback == Callback::Authenticate).then(|| lock(&watch.peer).clone()),
+            on_loop: !watch.worker,
+            over: patience,
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seen({} times)", self.times)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::watched;
+
+    const WHOSE: Whose<'static> = Whose { number: 4_000_000_000, name: "blocking", version: "1.2.3" };
+
+    fn blocked(body: impl FnOnce(mpsc::Receiver<Blocking>) + Send + 'static) {
+        calls::register(WHOSE);
+        let watch = Arc::new(Watch::default());
+        let (reported, reports) = mpsc::channel();
+        let report = move |blocking: Blocking| {
+            if blocking.whose == Some(WHOSE) {
+                reported.send(blocking).unwrap_or_default();
+            }
+        };
+        let _watchdog = Watchdog::start(vec![Arc::clone(&watch)], report).unwrap();
+        let blocking = thread::spawn(move || {
+            watch.keep();
+            body(reports);
+        });
+        blocking.join().unwrap();
+    }
+
+    #[test]
+    fn a_call_that_takes_too_long_is_reported_once_while_it_lasts() {
+        blocked(|reports| {
+            watched(Callback::Open, &WHOSE, Whom::Nobody, || ());
+            let peer = Whom::Peer("1.2.3.4:5");
+            let blocking = watched(Callback::Authenticate, &WHOSE, peer, || {
+                let blocking = reports.recv().unwrap();
+                thread::sleep(TOO_LONG + 2 * LOOK_EVERY);
+                blocking
+            });
+            let expected = Blocking {
+                callback: "authenticate",
+                whose: Some(WHOSE),
+                client: 0,
+                peer: Some("1.2.3.4:5".into()),
+                on_loop: true,
+                over: TOO_LONG,
+            };
+            assert_eq!(blocking, expected);
+            assert!(reports.try_recv().is_err(), "once");
+        });
+    }
+
+    #[test]
+    fn a_job_within_a_callback_is_named_and_then_the_callback_again() {
+        blocked(|reports| {
+            watched(Callback::Text, &WHOSE, Whom::Nobody, || {
+                let job = watched(Callback::Job, &WHOSE, Whom::Nobody, || reports.recv().unwrap());
+                assert_eq!(job.callback, "job");
+                assert_eq!(reports.recv().unwrap().callback, "on_text");
+            });
+        });
+    }
+
+    #[test]
+    fn quick_calls_are_not_reported_however_often_one_is_seen() {
+        let (watch, mut seen) = (Watch::default(), Seen::default());
+        for _ in 0..100 {
+            let before = watch.enter(Callback::Text, 1, Whom::Nobody);
+            assert_eq!(seen.look(&watch), None);
+            watch.leave(before.as_ref());
+        }
+        assert!((0..100).all(|_| seen.look(&watch).is_none()));
+    }
+
+    #[test]
+    fn jobs_of_a_worker_may_take_as_long_as_they_like() {
+        let watch = Watch { worker: true, ..Watch::default() };
+        assert_eq!(watch.patience(Callback::Job), None);
+        assert_eq!(watch.patience(Callback::Authenticate), Some(TOO_LONG_ON_WORKER));
+    }
+}

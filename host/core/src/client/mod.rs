@@ -1,0 +1,321 @@
+//! One client: the facts about it, and what any thread may ask of it. Engines hold these through their handles.
+//!
+//! Knows no socket: what is sent goes to the outbox, and the connection takes it from there.
+
+pub mod activity;
+pub mod audience;
+pub mod batch;
+pub mod broadcast;
+pub mod outbox;
+pub mod short_way;
+
+use crate::client::audience::{Audience, BacklogPolicy};
+use crate::client::batch::{Order, Part};
+use crate::client::broadcast::Broadcast;
+use crate::client::outbox::Outbox;
+use crate::engine::Event;
+use crate::protocol::deflate::{Agreed, Compression};
+use crate::protocol::{Opcode, close};
+use plugin_api::Sent;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// Payload of a control frame at most (RFC 6455 section 5.5).
+const MAX_CONTROL: usize = 125;
+
+/// How far a connection's end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Closing {
+    /// Open.
+    No,
+    /// The peer has sent a close frame, we have not.
+    Begun,
+    /// We have queued a close frame; nothing may follow it (RFC 6455 section 5.5.1).
+    Sent,
+    /// The connection is gone.
+    Gone,
+}
+
+/// A connected client.
+#[derive(Debug)]
+pub struct Client {
+    peer: Box<str>,
+    resource: Box<str>,
+    // Two boxes, since most have none.
+    #[allow(clippy::box_collection, reason = "half the size where there is none")]
+    subprotocol: Option<Box<String>>,
+    deflate: Option<Agreed>,
+    /// Milliseconds from the process's epoch to the last byte that came.
+    last_active: AtomicU64,
+    /// Milliseconds from the epoch to the last ping for keepalive, plus 1; 0 if there was none.
+    pinged: AtomicU64,
+    /// Of the engine: which of them serves it.
+    generation: AtomicU32,
+    outbox: Outbox,
+}
+
+impl Client {
+    /// A client that has just been accepted, and whose connection is to live on `event_loop`. `deflate` is what was agreed
+    /// on about compression.
+    pub fn new(
+        peer: &str,
+        resource: &str,
+        subprotocol: &str,
+        deflate: Option<Agreed>,
+        audience: Arc<Audience>,
+        event_loop: usize,
+    ) -> Client {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let client = Client {
+            peer: peer.into(),
+            resource: resource.into(),
+            subprotocol: Some(subprotocol).filter(|name| !name.is_empty()).map(|name| Box::new(name.to_owned())),
+            deflate,
+            last_active: AtomicU64::new(0),
+            pinged: AtomicU64::new(0),
+            generation: AtomicU32::new(0),
+            outbox: Outbox::new(number, event_loop, audience, deflate.is_some()),
+        };
+        client.touch(Instant::now());
+        client
+    }
+
+    /// The two halves of the id: one drawn at random for this run of the host, one that counts.
+    pub fn id(&self) -> (u64, u64) {
+        (run(), self.number())
+    }
+
+    /// The counting half of the id; never 0, unique within this run of the host.
+    pub fn number(&self) -> u64 {
+        self.outbox.number()
+    }
+
+    /// The peer's address as text.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// Path and query of the request.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// The subprotocol agreed on, or empty.
+    pub fn subprotocol(&self) -> &str {
+        self.subprotocol.as_ref().map_or("", |name| name.as_str())
+    }
+
+    /// What was agreed on about compression.
+    pub fn deflate(&self) -> Option<Agreed> {
+        self.deflate
+    }
+
+    /// How what is sent to it is compressed.
+    pub fn compression(&self) -> Option<Compression> {
+        Some(self.audience().compression?.within(self.deflate?.server))
+    }
+
+    /// The event loop on which the connection lives.
+    pub fn event_loop(&self) -> usize {
+        self.outbox.event_loop()
+    }
+
+    /// Which generation of the engine serves it, or is about to.
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    pub fn set_generation(&self, generation: u32) {
+        self.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// The clients that it is one of.
+    pub fn audience(&self) -> &Audience {
+        self.outbox.audience()
+    }
+
+    /// How long ago the last byte came.
+    pub fn idle(&self) -> Duration {
+        epoch().elapsed().saturating_sub(self.last_active())
+    }
+
+    /// When the last byte came, since the process's epoch and to the millisecond.
+    pub fn last_active(&self) -> Duration {
+        Duration::from_millis(self.last_active.load(Ordering::Relaxed))
+    }
+
+    /// Notes that bytes came.
+    pub fn touch(&self, now: Instant) {
+        self.last_active.store(millis(now), Ordering::Relaxed);
+    }
+
+    /// When the client was pinged because it was idle, if it has given no sign of life since.
+    pub fn pinged(&self) -> Option<Duration> {
+        let pinged = Duration::from_millis(self.pinged.load(Ordering::Relaxed).checked_sub(1)?);
+        // To the millisecond, a quick pong can be as old as its ping; what led to the ping is older.
+        (self.last_active() < pinged).then_some(pinged)
+    }
+
+    /// Whether the client was pinged because it was idle, and has given no sign of life since.
+    pub fn is_pinged(&self) -> bool {
+        self.pinged().is_some()
+    }
+
+    /// Notes that the client is pinged because it is idle.
+    pub fn note_pinged(&self, now: Instant) {
+        self.pinged.store(millis(now) + 1, Ordering::Relaxed);
+    }
+
+    /// How far the connection's end has come.
+    pub fn closing(&self) -> Closing {
+        self.outbox.closing()
+    }
+
+    /// Bytes that wait for the socket.
+    pub fn buffered(&self) -> usize {
+        self.outbox.buffered()
+    }
+
+    /// Sends one message.
+    #[inline]
+    pub fn send(&self, opcode: Opcode, payload: &[u8]) -> Sent {
+        match self.outbox.send(opcode, payload) {
+            Sent::Backlogged => self.backlogged(),
+            sent => sent,
+        }
+    }
+
+    /// Sends one encoded message that many clients get; see [`Outbox::send_shared`].
+    pub fn send_shared(&self, broadcast: &Broadcast, wake: &mut Vec<Waker>) -> Sent {
+        let frame = broadcast.frame_for(self.deflate.map(|agreed| agreed.server));
+        match self.outbox.send_shared(frame, wake) {
+            Sent::Backlogged => self.backlogged(),
+            sent => sent,
+        }
+    }
+
+    /// Begins a message in fragments. Returns what its parts are to name.
+    pub fn begin_message(&self) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sends a part of a message. One that is refused for its backlog leaves the message torn, so that the client is
+    /// closed whatever the policy.
+    pub fn send_part(&self, part: Part) -> Sent {
+        match self.outbox.send_order(Order::Part(part)) {
+            Sent::Backlogged => self.close_backlogged(),
+            sent => sent,
+        }
+    }
+
+    /// Gives up a message of which parts were sent.
+    pub fn abandon_message(&self) {
+        if self.close(close::INTERNAL, "a message was not finished") == Sent::Sent {
+            tracing::warn!(peer = self.peer(), "closed: the engine dropped a message in fragments before its last");
+        }
+    }
+
+    /// What becomes of a client that does not keep up.
+    #[cold]
+    fn backlogged(&self) -> Sent {
+        match self.audience().backlog.policy {
+            BacklogPolicy::Close => self.close_backlogged(),
+            BacklogPolicy::Drop => Sent::Backlogged,
+        }
+    }
+
+    fn close_backlogged(&self) -> Sent {
+        if self.outbox.close(close::POLICY, "too slow: the backlog is full", true) == Sent::Sent {
+            tracing::info!(peer = self.peer(), limit = self.outbox.limit(), "closed: its backlog is full");
+        }
+        Sent::Backlogged
+    }
+
+    /// Sends a control frame, ahead of data.
+    pub fn send_control(&self, opcode: Opcode, payload: &[u8]) -> Sent {
+        if payload.len() > MAX_CONTROL {
+            tracing::warn!(peer = self.peer(), "refused: a {opcode:?} of {} bytes; 125 at most", payload.len());
+            return Sent::Refused;
+        }
+        self.outbox.send_control(opcode, payload)
+    }
+
+    /// Closes behind what is queued.
+    pub fn close(&self, code: u16, reason: &str) -> Sent {
+        self.order_close(code, reason, false)
+    }
+
+    /// Drops what is queued, then closes.
+    pub fn close_now(&self, code: u16, reason: &str) -> Sent {
+        self.order_close(code, reason, true)
+    }
+
+    fn order_close(&self, code: u16, reason: &str, now: bool) -> Sent {
+        if code != close::NO_STATUS && !close::sendable(code) {
+            tracing::warn!(peer = self.peer(), "refused: close code {code} must not be sent (RFC 6455 section 7.4)");
+            return Sent::Refused;
+        }
+        self.outbox.close(code, close::cut_reason(reason), now)
+    }
+
+    /// Drops queued messages of which the socket has taken nothing. Returns the bytes dropped.
+    ///
+    /// From another thread than the connection's, what lies with the connection is dropped at its next turn and is
+    /// not counted.
+    pub fn discard_buffered(&self) -> usize {
+        self.outbox.discard()
+    }
+
+    /// Stops or resumes reading from the client.
+    pub fn pause_reading(&self, paused: bool) -> Sent {
+        self.outbox.pause_reading(paused)
+    }
+
+    /// Posts a value to the session.
+    pub fn post(&self, event: Event) -> Sent {
+        self.outbox.post(event)
+    }
+
+    /// Makes the client a member of a group.
+    pub fn join(&self, group: &str) -> Sent {
+        self.audience().join(self, group)
+    }
+
+    /// Ends a membership. Returns whether there was one.
+    pub fn leave(&self, group: &str) -> bool {
+        self.audience().leave(self, group)
+    }
+
+    /// Ends the connection with 1011, because the engine failed outside of a callback.
+    pub fn fail(&self) {
+        self.outbox.fail();
+    }
+
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+}
+
+/// The moment from which activity is counted.
+pub fn epoch() -> Instant {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    *EPOCH.get_or_init(Instant::now)
+}
+
+fn millis(at: Instant) -> u64 {
+    u64::try_from(at.saturating_duration_since(epoch()).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The half of an id that all clients of this run of the host have in common.
+pub fn run() -> u64 {
+    static RUN: OnceLock<u64> = OnceLock::new();
+    *RUN.get_or_init(|| {
+        use std::hash::{BuildHasher, RandomState};
+        RandomState::new().hash_one((std::process::id(), std::time::SystemTime::now()))
+    })
+}

@@ -1,0 +1,92 @@
+//! Calls of the engine, and what comes of them: jobs, and faults of either side.
+
+use super::{Connection, Stage};
+use crate::calls::Whom;
+use crate::client::Client;
+use crate::client::outbox::with_batch;
+use crate::connection::wire::Wire;
+use crate::engine::{CallbackResult, EngineFailure, Event, Instance, Job, Session};
+use crate::protocol::{Fault, close};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+impl<S: Wire> Connection<S> {
+    pub(super) fn with_batch(&mut self, work: impl FnOnce(&mut Self)) {
+        let mut batch = self.batch.take();
+        with_batch(self.client.number(), &mut batch, || work(self));
+        self.batch = batch;
+    }
+
+    /// Calls the engine, unless the connection's messages are at their end.
+    pub(super) fn callback(&mut self, call: impl FnOnce(&Instance, &Arc<Client>, &mut Session) -> CallbackResult) {
+        if self.stage == Stage::Open
+            && let Some(session) = &mut self.session
+        {
+            let called = call(&self.instance, &self.client, session);
+            self.finish(called);
+        }
+    }
+
+    /// Has the job run that a callback returned, or closes where it failed.
+    #[inline]
+    pub(super) fn finish(&mut self, called: CallbackResult) {
+        match called {
+            Ok(None) => {}
+            Ok(Some(job)) => self.submit(job),
+            Err(failure) => self.engine_fault(&failure),
+        }
+    }
+
+    pub(super) fn submit(&mut self, job: Job) {
+        let (instance, client) = (Arc::clone(&self.instance), Arc::clone(&self.client));
+        let work = move || {
+            if let Err(failure) = job.run(Whom::Client(&client)) {
+                instance.report(&failure, client.peer());
+                client.fail();
+            }
+        };
+        self.instance.pool().submit(self.lane.get_or_insert_default(), Box::new(work));
+    }
+
+    /// Delivers what was posted, unless the session is away.
+    pub(super) fn deliver_events(&mut self) {
+        let Some(batch) = &mut self.batch else { return };
+        if !batch.events.is_empty() && self.session.is_some() {
+            let events = std::mem::take(&mut batch.events);
+            self.client.outbox().note_delivered(events.len());
+            self.deliver(events);
+        }
+    }
+
+    fn deliver(&mut self, events: VecDeque<Event>) {
+        self.with_batch(|connection| {
+            // One that an earlier generation posted cannot be read by this one.
+            let instance = Arc::clone(&connection.instance);
+            events.into_iter().filter(|event| instance.made(event)).for_each(|event| {
+                connection.callback(|instance, client, session| instance.on_event(client, session, event));
+            });
+        });
+    }
+
+    /// The engine panicked: its fault, and the end of this connection alone.
+    #[cold]
+    pub(super) fn engine_fault(&mut self, failure: &EngineFailure) {
+        self.instance.report(failure, self.client.peer());
+        self.fail(close::INTERNAL, "the engine failed");
+    }
+
+    /// The peer broke the protocol (RFC 6455 section 7.1.7).
+    #[cold]
+    pub(super) fn peer_fault(&mut self, fault: &Fault) {
+        let code = fault.close_code();
+        // A flood of one kind does not keep another out of the log.
+        tracing::info!(peer = self.client.peer(), code, kind = code, "connection failed: {fault}");
+        self.fail(code, &fault.to_string());
+    }
+
+    pub(super) fn fail(&mut self, code: u16, reason: &str) {
+        self.code = code;
+        self.stage = Stage::Flushing;
+        self.client.close(code, reason);
+    }
+}

@@ -1,0 +1,209 @@
+//! What comes in: whether to read, and from bytes to the engine's callbacks.
+
+use super::allowance::Allowance;
+use super::swapping::Swap;
+use super::{Connection, Shared, Stage};
+use crate::client::Closing;
+use crate::connection::wire::Wire;
+use crate::protocol::Received;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+use tokio::io::ReadBuf;
+
+/// Nothing more is read or answered while more than half the backlog's limit, or more than this, waits for the socket: a peer
+/// that does not read its replies is slowed down by TCP before its backlog is full.
+const PAUSE_READING_ABOVE: usize = 1024 * 1024;
+/// So much of a batch is offered to the socket before more messages of the same read are answered. The backlog is what
+/// the socket does not take, not what one read is answered with.
+const WRITE_ABOVE: usize = 256 * 1024;
+/// What one read may bring, however small the backlog's limit.
+const LEAST_READ: usize = 512;
+/// What one read may bring, however long the one before took to answer.
+const LEAST_HEAVY_READ: usize = 64 * 1024;
+
+/// What a read brought and a turn had no time for.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    bytes: Box<[u8]>,
+    answered: usize,
+    /// When it was read.
+    at: Instant,
+}
+
+impl Unanswered {
+    /// `None` if there are no bytes.
+    pub(super) fn new(bytes: &[u8], at: Instant) -> Option<Box<Unanswered>> {
+        (!bytes.is_empty()).then(|| Box::new(Unanswered { bytes: bytes.into(), answered: 0, at }))
+    }
+}
+
+impl<S: Wire> Connection<S> {
+    pub(super) fn wants_to_read(&self, cx: &Context<'_>) -> bool {
+        match self.stage {
+            Stage::Open if self.swap != Swap::None => false,
+            Stage::Open => self.batch.as_ref().is_some_and(|batch| {
+                let pause = batch.paused || batch.write.len() > self.pause_above() || self.has_too_many_jobs(cx);
+                batch.close_written || !pause
+            }),
+            // A peer that sends on and reads nothing must still be noticed when it goes.
+            Stage::Flushing | Stage::Lingering => !self.input_ended,
+            Stage::Over => false,
+        }
+    }
+
+    fn pause_above(&self) -> usize {
+        PAUSE_READING_ABOVE.min(self.client.outbox().limit() / 2)
+    }
+
+    pub(super) fn has_too_many_jobs(&self, cx: &Context<'_>) -> bool {
+        self.lane.as_ref().is_some_and(|lane| lane.is_full(cx.waker()))
+    }
+
+    /// Goes on with what an earlier turn has read, or reads. Returns how many bytes were there.
+    pub(super) fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+        allowance: &mut Allowance,
+    ) -> Poll<io::Result<usize>> {
+        if let Some(mut unanswered) = self.unanswered.take() {
+            allowance.begin(Instant::now());
+            let Unanswered { bytes, answered, at } = &mut *unanswered;
+            let count = bytes.len() - *answered;
+            if self.stage == Stage::Open {
+                *answered += self.answer(&mut bytes[*answered..], *at, cx, allowance)?;
+                if *answered < bytes.len() {
+                    self.unanswered = Some(unanswered);
+                }
+            }
+            return Poll::Ready(Ok(count));
+        }
+        let mut buffer = shared.read_buffer.borrow_mut();
+        // What is read is answered before it is looked at whether there is room for more answers.
+        let most = buffer.len().min((self.client.outbox().limit() / 2).max(LEAST_READ));
+        let most = most.min(self.read_at_most as usize);
+        let mut read = ReadBuf::new(&mut buffer[..most]);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        let count = read.filled().len();
+        let now = Instant::now();
+        allowance.begin(now);
+        if count > 0 && self.stage == Stage::Open {
+            self.note_life(now);
+            let time = shared.deadlines.borrow().time(now);
+            let answered = self.answer(&mut buffer[..count], time, cx, allowance)?;
+            self.unanswered = Unanswered::new(&buffer[answered..count], time);
+            self.adapt_reads(most, count, answered);
+        } else {
+            allowance.note(count);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Has the next read bring about as much as can be answered in one turn, if that is far less than this one brought: what
+    /// is left of a read lies in memory of the connection's own.
+    fn adapt_reads(&mut self, most: usize, count: usize, answered: usize) {
+        let next = match () {
+            () if answered < count / 4 => (2 * answered).max(LEAST_HEAVY_READ),
+            () if count == most => most.saturating_mul(2),
+            () => return,
+        };
+        self.read_at_most = u32::try_from(next).unwrap_or(u32::MAX);
+    }
+
+    /// Hands what a read brought to the engine. If it is answered with much, the answers go to the socket in between. Returns
+    /// how much of it was answered: not all if the turn takes too long, or too many answers wait for the socket.
+    fn answer(
+        &mut self,
+        input: &mut [u8],
+        at: Instant,
+        cx: &mut Context<'_>,
+        allowance: &mut Allowance,
+    ) -> io::Result<usize> {
+        let mut answered = 0;
+        loop {
+            self.with_batch(|connection| {
+                answered += connection.receive(&mut input[answered..], at, allowance);
+                if answered == input.len() {
+                    connection.callback(|instance, client, session| instance.on_read_complete(client, session));
+                }
+            });
+            if self.stage != Stage::Open {
+                return Ok(input.len());
+            }
+            if answered == input.len() || allowance.is_spent() {
+                return Ok(answered);
+            }
+            self.write(cx)?;
+            if allowance.look() || self.unwritten() > self.pause_above() {
+                return Ok(answered);
+            }
+        }
+    }
+
+    /// Hands messages in `input` to the engine, all of them unless the batch grows large or the turn takes too long.
+    /// Returns how much was used. The last call of the receiver, for which nothing may be left, lets it give back the
+    /// memory of an assembled message.
+    fn receive(&mut self, input: &mut [u8], at: Instant, allowance: &mut Allowance) -> usize {
+        let mut done = 0;
+        let most = WRITE_ABOVE.min(self.client.outbox().limit() / 2);
+        while self.stage == Stage::Open {
+            let Some(session) = &mut self.session else { break };
+            let (client, instance) = (&self.client, &self.instance);
+            let left = input.len() - done;
+            let (used, size, called) = match self.receiver.receive(at, &mut input[done..]) {
+                Err(fault) => {
+                    self.peer_fault(&fault);
+                    break;
+                }
+                Ok((used, None)) if used == left => {
+                    if used > 0 {
+                        allowance.note_part(used);
+                    }
+                    break;
+                }
+                // It has done much without an event.
+                Ok((used, None)) => {
+                    done += used;
+                    if allowance.look() {
+                        return done;
+                    }
+                    continue;
+                }
+                Ok((used, Some(Received::Close { code, reason }))) => {
+                    self.code = code;
+                    self.stage = Stage::Flushing;
+                    self.close_received = true;
+                    let answers_ours = client.closing() >= Closing::Sent;
+                    client.outbox().note_close_received();
+                    (used, 0, if answers_ours { Ok(None) } else { instance.on_close(client, session, code, reason) })
+                }
+                // After our own close frame only the peer's is of interest.
+                Ok((used, Some(_))) if client.closing() >= Closing::Sent => (used, used, Ok(None)),
+                Ok((used, Some(Received::Text(text)))) => (used, text.len(), instance.on_text(client, session, text)),
+                Ok((used, Some(Received::Binary(data)))) => {
+                    (used, data.len(), instance.on_binary(client, session, data))
+                }
+                Ok((used, Some(Received::Ping(data)))) => (used, 0, instance.on_ping(client, session, data)),
+                Ok((used, Some(Received::Pong(data)))) => (used, 0, instance.on_pong(client, session, data)),
+            };
+            self.finish(called);
+            done += used;
+            let spent = allowance.note(size);
+            let enough = spent && !self.receiver.only_copies(&input[done..]);
+            if done < input.len() && (enough || self.client.outbox().batched() > most) {
+                return done;
+            }
+        }
+        input.len()
+    }
+
+    /// The peer sends nothing more. Where it has said goodbye before, it may still read what is queued.
+    pub(super) fn end_of_input(&mut self) {
+        self.input_ended = true;
+        if self.stage != Stage::Flushing || self.unwritten() == 0 {
+            self.stage = Stage::Over;
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! One connection: from its first frame to `on_closed`.
+//!
+//! Moves bytes between its stream and the protocol, calls the engine per message, and ends in an orderly way. Written
+//! over the byte stream as a type parameter: it does not know TCP, TLS or HTTP. It lives and dies on one event loop.
+
+mod allowance;
+mod engine;
+mod input;
+mod output;
+mod swapping;
+mod timing;
+pub mod wire;
+
+use crate::client::Client;
+use crate::client::batch::Batch;
+use crate::connection::wire::Wire;
+use crate::engine::{Instance, Session};
+use crate::jobs::Lane;
+use crate::loops::deadlines::{Alarm, Deadlines};
+use crate::loops::prefer_read::Turn;
+use crate::loops::turnstile::{Place, Turnstile};
+use crate::protocol::{self, Limits, Receiver, close};
+use allowance::Allowance;
+use input::Unanswered;
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use swapping::Swap;
+
+/// The most memory for answers, in bytes, that a loop keeps for longer than a few seconds.
+const KEPT_WRITE_MEMORY: usize = 64 * 1024;
+
+/// What all connections of one event loop share.
+#[derive(Debug)]
+pub struct Shared {
+    /// One read at a time goes on in a loop, and leaves nothing behind: one buffer does for all.
+    pub read_buffer: RefCell<Box<[u8]>>,
+    /// What is answered in one turn is mostly written in it, too: memory for that, which a connection keeps only as long
+    /// as something waits for its socket.
+    pub write_memory: RefCell<Vec<u8>>,
+    /// A batch that nobody uses: a connection has one only while it does something, or something is left of it.
+    pub blank_batch: RefCell<Option<Box<Batch>>>,
+    /// Wakes connections at their deadlines.
+    pub deadlines: RefCell<Deadlines>,
+    /// How long writes may wait for reads.
+    pub prefer_read: Option<Duration>,
+    /// Where a connection waits whose last turn was too long.
+    pub turnstile: Turnstile,
+}
+
+impl Shared {
+    /// Gives back what has been kept for the next connection that needs it, if that is much: it may not come.
+    pub fn give_back(&self) {
+        if self.write_memory.borrow().capacity() > KEPT_WRITE_MEMORY {
+            self.write_memory.take();
+        }
+        protocol::give_back();
+    }
+}
+
+/// One connection, as a future that ends when it is over. It is all that a connection's task holds while nothing
+/// happens; written as a type, and not as an async function, which would keep its arguments beside its variables.
+pub struct Connection<S> {
+    stream: S,
+    client: Arc<Client>,
+    instance: Arc<Instance>,
+    /// Away when the engine has got it back, or while a swap has it.
+    session: Option<Session>,
+    swap: Swap,
+    /// The order of its jobs, once it has had one.
+    lane: Option<Arc<Lane>>,
+    receiver: Receiver,
+    /// Away while callbacks run, see [`with_batch`]; and between turns, if it is blank.
+    batch: Option<Box<Batch>>,
+    stage: Stage,
+    /// The peer has sent a close frame.
+    close_received: bool,
+    /// The peer has shut its side of TCP.
+    input_ended: bool,
+    /// What `on_closed` will say.
+    code: u16,
+    close_deadline: Option<Instant>,
+    next_idle_check: Option<Instant>,
+    /// The backlog was above half its limit, or a message was refused, since `on_drain` was last called.
+    above_half: bool,
+    write_turn: Turn,
+    /// When the wheel wakes us.
+    alarm: Option<Alarm>,
+    waker: Option<Waker>,
+    shared: Rc<Shared>,
+    /// What was read and has not been answered: behind the handshake's request, or by a turn that was cut short.
+    unanswered: Option<Box<Unanswered>>,
+    /// What one read may bring; less than the loop's buffer has room for after a read that took too long to answer.
+    read_at_most: u32,
+    /// The last turn took too long: the next one is begun through the turnstile.
+    heavy: bool,
+    /// Its place there.
+    place: Option<Place>,
+    opened: bool,
+}
+
+/// How far the end has come (RFC 6455 section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Messages go to the engine.
+    Open,
+    /// Nothing more goes to the engine. What is queued is written, the last of it a close frame.
+    Flushing,
+    /// All is written, our side of TCP is shut, and the engine has its session back. What still comes is dropped:
+    /// closing a socket with unread bytes would make the kernel reset the connection, and the peer could lose our close
+    /// frame.
+    Lingering,
+    Over,
+}
+
+impl<S: Wire> Future for Connection<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let connection = self.get_mut();
+        let shared = Rc::clone(&connection.shared);
+        if connection.stands_in_line(cx, &shared) {
+            return Poll::Pending;
+        }
+        connection.borrow_memory(&shared);
+        if !std::mem::replace(&mut connection.opened, true) {
+            connection.open();
+        }
+        let turn = connection.turn(cx, &shared);
+        connection.return_memory(&shared);
+        if turn.is_ready() {
+            connection.disarm(&shared);
+            tracing::debug!(
+                peer = connection.client.peer(),
+                event_loop = connection.client.event_loop(),
+                "connection closed"
+            );
+        }
+        turn
+    }
+}
+
+impl<S: Wire> Connection<S> {
+    /// A connection whose handshake is over. `leftover` are bytes that came behind its request.
+    pub fn new(
+        stream: S,
+        leftover: &[u8],
+        client: Arc<Client>,
+        session: Session,
+        limits: Limits,
+        shared: Rc<Shared>,
+    ) -> Self {
+        let now = shared.deadlines.borrow().time(Instant::now());
+        Connection {
+            stream,
+            instance: Arc::clone(session.instance()),
+            session: Some(session),
+            swap: Swap::None,
+            lane: None,
+            receiver: match client.deflate() {
+                None => Receiver::new(limits),
+                Some(agreed) => Receiver::with_deflate(limits, agreed),
+            },
+            batch: client.compression().map(|how| Box::new(Batch::new(how))),
+            stage: Stage::Open,
+            close_received: false,
+            input_ended: false,
+            code: close::ABNORMAL,
+            close_deadline: None,
+            next_idle_check: None,
+            above_half: false,
+            write_turn: Turn::default(),
+            alarm: None,
+            waker: None,
+            shared,
+            unanswered: Unanswered::new(leftover, now),
+            read_at_most: u32::MAX,
+            heavy: false,
+            place: None,
+            opened: false,
+            client,
+        }
+    }
+
+    fn open(&mut self) {
+        self.with_batch(|connection| {
+            connection.callback(|instance, client, session| instance.on_open(client, session));
+        });
+        self.plan_idle_check();
+    }
+
+    /// Whether it must wait for its place in line.
+    fn stands_in_line(&mut self, cx: &Context<'_>, shared: &Shared) -> bool {
+        if self.heavy && self.place.is_none() {
+            self.place = Some(shared.turnstile.join(cx.waker()));
+        }
+        let waits = self.place.is_some_and(|place| !shared.turnstile.has_come(place));
+        if !waits {
+            self.place = None;
+        }
+        waits
+    }
+
+    fn borrow_memory(&mut self, shared: &Shared) {
+        let batch = self.batch.get_or_insert_with(|| shared.blank_batch.take().unwrap_or_default());
+        if !batch.write.has_memory() {
+            batch.write.lend(shared.write_memory.take());
+        }
+        batch.socket = if shared.prefer_read.is_none() { self.stream.short_way() } else { None };
+    }
+
+    fn return_memory(&mut self, shared: &Shared) {
+        let Some(batch) = &mut self.batch else { return };
+        batch.socket = None;
+        if let Some(memory) = batch.write.take_memory() {
+            shared.write_memory.replace(memory);
+        }
+        if batch.is_blank() {
+            shared.blank_batch.replace(self.batch.take());
+        }
+    }
+
+    /// One turn: execute what others ask, write, read, until there is nothing to do or the turn has taken too long.
+    fn turn(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
+        self.note_waker(cx);
+        let mut allowance = Allowance::new(self.heavy);
+        loop {
+            self.take_orders();
+            self.meet_deadlines(shared);
+            self.start_close_deadline();
+            if self.may_write(cx, shared)
+                && let Err(error) = self.write(cx)
+            {
+                self.broken(&error);
+            }
+            if matches!(self.stage, Stage::Lingering | Stage::Over) {
+                self.end();
+            }
+            if self.stage == Stage::Over {
+                if self.session.is_none() && self.swap != Swap::SessionAway {
+                    return Poll::Ready(());
+                }
+                break;
+            }
+            if self.has_drained() {
+                self.with_batch(|connection| {
+                    connection.callback(|instance, client, session| instance.on_drain(client, session));
+                });
+                // A client may read as fast as this fills its backlog again.
+                if allowance.look() {
+                    self.place = Some(shared.turnstile.join(cx.waker()));
+                    break;
+                }
+                continue;
+            }
+            if !self.wants_to_read(cx) {
+                if self.leave_unread() {
+                    continue;
+                }
+                break;
+            }
+            self.read_again();
+            if allowance.is_spent() {
+                self.place = Some(shared.turnstile.join(cx.waker()));
+                break;
+            }
+            match self.read(cx, shared, &mut allowance) {
+                Poll::Pending if self.judge() => {}
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => self.end_of_input(),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => self.broken(&error),
+            }
+        }
+        let overrun = allowance.overrun(self.heavy);
+        self.heavy = overrun.is_some();
+        shared.turnstile.note(overrun.unwrap_or_default());
+        self.arm(cx, shared);
+        let (backlog, overhead) = self.batch.as_ref().map_or((0, 0), |batch| (batch.backlog(), batch.overhead()));
+        let has_room_again = self.client.outbox().publish_unwritten(backlog, overhead);
+        if has_room_again && self.stage == Stage::Open {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// The engine gets its session back: nothing can be sent any more, and nothing will come.
+    fn end(&mut self) {
+        // It ends when it goes on, or the next generation ends it.
+        if self.swap == Swap::Frozen {
+            return;
+        }
+        let Some(session) = self.session.take() else { return };
+        // The audience does not know it from here on: so does a swap that begins now wait for the callback.
+        let _busy = self.client.audience().activity.begin();
+        self.client.outbox().end();
+        self.client.audience().exit(&self.client);
+        if let Err(failure) = self.instance.on_closed(&self.client, session, self.code) {
+            self.instance.report(&failure, self.client.peer());
+        }
+    }
+
+    /// Other threads wake the task for their orders. It stays the same task, so this happens once.
+    fn note_waker(&mut self, cx: &Context<'_>) {
+        if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+            self.client.outbox().set_waker(cx.waker());
+        }
+    }
+
+    fn take_orders(&mut self) {
+        let Some(batch) = &mut self.batch else { return };
+        self.client.outbox().execute_queued(batch);
+        self.deliver_events();
+        let Some(batch) = &mut self.batch else { return };
+        let steps = std::mem::take(&mut batch.steps);
+        if batch.failed && self.stage == Stage::Open {
+            self.fail(close::INTERNAL, "the engine failed");
+        }
+        if !steps.is_empty() {
+            steps.into_iter().for_each(|step| self.take_step(step));
+            // What came while the session was away.
+            self.deliver_events();
+        }
+    }
+
+    /// The stream is of no use any more.
+    fn broken(&mut self, error: &io::Error) {
+        tracing::debug!(peer = self.client.peer(), "connection broke: {error}");
+        self.stage = Stage::Over;
+    }
+}

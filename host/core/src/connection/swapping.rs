@@ -1,0 +1,46 @@
+//! A connection's part in a swap of its engine.
+
+use super::Connection;
+use crate::connection::wire::Wire;
+use crate::serving::swap::Step;
+use std::sync::Arc;
+
+/// Where the connection is in a swap of its engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Swap {
+    /// There is none.
+    None,
+    /// Nothing is read, and the engine gets events only: the connection cannot end.
+    Frozen,
+    /// The session is with the swap: the engine gets nothing, and the connection cannot end.
+    SessionAway,
+}
+
+impl<S: Wire> Connection<S> {
+    /// Takes part in a swap of the engine. No callback is under way here: the connection is at the boundary of a
+    /// message, or the receiver holds the start of one. What was read and not answered goes to whoever has the session then.
+    pub(super) fn take_step(&mut self, step: Step) {
+        match step {
+            Step::Answer(_answered) => {}
+            Step::Freeze(_answered) => self.swap = Swap::Frozen,
+            Step::HandIn(ticket) => {
+                if let Some(session) = self.session.take() {
+                    match ticket.hand_in(&self.client, session) {
+                        Ok(()) => self.swap = Swap::SessionAway,
+                        Err(session) => self.session = Some(session),
+                    }
+                }
+            }
+            // The engine is still at work on the session, for too long. It comes back with a step of its own.
+            Step::Resume(None) if self.swap == Swap::SessionAway => {}
+            Step::Resume(session) => {
+                if let Some(session) = session {
+                    self.instance = Arc::clone(session.instance());
+                    self.session = Some(session);
+                }
+                self.swap = Swap::None;
+                self.plan_idle_check();
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Deadlines: of the end, of a message, of an idle client, of an idle compressor.
+//!
+//! They are set and judged in the time of the loop's wheel, which stands still while the loop is away. And a peer is judged
+//! only after its socket was seen empty: what a deadline waits for may lie there. While we do not read from a peer by our
+//! own choice, its time stands still, too.
+
+use super::swapping::Swap;
+use super::{Connection, Shared, Stage};
+use crate::client::epoch;
+use crate::connection::wire::Wire;
+use crate::engine::keepalive::Idle;
+use crate::loops::deadlines::TICK;
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+/// From our close frame to the end of TCP, whatever the peer does. One that never pauses, so that its socket is never seen
+/// empty, gets as much time again.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+impl<S: Wire> Connection<S> {
+    /// What the time is for deadlines.
+    pub(super) fn time(&self) -> Instant {
+        self.shared.deadlines.borrow().time(Instant::now())
+    }
+
+    /// Meets the deadlines that do not depend on what the peer has sent.
+    pub(super) fn meet_deadlines(&mut self, shared: &Shared) {
+        if let Some(deflater) = self.batch.as_mut().and_then(|batch| batch.deflater.as_mut())
+            && deflater.handle_timeout(shared.deadlines.borrow().now())
+        {
+            tracing::debug!(peer = self.client.peer(), "idle: its compressor is given back");
+        }
+        if self.batch.as_ref().is_some_and(|batch| batch.unread_since.is_none())
+            && self.close_deadline.is_some_and(|deadline| deadline + CLOSE_DEADLINE <= self.time())
+        {
+            self.stage = Stage::Over;
+        }
+    }
+
+    /// To be called when the socket has been read empty. Does what is due if nothing has come in time. Returns whether
+    /// anything was.
+    pub(super) fn judge(&mut self) -> bool {
+        let deadlines = [self.close_deadline, self.message_deadline(), self.next_idle_check];
+        let Some(first) = deadlines.into_iter().flatten().min() else { return false };
+        if self.shared.deadlines.borrow().now() < first {
+            return false;
+        }
+        let now = self.time();
+        if now < first || (!self.input_ended && self.stream.has_input()) {
+            return false;
+        }
+        if self.close_deadline.is_some_and(|deadline| deadline <= now) {
+            self.stage = Stage::Over;
+            return true;
+        }
+        if self.stage == Stage::Open
+            && let Err(fault) = self.receiver.handle_timeout(now)
+        {
+            self.peer_fault(&fault);
+            return true;
+        }
+        self.next_idle_check.is_some_and(|check| check <= now) && self.check_idle()
+    }
+
+    /// By when the message in progress must be here, as long as anybody waits for it.
+    fn message_deadline(&self) -> Option<Instant> {
+        self.receiver.deadline().filter(|_| self.stage == Stage::Open)
+    }
+
+    /// Nothing is read now. Unless there is nothing more to come, the peer's time stands still until something is again; it
+    /// is pinged meanwhile, for those on the way that end connections without traffic. Returns whether anything was done.
+    pub(super) fn leave_unread(&mut self) -> bool {
+        if self.input_ended {
+            return self.stage != Stage::Over && self.judge();
+        }
+        let now = self.time();
+        if let Some(batch) = &mut self.batch {
+            batch.unread_since.get_or_insert(now);
+        }
+        let may_ping = self.swap == Swap::None && self.stage == Stage::Open;
+        let pings = may_ping && self.next_idle_check.is_some_and(|check| check <= now);
+        if pings {
+            self.on_idle(Idle::PingDue);
+        }
+        pings
+    }
+
+    /// Something is about to be read: what was not counted meanwhile is added to what is left.
+    #[inline]
+    pub(super) fn read_again(&mut self) {
+        if let Some(since) = self.batch.as_mut().and_then(|batch| batch.unread_since.take()) {
+            self.give_back_time(since);
+        }
+    }
+
+    fn give_back_time(&mut self, since: Instant) {
+        let now = self.time();
+        let unread = now.saturating_duration_since(since);
+        let put_off = |deadline: Option<Instant>| deadline.and_then(|deadline| deadline.checked_add(unread));
+        self.receiver.put_off(unread);
+        self.close_deadline = put_off(self.close_deadline);
+        if self.client.is_pinged() {
+            // It may have been pinged meanwhile: more than all of its time for a pong it does not get.
+            let all = self.instance.keepalive().close_after_no_pong.and_then(|patience| now.checked_add(patience));
+            self.next_idle_check = put_off(self.next_idle_check).into_iter().chain(all).min();
+        }
+    }
+
+    /// Notes that bytes came, at this time by the clock.
+    #[inline]
+    pub(super) fn note_life(&mut self, now: Instant) {
+        let was_pinged = self.client.is_pinged();
+        self.client.touch(now);
+        if was_pinged {
+            // The next ping is due when it has been silent for as long again, not when the pong would have been missed.
+            self.plan_idle_check();
+        }
+    }
+
+    /// Keepalive: has the engine ping a client that is idle, or close it. Returns whether it was called.
+    fn check_idle(&mut self) -> bool {
+        let (now, client) = (Instant::now(), &self.client);
+        let keepalive = self.instance.keepalive();
+        let idle = keepalive.check(now.duration_since(epoch()), client.last_active(), client.pinged());
+        match idle {
+            Some(idle) => self.on_idle(idle),
+            None => self.plan_idle_check(),
+        }
+        idle.is_some()
+    }
+
+    fn on_idle(&mut self, idle: Idle) {
+        if idle == Idle::PingDue && self.cost() > self.client.outbox().limit() {
+            // There is no room for a ping, and no pong is missing without one.
+            let later = self.instance.keepalive().ping_after;
+            self.next_idle_check = later.and_then(|later| self.time().checked_add(later));
+            return;
+        }
+        self.client.note_pinged(Instant::now());
+        self.with_batch(|connection| {
+            connection.callback(|instance, client, session| instance.on_idle(client, session, idle));
+        });
+        self.plan_idle_check();
+    }
+
+    pub(super) fn plan_idle_check(&mut self) {
+        let next = self.instance.keepalive().next_check(self.client.last_active(), self.client.pinged());
+        let left = next.map(|next| next.saturating_sub(epoch().elapsed()));
+        self.next_idle_check = left.and_then(|left| self.time().checked_add(left));
+    }
+
+    /// Whichever close frame comes first starts the clock.
+    pub(super) fn start_close_deadline(&mut self) {
+        let Some(batch) = &self.batch else { return };
+        if self.close_deadline.is_none() && (batch.close_written || self.stage != Stage::Open) {
+            self.close_deadline = Some(self.time() + CLOSE_DEADLINE);
+        }
+    }
+
+    /// Has the wheel wake us at the next deadline, unless it will do so before.
+    pub(super) fn arm(&mut self, cx: &Context<'_>, shared: &Shared) {
+        let mut wheel = shared.deadlines.borrow_mut();
+        let deflater = self.batch.as_mut().and_then(|batch| batch.deflater.as_mut());
+        let idle_compressor = deflater.and_then(|deflater| deflater.deadline(wheel.now()));
+        let deadlines = match self.batch.as_ref().and_then(|batch| batch.unread_since) {
+            // Only pings, and those not during a swap.
+            Some(_) => [self.next_idle_check.filter(|_| self.swap == Swap::None), idle_compressor, None, None],
+            None => [self.close_deadline, self.message_deadline(), self.next_idle_check, idle_compressor],
+        };
+        let Some(next) = deadlines.into_iter().flatten().min() else { return };
+        if let Some(alarm) = self.alarm {
+            let wakes = wheel.time_of(alarm);
+            if wheel.now() <= wakes && wakes <= next + TICK {
+                return;
+            }
+            wheel.cancel(alarm);
+        }
+        self.alarm = Some(wheel.wake_at(next, cx.waker()));
+    }
+
+    /// Needs no waking any more.
+    pub(super) fn disarm(&mut self, shared: &Shared) {
+        if let Some(alarm) = self.alarm.take() {
+            shared.deadlines.borrow_mut().cancel(alarm);
+        }
+    }
+}

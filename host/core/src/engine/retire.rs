@@ -1,0 +1,335 @@
+//! Where things that an engine made come to their end, if its own callback does not end them.
+//!
+//! Ending them runs the author's code, which may block for ever. So it is done on threads of its own: never on an event
+//! loop, never under a lock, and never on a thread whose end somebody waits for. One thread ends things, the others wait
+//! to take over if it does not come back. All are started before the first engine is loaded, since a library that is
+//! stuck in the loader keeps new threads from starting. Knows closures, not engines.
+
+use crate::standby::touch_thread_locals;
+use rustix::process::{getpriority_process, setpriority_process};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// One of them ends things, one keeps watch over it, and the others may be held up.
+const THREADS: usize = 4;
+/// After so long, something that is ended holds up what waits behind it, and another thread takes over.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How much a thread gives way to the event loops: nobody waits for it.
+const NICENESS: i32 = 5;
+
+static RETIREMENT: Retirement = Retirement::new(PATIENCE);
+
+/// Starts the threads, unless they have been started. To be called before any engine is loaded.
+///
+/// # Errors
+///
+/// What the system says when it has no thread left.
+pub fn start() -> io::Result<()> {
+    RETIREMENT.start()
+}
+
+/// Has something ended elsewhere, soon: `what` of `engine`, for the log, `None` if it is not known whose it is. It must not
+/// panic: who hands it in contains what can.
+pub fn retire(engine: Option<&'static str>, what: &'static str, end: impl FnOnce() + Send + 'static) {
+    RETIREMENT.retire(engine, what, Box::new(end));
+}
+
+/// Waits until everything has been ended that was not held up before. Returns whether that was so when `until` came.
+pub fn wait_until_done(until: Instant) -> bool {
+    RETIREMENT.wait_until_done(until)
+}
+
+struct Retirement {
+    patience: Duration,
+    state: Mutex<State>,
+    /// Something waits, or the thread that was at work may be held up.
+    to_do: Condvar,
+    /// Something has been ended.
+    done: Condvar,
+}
+
+struct State {
+    started: bool,
+    waiting: VecDeque<Thing>,
+    /// The thread that comes for what waits has been called, and has not come yet.
+    called: bool,
+    /// Threads that neither end something nor are held up.
+    idle: usize,
+    /// Those of them that nobody has given anything to look after: they wait until they are called.
+    asleep: usize,
+    /// What is being ended, by thread.
+    underway: [Option<Underway>; THREADS],
+}
+
+struct Thing {
+    engine: Option<&'static str>,
+    what: &'static str,
+    end: Box<dyn FnOnce() + Send>,
+}
+
+struct Underway {
+    engine: Option<&'static str>,
+    what: &'static str,
+    since: Instant,
+    held_up: bool,
+}
+
+impl Retirement {
+    const fn new(patience: Duration) -> Self {
+        let state = State {
+            started: false,
+            waiting: VecDeque::new(),
+            called: false,
+            idle: 0,
+            asleep: 0,
+            underway: [const { None }; THREADS],
+        };
+        Retirement { patience, state: Mutex::new(state), to_do: Condvar::new(), done: Condvar::new() }
+    }
+
+    fn start(&'static self) -> io::Result<()> {
+        if std::mem::replace(&mut self.lock().started, true) {
+            return Ok(());
+        }
+        for number in 0..THREADS {
+            thread::Builder::new().name(format!("wshost-retire-{number}")).spawn(move || {
+                touch_thread_locals();
+                // Without it, they only get more of the cores than they need.
+                let _ = getpriority_process(None).and_then(|now| setpriority_process(None, now + NICENESS));
+                self.work(number);
+            })?;
+        }
+        Ok(())
+    }
+
+    fn retire(&self, engine: Option<&'static str>, what: &'static str, end: Box<dyn FnOnce() + Send>) {
+        let mut state = self.lock();
+        state.waiting.push_back(Thing { engine, what, end });
+        // Waking a thread is a system call: not for each of many.
+        let call = !state.is_at_work() && !std::mem::replace(&mut state.called, true);
+        drop(state);
+        if call {
+            self.to_do.notify_all();
+        }
+    }
+
+    fn wait_until_done(&self, until: Instant) -> bool {
+        let mut state = self.lock();
+        let held_up_before: Vec<_> = state.held_up().map(|underway| underway.since).collect();
+        loop {
+            let is_at_work = state.is_at_work()
+                || state.held_up().any(|underway| !held_up_before.contains(&underway.since))
+                || !state.waiting.is_empty();
+            if !is_at_work {
+                return true;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn work(&self, thread: usize) -> ! {
+        let mut state = self.lock();
+        state.idle += 1;
+        loop {
+            let held_up = state.note_held_up(self.patience);
+            if !held_up.is_empty() {
+                let last = state.idle == 1;
+                drop(state);
+                held_up.iter().for_each(|held_up| held_up.tell(last));
+                state = self.lock();
+            } else if let Some(end) = state.take(thread) {
+                let keep_watch = state.asleep > 0;
+                drop(state);
+                if keep_watch {
+                    self.to_do.notify_all();
+                }
+                end();
+                state = self.lock();
+                self.finish(&mut state, thread);
+            } else {
+                state = self.wait(state);
+            }
+        }
+    }
+
+    fn finish(&self, state: &mut State, thread: usize) {
+        state.idle += 1;
+        if let Some(Underway { engine, what, since, held_up: true }) = state.underway[thread].take() {
+            // Rare enough to be told under the lock; nothing of an engine's is in it.
+            tracing::info!(engine, "{what} has returned after {:.1?}", since.elapsed());
+        }
+        self.done.notify_all();
+    }
+
+    /// Waits for something to do, or until the thread at work is to be looked after.
+    fn wait<'s>(&self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        match state.at_work() {
+            None => {
+                state.asleep += 1;
+                state = self.to_do.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.asleep -= 1;
+                state
+            }
+            Some(underway) => {
+                let left = (underway.since + self.patience).saturating_duration_since(Instant::now());
+                self.to_do.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What is being ended by a thread that is not held up.
+    fn at_work(&self) -> Option<&Underway> {
+        self.underway.iter().flatten().find(|underway| !underway.held_up)
+    }
+
+    fn is_at_work(&self) -> bool {
+        self.at_work().is_some()
+    }
+
+    fn held_up(&self) -> impl Iterator<Item = &Underway> {
+        self.underway.iter().flatten().filter(|underway| underway.held_up)
+    }
+
+    /// Takes what comes next, unless another thread is at work, or this is the last that can keep watch.
+    fn take(&mut self, thread: usize) -> Option<Box<dyn FnOnce() + Send>> {
+        if self.is_at_work() || self.idle < 2 {
+            return None;
+        }
+        let Thing { engine, what, end } = self.waiting.pop_front()?;
+        self.called = false;
+        self.idle -= 1;
+        self.underway[thread] = Some(Underway { engine, what, since: Instant::now(), held_up: false });
+        Some(end)
+    }
+
+    /// Notes who has been at work for too long. Returns what is to be told.
+    fn note_held_up(&mut self, patience: Duration) -> Vec<HeldUp> {
+        let late = |underway: &&mut Underway| !underway.held_up && underway.since.elapsed() >= patience;
+        let note = |underway: &mut Underway| {
+            underway.held_up = true;
+            HeldUp { engine: underway.engine, what: underway.what, patience }
+        };
+        self.underway.iter_mut().flatten().filter(late).map(note).collect()
+    }
+}
+
+/// Something that is told once.
+struct HeldUp {
+    engine: Option<&'static str>,
+    what: &'static str,
+    patience: Duration,
+}
+
+impl HeldUp {
+    fn tell(&self, last: bool) {
+        let HeldUp { engine, what, patience } = self;
+        tracing::warn!(
+            engine,
+            "{what} has been at work for over {patience:?}; nothing waits for it, but what it holds stays"
+        );
+        if last {
+            tracing::error!(
+                "{} such calls of engines do not return: whatever else of engines is to be dropped stays in memory until one \
+                 does; restart wshost when it suits",
+                THREADS - 1
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Retirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Retirement({} waiting)", self.lock().waiting.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// Of the test's own, since all tests of the process share the one that there is.
+    fn started() -> &'static Retirement {
+        let retirement: &'static Retirement = Box::leak(Box::new(Retirement::new(Duration::from_millis(50))));
+        retirement.start().unwrap();
+        retirement
+    }
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[test]
+    fn ends_one_thing_after_the_other_and_elsewhere() {
+        let retirement = started();
+        let (sender, ended) = mpsc::channel();
+        for number in 0..1000 {
+            let sender = sender.clone();
+            let end = move || sender.send((number, thread::current().name().unwrap().to_owned())).unwrap();
+            retirement.retire(None, "drop of a test", Box::new(end));
+        }
+        assert!(retirement.wait_until_done(later()));
+        let ended: Vec<_> = ended.try_iter().collect();
+        assert!(ended.iter().map(|(number, _)| *number).eq(0..1000));
+        assert!(ended.iter().all(|(_, thread)| thread.starts_with("wshost-retire-")));
+    }
+
+    #[test]
+    fn what_blocks_holds_up_nothing_else_until_the_threads_are_used_up_and_it_returns() {
+        let retirement = started();
+        let (sender, ended) = mpsc::channel();
+        let mut releases = Vec::new();
+        for number in 0..THREADS - 2 {
+            let (release, held) = mpsc::channel::<()>();
+            releases.push(release);
+            retirement.retire(None, "drop of a test", Box::new(move || held.recv().unwrap_or_default()));
+            let sender = sender.clone();
+            retirement.retire(None, "drop of a test", Box::new(move || sender.send(number).unwrap()));
+            assert_eq!(ended.recv(), Ok(number));
+        }
+        assert!(retirement.wait_until_done(later()), "what was held up before is not waited for");
+        let (release, held) = mpsc::channel::<()>();
+        retirement.retire(None, "drop of a test", Box::new(move || held.recv().unwrap_or_default()));
+        retirement.retire(None, "drop of a test", Box::new(move || sender.send(9).unwrap()));
+        assert!(!retirement.wait_until_done(Instant::now() + Duration::from_millis(300)));
+        assert!(ended.try_recv().is_err(), "the last thread keeps watch");
+        drop(release);
+        assert_eq!(ended.recv(), Ok(9));
+    }
+
+    #[test]
+    fn what_blocks_is_noted_whichever_thread_is_left_to_keep_watch() {
+        let retirement = started();
+        let held_up = || retirement.lock().held_up().map(|underway| underway.what).collect::<Vec<_>>();
+        let mut releases = Vec::new();
+        for what in ["one", "two", "three", "four"] {
+            let (release, held) = mpsc::channel::<()>();
+            releases.push(release);
+            retirement.retire(None, what, Box::new(move || held.recv().unwrap_or_default()));
+        }
+        let until = later();
+        while held_up().len() < THREADS - 1 {
+            assert!(Instant::now() < until);
+            thread::sleep(Duration::from_millis(5));
+        }
+        drop(releases.remove(0));
+        while !held_up().contains(&"four") {
+            assert!(Instant::now() < until);
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}

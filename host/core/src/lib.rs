@@ -1,0 +1,19 @@
+//! The core of wshost: what happens to a message between a byte stream and an engine.
+//!
+//! It has no sockets, no HTTP and no command line. Three programs use it: the server (`wshost`), the kit for the tests of
+//! engines (`plugin-testing`), and the simulation. ARCHITECTURE.md tells how the parts fit together.
+
+// What nobody reads must not be able to end the server, nor to hold it up: see `wshost::log`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod calls;
+pub mod client;
+pub mod connection;
+pub mod engine;
+pub mod jobs;
+pub mod lock;
+pub mod loops;
+pub mod plugin;
+pub mod protocol;
+pub mod serving;
+pub mod standby;

@@ -1,0 +1,137 @@
+//! Wakes tasks of an event loop from other threads: many tasks for the price of one wake-up.
+//!
+//! A wake-up from another thread costs a system call. So whoever wakes tasks from outside puts them down here, and
+//! only the first of them wakes the loop; a task of the loop's own wakes the others from inside.
+
+use crate::lock::{Held, Lock};
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
+/// The tasks to wake, by event loop.
+#[derive(Debug)]
+pub struct Wakes {
+    loops: Box<[Lock<Pending>]>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    tasks: Vec<Waker>,
+    /// Wakes the loop's own task, which is in [`Wakes::serve`].
+    server: Option<Waker>,
+}
+
+/// So many tasks at once are a broadcast.
+const WAVE: usize = 64;
+
+thread_local! {
+    /// Which event loop runs on this thread.
+    static THIS_LOOP: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+impl Wakes {
+    /// For this many event loops.
+    pub fn new(loops: usize) -> Self {
+        Wakes { loops: (0..loops).map(|_| Lock::default()).collect() }
+    }
+
+    /// How many event loops there are.
+    pub fn loops(&self) -> usize {
+        self.loops.len()
+    }
+
+    /// Wakes a task of an event loop.
+    pub fn wake(&self, event_loop: usize, task: Waker) {
+        if THIS_LOOP.get() == Some(event_loop) {
+            task.wake();
+        } else {
+            self.put_down(event_loop, |tasks| tasks.push(task));
+        }
+    }
+
+    /// Wakes tasks of an event loop; `tasks` is empty afterwards.
+    pub fn wake_all(&self, event_loop: usize, tasks: &mut Vec<Waker>) {
+        if THIS_LOOP.get() == Some(event_loop) {
+            tasks.drain(..).for_each(Waker::wake);
+        } else if !tasks.is_empty() {
+            self.put_down(event_loop, |pending| pending.append(tasks));
+        }
+    }
+
+    fn put_down(&self, event_loop: usize, put: impl FnOnce(&mut Vec<Waker>)) {
+        let mut pending = self.lock(event_loop);
+        let first = pending.tasks.is_empty();
+        put(&mut pending.tasks);
+        let server = if first { pending.server.clone() } else { None };
+        drop(pending);
+        if let Some(server) = server {
+            server.wake();
+        }
+    }
+
+    /// Wakes what others put down for this event loop, for ever. To be run as one of its tasks.
+    pub async fn serve(&self, event_loop: usize) {
+        THIS_LOOP.set(Some(event_loop));
+        let mut tasks = Vec::new();
+        poll_fn(|cx| self.wake_pending(event_loop, &mut tasks, cx)).await
+    }
+
+    fn wake_pending(&self, event_loop: usize, tasks: &mut Vec<Waker>, cx: &Context<'_>) -> Poll<()> {
+        if self.lock(event_loop).tasks.len() >= WAVE {
+            std::thread::yield_now();
+        }
+        let mut pending = self.lock(event_loop);
+        std::mem::swap(&mut pending.tasks, tasks);
+        if !pending.server.as_ref().is_some_and(|server| server.will_wake(cx.waker())) {
+            pending.server = Some(cx.waker().clone());
+        }
+        drop(pending);
+        tasks.drain(..).for_each(Waker::wake);
+        Poll::Pending
+    }
+
+    fn lock(&self, event_loop: usize) -> Held<'_, Pending> {
+        self.loops[event_loop].hold()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn many_tasks_cost_one_wake_up_of_the_loop() {
+        let wakes = Wakes::new(1);
+        let (server, task) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let server_waker = Waker::from(Arc::clone(&server));
+        let mut cx = Context::from_waker(&server_waker);
+        let mut serve = std::pin::pin!(wakes.serve(0));
+        assert!(serve.as_mut().poll(&mut cx).is_pending());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    wakes.wake(0, Arc::clone(&task).into());
+                }
+                wakes.wake_all(0, &mut vec![Arc::clone(&task).into(); 100]);
+            });
+        });
+        assert_eq!((server.0.load(Ordering::Relaxed), task.0.load(Ordering::Relaxed)), (1, 0));
+        assert!(serve.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(task.0.load(Ordering::Relaxed), 200);
+        // On the loop itself there is nothing to save.
+        wakes.wake(0, Arc::clone(&task).into());
+        assert_eq!((server.0.load(Ordering::Relaxed), task.0.load(Ordering::Relaxed)), (1, 201));
+    }
+}

@@ -1,0 +1,134 @@
+//! Opens libraries while clients are served: on a thread of its own, which is there before it is needed.
+//!
+//! Opening a library runs its initialisers under the lock of the system's loader. One that hangs there keeps this thread,
+//! and whoever needs that lock, for good; everybody else goes on.
+
+use super::{LoadError, Plugin, Staged};
+use crate::standby::Standby;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+/// Opens one library after the other.
+static OPENER: Mutex<Opener> = Mutex::new(Opener { standby: None, underway: None });
+
+/// It has done so.
+static OPENED: Condvar = Condvar::new();
+
+struct Opener {
+    standby: Option<Standby>,
+    underway: Option<Underway>,
+}
+
+/// A library that is being opened.
+struct Underway {
+    path: PathBuf,
+    since: Instant,
+}
+
+impl Underway {
+    fn blocks(&self) -> NotOpened {
+        NotOpened::Blocked { path: self.path.clone(), since: self.since }
+    }
+}
+
+/// Why a library was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOpened {
+    /// It is no engine for this host.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// An initialiser of its own hangs.
+    #[error(
+        "{} was not open after {patience:?}: an initialiser of it hangs, and until it returns, no other library can be \
+         opened; restart wshost when it suits",
+        path.display()
+    )]
+    Hangs {
+        /// The file.
+        path: PathBuf,
+        /// So long it was waited for.
+        patience: Duration,
+    },
+    /// One of another hangs.
+    #[error(
+        "no library can be opened while an initialiser of {} hangs, for {} s so far; restart wshost when it suits",
+        path.display(),
+        since.elapsed().as_secs()
+    )]
+    Blocked {
+        /// The file that hangs.
+        path: PathBuf,
+        /// Since when.
+        since: Instant,
+    },
+}
+
+/// Starts the thread, unless it has been started. To be called before any engine is loaded.
+///
+/// # Errors
+///
+/// What the system says when it has no thread left.
+pub fn start() -> io::Result<()> {
+    let mut opener = lock();
+    if opener.standby.is_none() {
+        opener.standby = Some(Standby::start("wshost-opener")?);
+    }
+    Ok(())
+}
+
+/// Whether libraries can be opened, as far as is known.
+///
+/// # Errors
+///
+/// One has been at it for `patience`.
+pub fn check(patience: Duration) -> Result<(), NotOpened> {
+    match &lock().underway {
+        Some(underway) if underway.since.elapsed() >= patience => Err(underway.blocks()),
+        _ => Ok(()),
+    }
+}
+
+/// Opens a library, and waits for that no longer than `patience`.
+///
+/// # Errors
+///
+/// It is no engine for this host, or it hangs, or another one does.
+pub fn open(staged: Staged, patience: Duration) -> Result<Plugin, NotOpened> {
+    let path = staged.path().to_owned();
+    let until = Instant::now() + patience;
+    let mut opener = lock();
+    let Some(standby) = opener.standby.clone() else { return Ok(staged.open()?) };
+    // One that is opened for somebody else is so in a moment, or hangs.
+    while let Some(underway) = &opener.underway {
+        let left = (underway.since + patience).min(until).saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(underway.blocks());
+        }
+        opener = OPENED.wait_timeout(opener, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    opener.underway = Some(Underway { path: path.clone(), since: Instant::now() });
+    drop(opener);
+    let (opened, is_opened) = mpsc::channel();
+    standby.run(move || {
+        let plugin = staged.open();
+        let underway = lock().underway.take();
+        OPENED.notify_all();
+        if let (Err(mpsc::SendError(_too_late)), Some(Underway { path, since })) = (opened.send(plugin), underway) {
+            tell_late(&path, since.elapsed());
+        }
+    });
+    match is_opened.recv_timeout(patience) {
+        Ok(plugin) => Ok(plugin?),
+        Err(_) => Err(NotOpened::Hangs { path, patience }),
+    }
+}
+
+fn tell_late(path: &Path, after: Duration) {
+    tracing::warn!(file = %path.display(), "an initialiser has returned after {after:.1?}: libraries can be opened again");
+}
+
+fn lock() -> MutexGuard<'static, Opener> {
+    OPENER.lock().unwrap_or_else(PoisonError::into_inner)
+}

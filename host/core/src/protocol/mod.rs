@@ -1,0 +1,35 @@
+//! The server's side of RFC 6455 behind the handshake, sans-IO: bytes and `Instant`s in, events and bytes out. With it the
+//! compression of messages, RFC 7692, and the negotiation of that.
+//!
+//! [`Receiver`] turns what a client sent into messages; [`WriteBuffer`] keeps what goes back to it in frames.
+//! Neither knows a socket, a clock, a runtime or an engine, and neither answers by itself: the pong to a ping and the
+//! close frame behind a [`Fault`] are the connection's to send.
+
+pub mod close;
+pub mod deflate;
+
+mod assembly;
+mod encode;
+mod fault;
+mod frame;
+mod mask;
+mod message;
+mod progress;
+mod utf8;
+mod write_buffer;
+
+#[cfg(test)]
+mod tests;
+
+pub use encode::{encode, encode_close, encoded_length, is_compressed};
+pub use fault::Fault;
+pub use frame::Opcode;
+pub use message::{Limits, Received, Receiver};
+pub use progress::give_back;
+pub use write_buffer::WriteBuffer;
+
+/// Uses the thread-locals of the calling thread that messages may need, see [`crate::standby`].
+pub fn touch() {
+    progress::touch();
+    deflate::touch();
+}

@@ -1,0 +1,5 @@
+//! Engines under paths, and how one generation of an engine follows on another.
+
+pub mod mount;
+pub mod newborn;
+pub mod swap;

@@ -1,0 +1,156 @@
+//! An engine under a path: its present generation, and the gate through which its connections open.
+
+use crate::engine::Instance;
+use crate::plugin::{Fingerprint, Plugin};
+use arc_swap::ArcSwap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Instant;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+
+/// An engine and the path under which it is served.
+#[derive(Debug)]
+pub struct Mount {
+    path: Option<String>,
+    plugin_file: ArcSwap<PathBuf>,
+    config_file: Option<PathBuf>,
+    current: ArcSwap<Instance>,
+    /// Held shared from the engine's word on a client until its connection is open; held alone by a swap.
+    gate: Arc<RwLock<()>>,
+    runtime: Handle,
+    swapping: Mutex<()>,
+    /// A state of the file that was found to be of no use.
+    refused: Mutex<Option<Fingerprint>>,
+    /// Libraries loaded for it so far; none is ever unloaded.
+    loaded: Mutex<Vec<LoadedLibrary>>,
+}
+
+/// A library that was loaded and stays mapped until the process ends.
+#[derive(Clone, Debug)]
+pub struct LoadedLibrary {
+    /// The private copy that is mapped.
+    pub copy: PathBuf,
+    /// The size of that file. It takes room for as long as it is mapped, also without a name.
+    pub bytes: u64,
+}
+
+impl LoadedLibrary {
+    fn of(plugin: &Plugin) -> LoadedLibrary {
+        let bytes = plugin.copy().metadata().map_or(0, |metadata| metadata.len());
+        LoadedLibrary { copy: plugin.copy().to_owned(), bytes }
+    }
+}
+
+/// The right to open a connection: while it is held, the present generation stays the present one.
+pub type Pass = OwnedRwLockReadGuard<()>;
+
+impl Mount {
+    /// Serves an engine under `path`, or with `None` under every path that no other engine has. The files are those
+    /// that it was made of, as the operator named them; a reload looks for them again.
+    pub fn new(
+        path: Option<String>,
+        instance: Arc<Instance>,
+        plugin_file: PathBuf,
+        config_file: Option<PathBuf>,
+        runtime: Handle,
+    ) -> Mount {
+        let loaded = Mutex::new(vec![LoadedLibrary::of(instance.plugin())]);
+        Mount {
+            path,
+            plugin_file: ArcSwap::from_pointee(plugin_file),
+            config_file,
+            current: ArcSwap::new(instance),
+            gate: Arc::default(),
+            runtime,
+            swapping: Mutex::new(()),
+            refused: Mutex::new(None),
+            loaded,
+        }
+    }
+
+    /// `/chat`, or `None` for every path.
+    pub fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    /// The plugin's file, as the operator named it.
+    pub fn plugin_file(&self) -> Arc<PathBuf> {
+        self.plugin_file.load_full()
+    }
+
+    /// From now on the engine is loaded from another file.
+    pub fn set_plugin_file(&self, file: &Path) {
+        self.plugin_file.store(Arc::new(file.to_owned()));
+    }
+
+    /// The configuration's file, if there is one.
+    pub fn config_file(&self) -> Option<&Path> {
+        self.config_file.as_deref()
+    }
+
+    /// The present generation.
+    pub fn current(&self) -> Arc<Instance> {
+        self.current.load_full()
+    }
+
+    pub fn set_current(&self, instance: Arc<Instance>) {
+        instance.begin();
+        self.current.store(instance);
+    }
+
+    /// Runs what is to be done later on behalf of the engine.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// How many libraries were loaded for it so far.
+    pub fn loaded(&self) -> usize {
+        self.loaded_libraries().len()
+    }
+
+    /// The libraries that were loaded for it, the present one and those of generations that did not come to run included.
+    pub fn loaded_libraries(&self) -> Vec<LoadedLibrary> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn note_loaded(&self, plugin: &Plugin) {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(LoadedLibrary::of(plugin));
+    }
+
+    /// Whether the plugin's file in this state runs, or was refused: there is no use in loading it.
+    pub fn knows(&self, state: &Fingerprint) -> bool {
+        let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref() == Some(state) || self.current.load().plugin().fingerprint() == state
+    }
+
+    /// The plugin's file is not to be loaded in this state, unless the operator asks for it.
+    pub fn note_refused(&self, state: Fingerprint) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    }
+
+    /// Waits for the right to open a connection.
+    pub async fn pass(&self) -> Pass {
+        Arc::clone(&self.gate).read_owned().await
+    }
+
+    /// Lets no connection open, as long as the guard is held. `None`: connections were opening until `until`.
+    pub fn close_gate(&self, until: Instant) -> Option<OwnedRwLockWriteGuard<()>> {
+        let closed = Arc::clone(&self.gate).write_owned();
+        self.runtime.block_on(async { tokio::time::timeout_at(until.into(), closed).await.ok() })
+    }
+
+    /// Waits for the right to swap.
+    pub fn wait_to_swap(&self) -> MutexGuard<'_, ()> {
+        self.swapping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to swap. `None`: somebody else has it.
+    pub fn swap_alone(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.swapping.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}

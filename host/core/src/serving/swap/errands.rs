@@ -1,0 +1,130 @@
+//! The thread that makes the engines' exports and imports, and what it is at. An engine that blocks there is left to itself.
+
+use crate::client::Client;
+use crate::client::audience::Audience;
+use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Instant;
+
+/// The thread of one reload. It ends after its last errand once this is dropped.
+#[derive(Debug)]
+pub(super) struct Errands {
+    orders: mpsc::Sender<Errand>,
+    at: Arc<At>,
+}
+
+type Errand = Box<dyn FnOnce() + Send>;
+
+/// What comes of an errand.
+pub(super) struct Pending<R>(mpsc::Receiver<R>);
+
+/// A call of an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    ExportState = 1,
+    ExportSession,
+    ImportState,
+    ImportSession,
+}
+
+const NAMES: [&str; 4] = ["export_state", "export_session", "import_state", "import_session"];
+
+/// Which call the thread is in, and for whom. Cheap, since everyone waits while it is noted.
+#[derive(Debug, Default)]
+pub(super) struct At {
+    /// 0 for none.
+    call: AtomicU8,
+    /// The client's number, 0 for none.
+    client: AtomicU64,
+}
+
+impl Errands {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it has no thread left.
+    pub(super) fn start() -> io::Result<Errands> {
+        let (orders, errands) = mpsc::channel::<Errand>();
+        let body = move || errands.into_iter().for_each(|errand| errand());
+        thread::Builder::new().name("wshost-handover".into()).spawn(body)?;
+        Ok(Errands { orders, at: Arc::default() })
+    }
+
+    /// Has the thread do this, behind what it does.
+    pub(super) fn begin<R: Send + 'static>(&self, work: impl FnOnce(&At) -> R + Send + 'static) -> Pending<R> {
+        let (done, result) = mpsc::channel();
+        let at = Arc::clone(&self.at);
+        let errand = move || {
+            let result = work(&at);
+            at.leave();
+            // Nobody may wait any more.
+            let _ = done.send(result);
+        };
+        // The thread lives as long as this; if it did not, the result would never come, as that of one that blocks.
+        let _ = self.orders.send(Box::new(errand));
+        Pending(result)
+    }
+
+    /// Waits until the thread has done everything. Returns whether that was so when `until` came.
+    pub(super) fn wait_until_done(&self, until: Instant) -> bool {
+        self.begin(|_| ()).wait(until).is_some()
+    }
+
+    /// The call that it is in, in words. The client is one of these.
+    pub(super) fn at_work(&self, audience: &Audience) -> String {
+        let call = usize::from(self.at.call.load(Ordering::Relaxed));
+        let Some(call) = call.checked_sub(1).and_then(|call| NAMES.get(call)) else {
+            return "the handover was at work".to_owned();
+        };
+        match audience.client(self.at.client.load(Ordering::Relaxed)) {
+            None => format!("{call} was at work"),
+            Some(client) => format!("{call} of client {} from {} was at work", client.number(), client.peer()),
+        }
+    }
+}
+
+impl<R> Pending<R> {
+    /// Waits for the result. `None`: it was not there when `until` came; it may be asked for again.
+    pub(super) fn wait(&self, until: Instant) -> Option<R> {
+        self.0.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
+    }
+}
+
+impl At {
+    /// The thread is about to make this call, for this client or for the engine as a whole.
+    pub(super) fn come_to(&self, call: Call, client: Option<&Client>) {
+        self.client.store(client.map_or(0, Client::number), Ordering::Relaxed);
+        self.call.store(call as u8, Ordering::Relaxed);
+    }
+
+    fn leave(&self) {
+        self.call.store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_result_can_be_asked_for_again_and_the_next_errand_waits() {
+        let errands = Errands::start().unwrap();
+        let (release, held) = mpsc::channel::<()>();
+        let later = || Instant::now() + Duration::from_secs(60);
+        let pending = errands.begin(move |at| {
+            at.come_to(Call::ExportState, None);
+            held.recv().unwrap_or_default();
+            7
+        });
+        assert_eq!(pending.wait(Instant::now() + Duration::from_millis(20)), None);
+        assert!(!errands.wait_until_done(Instant::now() + Duration::from_millis(20)));
+        assert_eq!(NAMES[usize::from(errands.at.call.load(Ordering::Relaxed)) - 1], "export_state");
+        drop(release);
+        assert_eq!(pending.wait(later()), Some(7));
+        assert!(errands.wait_until_done(later()));
+    }
+}

@@ -1,0 +1,265 @@
+//! The live swap: a new generation of an engine takes over while everyone stays connected.
+//!
+//! ```text
+//! running ─▶ trying ── every export made once, nobody frozen ─▶ waiting ── what was at work has ended, nobody frozen ─▶
+//!               │                                               ▲  │
+//!         error, deadline                                       │  deadline
+//!               ▼                                               │  ▼
+//!            refused                                            │  refused
+//!                                                               │
+//! ─▶ gate closed ─▶ freezing ── all frozen, nothing under way ─▶ collecting ── all sessions here ─▶ exporting ─▶ importing
+//!        │             │                                            │                                  │            │
+//!        └─────────────┴──── for longer than the longest pause: ────┴──────────────────────────────────┤            │
+//!                            resumed, a while for everyone, then waiting again                         │            │
+//!                                                                                 error, panic: resumed, refused ◀──┤
+//!                                                                                                                   │
+//!                                    resumed with the new generation ◀──────────────────────────────── all imported ┘
+//! ```
+//!
+//! Nothing is read between freezing and resuming, so that no message is lost, repeated or reordered: what clients send
+//! meanwhile waits in their sockets. What is queued for them is written all the while. That takes no longer than
+//! `--reload-max-pause`, whatever an engine does: then everyone goes on with the generation that there is. Imports are not
+//! tried again, since the new generation is used up by then.
+
+mod beforehand;
+mod errands;
+mod gentle;
+mod probation;
+mod seats;
+mod succession;
+
+pub use probation::Probation;
+pub use probation::{Trial, go_back};
+pub use seats::Step;
+pub use succession::{Refused, Reloaded, Successor, SwapLimits, Way, succeed};
+
+use crate::client::Client;
+use crate::client::batch::Order;
+use crate::engine::{EngineFailure, Handover, Instance, Schema};
+use crate::serving::mount::Mount;
+use errands::{At, Call, Errands};
+use plugin_api::Sent;
+use seats::{Ended, Seats, Ticket};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// For how many pauses newcomers may wait until the handshakes that are under way are finished: an engine's word on a
+/// client may take longer than all clients may be held up, and with many newcomers one is always under way.
+const GATE_PAUSES: u32 = 4;
+
+/// What came of a handover.
+#[derive(Clone, Copy, Debug)]
+struct HandedOver {
+    sessions: usize,
+    /// From the first connection that was not read from to the last that was again.
+    pause: Duration,
+}
+
+/// Why a handover, or an attempt at it, came to nothing.
+enum Held {
+    /// This was at work when its time was over. Nothing has happened, another attempt may succeed.
+    Late(String),
+    /// There is no use in another attempt.
+    Refused(Refused),
+}
+
+impl From<EngineFailure> for Held {
+    fn from(failure: EngineFailure) -> Self {
+        Held::Refused(Refused::Failed(failure))
+    }
+}
+
+/// Hands the connections of one generation over to the next.
+///
+/// # Errors
+///
+/// Why the old generation goes on.
+fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapLimits) -> Result<HandedOver, Refused> {
+    let &SwapLimits { deadline, max_pause, .. } = limits;
+    let until = Instant::now() + deadline;
+    let late = |what| Refused::Late { what, deadline };
+    let errands = Errands::start().map_err(|error| {
+        let message = format!("no thread for it: {error}");
+        Refused::Failed(EngineFailure { callback: "handover", message, location: String::new() })
+    })?;
+    if !accepts(from, to, &errands, until).ok_or_else(|| late("accepts was at work".to_owned()))? {
+        return Err(Refused::Schema(from.schema()));
+    }
+    tracing::debug!("handing over: first every export is tried");
+    let tried = beforehand::try_exports(from, &clients_of(from.instance()), &errands, until);
+    let mut outcome = tried.and_then(|()| try_once(mount, from, to, &errands, until, max_pause));
+    loop {
+        match outcome {
+            Ok(handed_over) => return Ok(handed_over),
+            Err(Held::Refused(refused)) => return Err(refused),
+            Err(Held::Late(what)) => {
+                // Everyone goes on for longer than they were held up.
+                let next = Instant::now() + 2 * max_pause;
+                if next >= until {
+                    return Err(late(what));
+                }
+                tracing::info!("handover put off, everyone goes on for now: {what}");
+                // An export that has not returned comes first.
+                if !errands.wait_until_done(until) {
+                    return Err(late(what));
+                }
+                thread::sleep(next.saturating_duration_since(Instant::now()));
+                outcome = try_once(mount, from, to, &errands, until, max_pause);
+            }
+        }
+    }
+}
+
+/// Whether the new generation can read what the old one exports. `None`: it had not said so when `until` came.
+fn accepts(from: &Handover, to: &Handover, errands: &Errands, until: Instant) -> Option<bool> {
+    let (schema, own) = (from.schema(), to.clone());
+    errands.begin(move |_| own.accepts(schema)).wait(until)
+}
+
+/// Waits for a good moment, then freezes everyone, for no longer than `max_pause`.
+fn try_once(
+    mount: &Mount,
+    from: &Handover,
+    to: &Handover,
+    errands: &Errands,
+    until: Instant,
+    max_pause: Duration,
+) -> Result<HandedOver, Held> {
+    wait_for_those_at_work(from.instance(), until)?;
+    let late = |what: &str| Held::Late(what.to_owned());
+    // From here on nobody opens a connection: all there are, are in the audience. They go on until the gate is closed.
+    let patience = Instant::now() + GATE_PAUSES * max_pause;
+    let closed_gate = mount.close_gate(until.min(patience)).ok_or_else(|| late("a handshake was under way"))?;
+    let began = Instant::now();
+    let longest_pause = began + max_pause;
+    let (is_last, until) = (until <= longest_pause, until.min(longest_pause));
+    let old = from.instance();
+    let clients = clients_of(old);
+    let seats = Arc::new(Seats::default());
+    old.hold_timers();
+    let gone_on = (|| {
+        tell(&seats, &clients, Step::Freeze);
+        if !seats.wait(until) {
+            return Err(late("a callback was at work"));
+        }
+        if !old.audience().activity.wait_until_idle(until) {
+            return Err(late("jobs were at work"));
+        }
+        tell(&seats, &clients, Step::HandIn);
+        if !seats.wait(until) {
+            return Err(late("a connection did not answer"));
+        }
+        exchange(from, to, &seats, errands, until)
+    })();
+    match gone_on {
+        Ok(()) => {
+            mount.set_current(Arc::clone(to.instance()));
+            old.retire();
+            to.instance().release_timers();
+            let Ended { resumed, left_behind, .. } = seats.end(true);
+            resume_others(&clients, resumed);
+            drop(closed_gate);
+            let pause = began.elapsed();
+            // Everyone has gone on: now what is left behind may be dropped.
+            old.end_timers();
+            drop(left_behind);
+            Ok(HandedOver { sessions: resumed, pause })
+        }
+        Err(held) => {
+            let at_work = errands.at_work(from.instance().audience());
+            let ended = seats.end(false);
+            resume_others(&clients, ended.resumed);
+            old.release_timers();
+            drop(closed_gate);
+            match held {
+                Held::Late(_) if ended.importing && !is_last => {
+                    Err(Held::Refused(Refused::ImportsTooLong { at_work, max_pause }))
+                }
+                held => Err(held),
+            }
+        }
+    }
+}
+
+/// Waits until every callback and job that is at work now has ended, so that nobody is frozen to wait for those.
+fn wait_for_those_at_work(old: &Instance, until: Instant) -> Result<(), Held> {
+    tracing::debug!("the handover waits for callbacks and jobs that are at work");
+    let seats = Arc::new(Seats::default());
+    // One client of each loop answers for all.
+    let mut clients = clients_of(old);
+    clients.sort_unstable_by_key(|client| client.event_loop());
+    clients.dedup_by_key(|client| client.event_loop());
+    tell(&seats, &clients, Step::Answer);
+    if !seats.wait(until) {
+        return Err(Held::Late("a callback was at work".to_owned()));
+    }
+    if !old.audience().activity.wait_for_present(until) {
+        return Err(Held::Late("jobs were at work".to_owned()));
+    }
+    Ok(())
+}
+
+/// The clients that a generation serves.
+fn clients_of(instance: &Instance) -> Vec<Arc<Client>> {
+    let mut clients = instance.audience().clients(crate::client::audience::Whom::Everyone);
+    clients.retain(|client| client.generation() == instance.generation());
+    clients
+}
+
+fn tell(seats: &Arc<Seats>, clients: &[Arc<Client>], step: fn(Ticket) -> Step) {
+    for (client, ticket) in clients.iter().zip(seats.tickets(clients.len())) {
+        // Where the connection is gone, the order is dropped, and its ticket is the answer.
+        let _: Sent = client.outbox().enqueue(Order::Swap(step(ticket)));
+    }
+}
+
+/// Those that had no session to hand in are frozen all the same, or will be when they get to it. Which they are only they
+/// know, so that all are told, unless all have been `resumed`.
+fn resume_others(clients: &[Arc<Client>], resumed: usize) {
+    if resumed == clients.len() {
+        return;
+    }
+    for client in clients {
+        let _: Sent = client.outbox().enqueue(Order::Swap(Step::Resume(None)));
+    }
+}
+
+/// Exports from one generation and imports into the other.
+fn exchange(from: &Handover, to: &Handover, seats: &Arc<Seats>, errands: &Errands, until: Instant) -> Result<(), Held> {
+    let (own_from, own_to, shared) = (from.clone(), to.clone(), Arc::clone(seats));
+    let exchanging = errands.begin(move |at| export_and_import(&own_from, &own_to, &shared, at));
+    Ok(exchanging.wait(until).ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??)
+}
+
+fn export_and_import(from: &Handover, to: &Handover, seats: &Seats, at: &At) -> Result<(), EngineFailure> {
+    let schema: Schema = from.schema();
+    at.come_to(Call::ExportState, None);
+    let state = from.export_state()?;
+    for index in 0..seats.len() {
+        let export = |seat: &mut seats::Seat| {
+            at.come_to(Call::ExportSession, Some(&seat.client));
+            seat.exported = from.export_session(&seat.client, &seat.session)?;
+            Ok(())
+        };
+        // None: too late, and everybody has gone on.
+        let Some(exported) = seats.with_seat(index, export) else { return Ok(()) };
+        exported?;
+    }
+    if !seats.begin_imports() {
+        return Ok(());
+    }
+    at.come_to(Call::ImportState, None);
+    to.import_state(schema, &state)?;
+    for index in 0..seats.len() {
+        let import = |seat: &mut seats::Seat| {
+            at.come_to(Call::ImportSession, Some(&seat.client));
+            let exported = std::mem::take(&mut seat.exported);
+            seat.successor = Some(to.import_session(&seat.client, schema, &exported)?);
+            Ok(())
+        };
+        let Some(imported) = seats.with_seat(index, import) else { return Ok(()) };
+        imported?;
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Probation: a new generation that panics too often soon after it has taken over makes way for the one before.
+//!
+//! It is a swap as any other, back to the plugin and the configuration that ran before. The library is still mapped, so
+//! that nothing is loaded; its file is not looked at.
+
+use super::succession::{Refused, Reloaded, Successor, SwapLimits, succeed};
+use crate::engine::panics::Panics;
+use crate::engine::{Config, Instance};
+use crate::plugin::Plugin;
+use crate::serving::mount::Mount;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How a new generation is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probation {
+    /// From its taking over. A large value costs a thread for that long, and keeps the files of the plugin before.
+    pub length: Duration,
+    /// So many panics are put up with.
+    pub panics: u32,
+}
+
+/// A generation on probation, and what ran before.
+#[derive(Debug)]
+pub struct Trial {
+    generation: u32,
+    began: Instant,
+    panics: Arc<Panics>,
+    before: (Arc<Plugin>, Config),
+}
+
+impl Trial {
+    /// `new` has just taken over from `old`.
+    pub fn new(old: &Instance, new: &Instance) -> Trial {
+        Trial {
+            generation: new.generation(),
+            began: Instant::now(),
+            panics: Arc::clone(new.panic_count()),
+            before: (Arc::clone(old.plugin()), old.config().clone()),
+        }
+    }
+
+    /// Waits for the end of the probation. Returns how many panics there were, if there were too many.
+    pub fn wait(&self, probation: &Probation) -> Option<u32> {
+        self.panics.wait_for_more_than(probation.panics, self.began + probation.length)
+    }
+}
+
+/// Goes back to the generation before; where the handover to it does not succeed, in the gentle way. The file that has
+/// failed is not loaded again by itself. Returns `None` where the generation on trial has been replaced meanwhile.
+///
+/// # Errors
+///
+/// Why the engine of before cannot run again: the one on trial goes on.
+pub fn go_back(mount: &Mount, trial: Trial, limits: &SwapLimits) -> Result<Option<Reloaded>, Refused> {
+    let _alone = mount.wait_to_swap();
+    let failed = mount.current();
+    if failed.generation() != trial.generation {
+        return Ok(None);
+    }
+    mount.note_refused(*failed.plugin().fingerprint());
+    let (plugin, config) = trial.before;
+    let successor = Successor { plugin, config, always_gently: false };
+    let went_back = match succeed(mount, &successor, limits) {
+        Err(
+            refused @ (Refused::Schema(_) | Refused::Failed(_) | Refused::Late { .. } | Refused::ImportsTooLong { .. }),
+        ) => {
+            tracing::warn!("connections stay with the engine that panics, since they cannot be handed over: {refused}");
+            succeed(mount, &Successor { always_gently: true, ..successor }, limits)
+        }
+        other => other,
+    };
+    went_back.map(Some)
+}

@@ -1,0 +1,144 @@
+//! Threads that are there before they are needed.
+//!
+//! While a library that is being opened hangs in an initialiser, it holds the loader's lock. A thread that begins then stops
+//! at its first thread-local with a destructor, for which the C library takes the same lock. So what must work at any time
+//! runs on threads that were started in advance and have touched their thread-locals.
+
+use crate::calls::watch;
+use crate::client::outbox;
+use crate::loops::prefer_read;
+use crate::protocol;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A thread that waits for work, and does one piece after the other. It ends when this is dropped and all is done; nobody
+/// waits for that.
+#[derive(Clone)]
+pub struct Standby {
+    work: mpsc::Sender<Work>,
+}
+
+impl Standby {
+    /// Starts the thread, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it has no thread left.
+    pub fn start(name: &str) -> io::Result<Standby> {
+        let (work, queued) = mpsc::channel::<Work>();
+        let (ready, is_ready) = mpsc::channel();
+        let body = move || {
+            touch_thread_locals();
+            let _ = ready.send(());
+            for work in queued {
+                work();
+            }
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(body)?;
+        is_ready.recv().map_err(io::Error::other)?;
+        Ok(Standby { work })
+    }
+
+    /// Does this, behind what was asked for before.
+    pub fn run(&self, work: impl FnOnce() + Send + 'static) {
+        // The thread stays for as long as it is held, unless work has panicked, which is a fault of wshost's and in its log.
+        let _ = self.work.send(Box::new(work));
+    }
+}
+
+impl fmt::Debug for Standby {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Standby")
+    }
+}
+
+/// Several such threads, for work that may take as long as it likes.
+#[derive(Clone, Debug)]
+pub struct Crew {
+    free: Arc<Mutex<Vec<Standby>>>,
+}
+
+impl Crew {
+    /// Starts so many threads, and waits until they are ready.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it has no thread left.
+    pub fn start(name: &str, threads: usize) -> io::Result<Crew> {
+        let free = (0..threads).map(|number| Standby::start(&format!("{name}-{number}"))).collect::<io::Result<_>>()?;
+        Ok(Crew { free: Arc::new(Mutex::new(free)) })
+    }
+
+    /// Does this at once. `false`: all threads are at work.
+    pub fn run(&self, work: impl FnOnce() + Send + 'static) -> bool {
+        let Some(standby) = lock(&self.free).pop() else { return false };
+        let (free, own) = (Arc::clone(&self.free), standby.clone());
+        standby.run(move || {
+            work();
+            lock(&free).push(own);
+        });
+        true
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Uses each thread-local that has a destructor and that the calling thread may need later. Not to be called in a runtime.
+pub fn touch_thread_locals() {
+    // That of a channel that is waited on.
+    let (_held, nothing) = mpsc::channel::<()>();
+    let _ = nothing.recv_timeout(std::time::Duration::from_nanos(1));
+    // What `arc_swap` keeps for a thread that looks.
+    drop(arc_swap::ArcSwap::from_pointee(()).load());
+    // Those of tokio: of a thread that is in a runtime, or wakes somebody there, and of one that waits.
+    let _ = tokio::runtime::Handle::try_current();
+    let (told, hears) = tokio::sync::oneshot::channel();
+    let _ = told.send(());
+    let _ = hears.blocking_recv();
+    outbox::touch();
+    prefer_read::touch();
+    protocol::touch();
+    watch::touch();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_done_one_after_the_other_on_the_same_thread() {
+        let standby = Standby::start("test").unwrap();
+        let (done, is_done) = mpsc::channel();
+        for number in 0..3 {
+            let done = done.clone();
+            standby.run(move || done.send((number, thread::current().name().map(str::to_owned))).unwrap());
+        }
+        let name = Some("test".to_owned());
+        assert_eq!(is_done.iter().take(3).collect::<Vec<_>>(), [(0, name.clone()), (1, name.clone()), (2, name)]);
+    }
+    #[test]
+    fn a_crew_does_as_much_at_a_time_as_it_has_threads() {
+        let crew = Crew::start("test", 2).unwrap();
+        let (done, is_done) = mpsc::channel();
+        let mut releases = Vec::new();
+        for _ in 0..2 {
+            let (release, held) = mpsc::channel::<()>();
+            releases.push(release);
+            let done = done.clone();
+            assert!(crew.run(move || done.send(held.recv().is_err()).unwrap()));
+        }
+        assert!(!crew.run(|| ()));
+        releases.pop();
+        is_done.recv().unwrap();
+        // It is free again a moment after it has said so.
+        while !crew.run(|| ()) {
+            thread::yield_now();
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! What the documents say is what is built and tested.
 
 use crate::common::workspace;
+use std::collections::HashSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 fn read(file: &str) -> String {
     fs::read_to_string(workspace().join(file)).expect(file)
@@ -27,4 +29,69 @@ fn every_test_that_the_table_of_the_original_names_is_there() {
         }
     }
     assert!(named > 40, "only {named} tests are named");
+}
+
+#[test]
+fn every_fault_has_a_row_and_every_test_in_a_row_is_there() {
+    let mut sources = Vec::new();
+    for folder in ["host", "plugin-api", "plugins", "examples", "tests"] {
+        collect_sources(&workspace().join(folder), &mut sources);
+    }
+
+    let table = read("docs/faults.md");
+    let mut labels = HashSet::new();
+    for row in table.lines() {
+        let [_, label, .., shown_by, _] = row.split('|').map(str::trim).collect::<Vec<_>>()[..] else { continue };
+        if !is_fault_label(label) {
+            continue;
+        }
+        assert!(labels.insert(label), "{label} has two rows");
+        let tests: Vec<_> = shown_by.split('`').filter_map(|name| name.split_once("::")).collect();
+        assert!(!tests.is_empty() || shown_by.starts_with("none: "), "{label} names no test and does not say why");
+        for (file, test) in tests {
+            assert!(sources.iter().any(|source| source.has_test(file, test)), "{label}: {file}::{test} is no test");
+        }
+    }
+    assert!(labels.len() > 40, "only {} faults are described", labels.len());
+
+    for source in &sources {
+        for comment in source.text.lines().filter_map(|line| line.split_once("//")).map(|(_, comment)| comment) {
+            for word in comment.split(|letter: char| !letter.is_alphanumeric()).filter(|word| is_fault_label(word)) {
+                assert!(labels.contains(word), "{}: docs/faults.md has no row {word}", source.path.display());
+            }
+        }
+    }
+}
+
+/// One of the letters that head the sections of docs/faults.md, and a number.
+fn is_fault_label(word: &str) -> bool {
+    let Some(number) = word.strip_prefix(['H', 'F', 'D', 'L', 'E', 'P', 'K', 'S']) else { return false };
+    (1..=2).contains(&number.len()) && number.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// A file of Rust.
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// Whether this is the file or folder `name`, and has that test, or any if `test` is `*`.
+    fn has_test(&self, name: &str, test: &str) -> bool {
+        let folder = self.path.parent().expect("a folder");
+        let has = |part: &str| self.text.contains(part);
+        [self.path.file_stem(), folder.file_name()].into_iter().flatten().any(|part| part == name)
+            && if test == "*" { has("#[test]") || has("#[tokio::test") } else { has(&format!("fn {test}(")) }
+    }
+}
+
+fn collect_sources(folder: &Path, sources: &mut Vec<Source>) {
+    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        if entry.is_dir() && !entry.ends_with("target") && !entry.ends_with(".tools") {
+            collect_sources(&entry, sources);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&entry).expect("a source file");
+            sources.push(Source { path: entry, text });
+        }
+    }
 }

@@ -32,6 +32,15 @@ fn every_test_that_the_table_of_the_original_names_is_there() {
 }
 
 #[test]
+fn the_documents_name_the_oldest_rust_that_is_checked() {
+    let manifest = read("Cargo.toml");
+    let version = manifest.split_once("rust-version = \"").expect("a version").1.split('"').next().expect("a version");
+    for file in ["README.md", "tests/tools/runner.py"] {
+        assert!(read(file).contains(&format!("Rust {version} or newer")), "{file} names another Rust than {version}");
+    }
+}
+
+#[test]
 fn every_fault_has_a_row_and_every_test_in_a_row_is_there() {
     let mut sources = Vec::new();
     for folder in ["host", "plugin-api", "plugins", "examples", "tests"] {

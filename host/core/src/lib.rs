@@ -8,6 +8,7 @@
 
 pub mod calls;
 pub mod client;
+pub mod clock;
 pub mod connection;
 pub mod engine;
 pub mod jobs;

@@ -4,6 +4,7 @@
 //! A swap waits until nothing is. Before it makes anybody wait for that, it waits until all that is under way now has
 //! ended, which may take long; what has begun since then is most likely short.
 
+use crate::clock;
 use crate::lock::{Held, Lock};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar};
@@ -59,7 +60,7 @@ impl Activity {
         is_over: impl Fn(u64) -> bool,
     ) -> Option<Held<'g, ()>> {
         while !is_over(self.counts.load(Ordering::Acquire)) {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(clock::now());
             if left.is_zero() {
                 return None;
             }

@@ -13,6 +13,7 @@ use crate::client::audience::{Audience, BacklogPolicy};
 use crate::client::batch::{Order, Part};
 use crate::client::broadcast::Broadcast;
 use crate::client::outbox::Outbox;
+use crate::clock;
 use crate::engine::Event;
 use crate::protocol::deflate::{Agreed, Compression};
 use crate::protocol::{Opcode, close};
@@ -80,7 +81,7 @@ impl Client {
             generation: AtomicU32::new(0),
             outbox: Outbox::new(number, event_loop, audience, deflate.is_some()),
         };
-        client.touch(Instant::now());
+        client.touch(clock::now());
         client
     }
 
@@ -140,7 +141,7 @@ impl Client {
 
     /// How long ago the last byte came.
     pub fn idle(&self) -> Duration {
-        epoch().elapsed().saturating_sub(self.last_active())
+        clock::since(epoch()).saturating_sub(self.last_active())
     }
 
     /// When the last byte came, since the process's epoch and to the millisecond.
@@ -301,10 +302,11 @@ impl Client {
     }
 }
 
-/// The moment from which activity is counted.
+/// The moment from which activity is counted: long before anything happens, also by a clock that was stopped some time ago.
 pub fn epoch() -> Instant {
+    const BEFORE: Duration = Duration::from_secs(24 * 3600);
     static EPOCH: OnceLock<Instant> = OnceLock::new();
-    *EPOCH.get_or_init(Instant::now)
+    *EPOCH.get_or_init(|| clock::now().checked_sub(BEFORE).unwrap_or_else(clock::now))
 }
 
 fn millis(at: Instant) -> u64 {

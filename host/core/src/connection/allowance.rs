@@ -3,6 +3,7 @@
 //! A turn ends with the work that there is, or after [`TURN`]. A look at the clock costs about as much as a small
 //! message, so that it is looked at only after so much work that it does not matter.
 
+use crate::clock;
 use std::time::{Duration, Instant};
 
 /// A turn that takes longer is cut short: what else was read waits, and the connection stands in line (`turnstile`).
@@ -64,7 +65,7 @@ impl Allowance {
 
     /// Looks at the clock. Returns whether the turn is over.
     pub(super) fn look(&mut self) -> bool {
-        let now = Instant::now();
+        let now = clock::now();
         self.spent |= now.duration_since(*self.began.get_or_insert(now)) >= TURN;
         // Twice the work takes twice the time: the turn is at most twice too long.
         self.look_at = self.done.saturating_add(self.done.clamp(1, MOST_BETWEEN));
@@ -82,7 +83,7 @@ impl Allowance {
         if !heavy && !self.spent && self.done < FIRST_LOOK {
             return None;
         }
-        let took = self.began?.elapsed();
+        let took = clock::since(self.began?);
         (took >= TURN).then_some(took)
     }
 }

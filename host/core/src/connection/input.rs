@@ -4,6 +4,7 @@ use super::allowance::Allowance;
 use super::swapping::Swap;
 use super::{Connection, Shared, Stage};
 use crate::client::Closing;
+use crate::clock;
 use crate::connection::wire::Wire;
 use crate::protocol::Received;
 use std::io;
@@ -69,7 +70,7 @@ impl<S: Wire> Connection<S> {
         allowance: &mut Allowance,
     ) -> Poll<io::Result<usize>> {
         if let Some(mut unanswered) = self.unanswered.take() {
-            allowance.begin(Instant::now());
+            allowance.begin(clock::now());
             let Unanswered { bytes, answered, at } = &mut *unanswered;
             let count = bytes.len() - *answered;
             if self.stage == Stage::Open {
@@ -87,7 +88,7 @@ impl<S: Wire> Connection<S> {
         let mut read = ReadBuf::new(&mut buffer[..most]);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
         let count = read.filled().len();
-        let now = Instant::now();
+        let now = clock::now();
         allowance.begin(now);
         if count > 0 && self.stage == Stage::Open {
             self.note_life(now);

@@ -13,6 +13,7 @@ pub mod wire;
 
 use crate::client::Client;
 use crate::client::batch::Batch;
+use crate::clock;
 use crate::connection::wire::Wire;
 use crate::engine::{Instance, Session};
 use crate::jobs::Lane;
@@ -154,7 +155,7 @@ impl<S: Wire> Connection<S> {
         limits: Limits,
         shared: Rc<Shared>,
     ) -> Self {
-        let now = shared.deadlines.borrow().time(Instant::now());
+        let now = shared.deadlines.borrow().time(clock::now());
         Connection {
             stream,
             instance: Arc::clone(session.instance()),

@@ -2,11 +2,12 @@
 
 use super::swapping::Swap;
 use super::{Connection, Shared, Stage};
+use crate::clock;
 use crate::connection::wire::Wire;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long TCP is kept for a peer that has said goodbye and should have nothing more to send.
 const LINGER: Duration = Duration::from_millis(500);
@@ -61,7 +62,7 @@ impl<S: Wire> Connection<S> {
                 Poll::Ready(Ok(())) => {
                     self.stage = Stage::Lingering;
                     if self.close_received {
-                        self.close_deadline = Some(self.shared.deadlines.borrow().time(Instant::now()) + LINGER);
+                        self.close_deadline = Some(self.shared.deadlines.borrow().time(clock::now()) + LINGER);
                     }
                 }
                 Poll::Ready(Err(error)) => return Err(error),

@@ -7,6 +7,7 @@
 use super::swapping::Swap;
 use super::{Connection, Shared, Stage};
 use crate::client::epoch;
+use crate::clock;
 use crate::connection::wire::Wire;
 use crate::engine::keepalive::Idle;
 use crate::loops::deadlines::TICK;
@@ -20,7 +21,7 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 impl<S: Wire> Connection<S> {
     /// What the time is for deadlines.
     pub(super) fn time(&self) -> Instant {
-        self.shared.deadlines.borrow().time(Instant::now())
+        self.shared.deadlines.borrow().time(clock::now())
     }
 
     /// Meets the deadlines that do not depend on what the peer has sent.
@@ -119,7 +120,7 @@ impl<S: Wire> Connection<S> {
 
     /// Keepalive: has the engine ping a client that is idle, or close it. Returns whether it was called.
     fn check_idle(&mut self) -> bool {
-        let (now, client) = (Instant::now(), &self.client);
+        let (now, client) = (clock::now(), &self.client);
         let keepalive = self.instance.keepalive();
         let idle = keepalive.check(now.duration_since(epoch()), client.last_active(), client.pinged());
         match idle {
@@ -136,7 +137,7 @@ impl<S: Wire> Connection<S> {
             self.next_idle_check = later.and_then(|later| self.time().checked_add(later));
             return;
         }
-        self.client.note_pinged(Instant::now());
+        self.client.note_pinged(clock::now());
         self.with_batch(|connection| {
             connection.callback(|instance, client, session| instance.on_idle(client, session, idle));
         });
@@ -145,7 +146,7 @@ impl<S: Wire> Connection<S> {
 
     pub(super) fn plan_idle_check(&mut self) {
         let next = self.instance.keepalive().next_check(self.client.last_active(), self.client.pinged());
-        let left = next.map(|next| next.saturating_sub(epoch().elapsed()));
+        let left = next.map(|next| next.saturating_sub(clock::since(epoch())));
         self.next_idle_check = left.and_then(|left| self.time().checked_add(left));
     }
 

@@ -1,5 +1,6 @@
 //! How many calls of one engine have panicked, and waiting until that is too many.
 
+use crate::clock;
 use crate::lock::{Held, Lock};
 use std::sync::Condvar;
 use std::time::Instant;
@@ -42,7 +43,7 @@ impl Panics {
     pub fn wait_for_more_than(&self, most: u32, until: Instant) -> Option<u32> {
         let mut state = self.lock();
         while state.count <= most {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(clock::now());
             if left.is_zero() || state.over {
                 return None;
             }

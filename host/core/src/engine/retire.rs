@@ -5,6 +5,7 @@
 //! to take over if it does not come back. All are started before the first engine is loaded, since a library that is
 //! stuck in the loader keeps new threads from starting. Knows closures, not engines.
 
+use crate::clock;
 use crate::standby::touch_thread_locals;
 use rustix::process::{getpriority_process, setpriority_process};
 use std::collections::VecDeque;
@@ -127,7 +128,7 @@ impl Retirement {
             if !is_at_work {
                 return true;
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(clock::now());
             if left.is_zero() {
                 return false;
             }
@@ -164,7 +165,7 @@ impl Retirement {
         state.idle += 1;
         if let Some(Underway { engine, what, since, held_up: true }) = state.underway[thread].take() {
             // Rare enough to be told under the lock; nothing of an engine's is in it.
-            tracing::info!(engine, "{what} has returned after {:.1?}", since.elapsed());
+            tracing::info!(engine, "{what} has returned after {:.1?}", clock::since(since));
         }
         self.done.notify_all();
     }
@@ -179,7 +180,7 @@ impl Retirement {
                 state
             }
             Some(underway) => {
-                let left = (underway.since + self.patience).saturating_duration_since(Instant::now());
+                let left = (underway.since + self.patience).saturating_duration_since(clock::now());
                 self.to_do.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
             }
         }
@@ -212,13 +213,13 @@ impl State {
         let Thing { engine, what, end } = self.waiting.pop_front()?;
         self.called = false;
         self.idle -= 1;
-        self.underway[thread] = Some(Underway { engine, what, since: Instant::now(), held_up: false });
+        self.underway[thread] = Some(Underway { engine, what, since: clock::now(), held_up: false });
         Some(end)
     }
 
     /// Notes who has been at work for too long. Returns what is to be told.
     fn note_held_up(&mut self, patience: Duration) -> Vec<HeldUp> {
-        let late = |underway: &&mut Underway| !underway.held_up && underway.since.elapsed() >= patience;
+        let late = |underway: &&mut Underway| !underway.held_up && clock::since(underway.since) >= patience;
         let note = |underway: &mut Underway| {
             underway.held_up = true;
             HeldUp { engine: underway.engine, what: underway.what, patience }

@@ -7,6 +7,7 @@
 //! A timer costs some 300 bytes beside what its closure holds, until it is cancelled or has run out.
 
 use crate::client::activity::{Activity, Busy};
+use crate::clock;
 use crate::jobs::Pool;
 use crate::lock::{Held, Lock};
 use crate::standby::touch_thread_locals;
@@ -91,7 +92,7 @@ impl Drop for Clock {
 impl Board {
     fn serve(&self) {
         while let Some(engines) = self.engines() {
-            let now = Instant::now();
+            let now = clock::now();
             let next = engines.iter().filter_map(|timers| timers.hand_out(now)).min();
             drop(engines);
             self.wait(next);
@@ -109,7 +110,7 @@ impl Board {
     fn wait(&self, until: Option<Instant>) {
         let mut state = self.lock();
         while !state.changed && !state.stopped {
-            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+            state = match until.map(|until| until.saturating_duration_since(clock::now())) {
                 Some(Duration::ZERO) => return,
                 Some(left) => state.wait_timeout(&self.changed, left).0,
                 None => state.wait(&self.changed),
@@ -158,7 +159,7 @@ impl Timers {
             drop(work);
             return number;
         }
-        let first = Instant::now().checked_add(after);
+        let first = clock::now().checked_add(after);
         queue.timers.insert(number, Timer { work: Some(work), due: first, every });
         self.wait_for(queue, number, first);
         number
@@ -237,7 +238,7 @@ impl Timers {
             return drop(work);
         };
         // After a run that was longer than the period, the next is due at once, and those between are left out.
-        let next = timer.due.and_then(|due| due.checked_add(every)).map(|due| due.max(Instant::now()));
+        let next = timer.due.and_then(|due| due.checked_add(every)).map(|due| due.max(clock::now()));
         timer.due = next;
         timer.work = Some(work);
         self.wait_for(queue, number, next);

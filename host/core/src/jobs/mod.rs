@@ -9,6 +9,7 @@ mod worker;
 pub use lane::Lane;
 pub use worker::on_behalf_of_job;
 
+use crate::clock;
 use crate::lock::Lock;
 use std::collections::VecDeque;
 use std::io;
@@ -129,7 +130,7 @@ impl Pool {
     pub fn drain(&self, until: Instant) -> usize {
         self.ready.state.hold().stopping = true;
         self.ready.changed.notify_all();
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(clock::now());
         if matches!(
             self.ended.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(left),
             Err(mpsc::RecvTimeoutError::Timeout)

@@ -3,6 +3,7 @@
 //! In a spike, reads and accepts then go first, and what a connection has to write is written at once rather than in
 //! pieces. Replies are a little later for it.
 
+use crate::clock;
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -46,7 +47,7 @@ impl Turn {
 
 fn wait(longest: Duration, waker: &Waker) {
     WAITING.with_borrow_mut(|waiting| waiting.push(waker.clone()));
-    let now = Instant::now();
+    let now = clock::now();
     let began = ROUND_BEGAN.get().unwrap_or(now);
     ROUND_BEGAN.set(Some(began));
     // While the loop is busy, connections come to wait all the time, so that somebody always looks at the clock. Once

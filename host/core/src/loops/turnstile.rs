@@ -5,12 +5,13 @@
 //! here before its next: in each round of the loop, those in line together get as much time as everyone else had in the
 //! round before, and one of them is let through in any case.
 
+use crate::clock;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::num::NonZeroU64;
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What those in line get in one round at most, beyond which no further one is let through.
 const MOST_PER_ROUND: Duration = Duration::from_millis(1);
@@ -60,7 +61,7 @@ impl Turnstile {
         let mut allowed = Duration::ZERO;
         loop {
             self.somebody().await;
-            let began = Instant::now();
+            let began = clock::now();
             self.taken.set(Duration::ZERO);
             while self.admit_one() {
                 // Behind the task that this has woken.
@@ -71,7 +72,7 @@ impl Turnstile {
             }
             // Behind a look at the sockets, and behind those that it wakes.
             tokio::task::yield_now().await;
-            allowed = began.elapsed().saturating_sub(self.taken.get()).min(MOST_PER_ROUND);
+            allowed = clock::since(began).saturating_sub(self.taken.get()).min(MOST_PER_ROUND);
         }
     }
 

@@ -8,6 +8,7 @@ use super::errands::{Call, Errands};
 use super::seats::{Seats, Step};
 use super::{Held, tell};
 use crate::client::{Client, Closing};
+use crate::clock;
 use crate::engine::{EngineFailure, Handover};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -41,14 +42,14 @@ pub(super) fn try_exports(
     state.wait(until).ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??;
     let mut left = clients.to_vec();
     while let Some(first) = left.first() {
-        if Instant::now() >= until {
+        if clock::now() >= until {
             let (client, peer) = (first.number(), first.peer());
             return Err(Held::Late(format!("the session of client {client} from {peer} could not be had")));
         }
         let later = left.split_off(AT_ONCE.min(left.len()));
         let seats = Arc::new(Seats::default());
         tell(&seats, &left, Step::HandIn);
-        let all_answered = seats.wait((Instant::now() + PATIENCE).min(until));
+        let all_answered = seats.wait((clock::now() + PATIENCE).min(until));
         let exported = export_those_here(from, &seats, errands, until)?;
         left.retain(|client| !exported.contains(&client.number()) && client.closing() != Closing::Gone);
         // Those whose loop is in a callback: nobody waits for that but we.
@@ -85,7 +86,7 @@ fn export_those_here(
         }
         Ok::<_, EngineFailure>(exported)
     });
-    let exported = exporting.wait((Instant::now() + PATIENCE).min(until));
+    let exported = exporting.wait((clock::now() + PATIENCE).min(until));
     // Whoever is late keeps its session.
     seats.end(false);
     let exported = exported

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::client::audience::Audience;
+use crate::clock;
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -89,7 +90,7 @@ impl Errands {
 impl<R> Pending<R> {
     /// Waits for the result. `None`: it was not there when `until` came; it may be asked for again.
     pub(super) fn wait(&self, until: Instant) -> Option<R> {
-        self.0.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
+        self.0.recv_timeout(until.saturating_duration_since(clock::now())).ok()
     }
 }
 

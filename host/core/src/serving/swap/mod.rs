@@ -35,6 +35,7 @@ pub use succession::{Refused, Reloaded, Successor, SwapLimits, Way, succeed};
 
 use crate::client::Client;
 use crate::client::batch::Order;
+use crate::clock;
 use crate::engine::{EngineFailure, Handover, Instance, Schema};
 use crate::serving::mount::Mount;
 use errands::{At, Call, Errands};
@@ -77,7 +78,7 @@ impl From<EngineFailure> for Held {
 /// Why the old generation goes on.
 fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapLimits) -> Result<HandedOver, Refused> {
     let &SwapLimits { deadline, max_pause, .. } = limits;
-    let until = Instant::now() + deadline;
+    let until = clock::now() + deadline;
     let late = |what| Refused::Late { what, deadline };
     let errands = Errands::start().map_err(|error| {
         let message = format!("no thread for it: {error}");
@@ -95,7 +96,7 @@ fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapLimits)
             Err(Held::Refused(refused)) => return Err(refused),
             Err(Held::Late(what)) => {
                 // Everyone goes on for longer than they were held up.
-                let next = Instant::now() + 2 * max_pause;
+                let next = clock::now() + 2 * max_pause;
                 if next >= until {
                     return Err(late(what));
                 }
@@ -104,7 +105,7 @@ fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapLimits)
                 if !errands.wait_until_done(until) {
                     return Err(late(what));
                 }
-                thread::sleep(next.saturating_duration_since(Instant::now()));
+                thread::sleep(next.saturating_duration_since(clock::now()));
                 outcome = try_once(mount, from, to, &errands, until, max_pause);
             }
         }
@@ -129,9 +130,9 @@ fn try_once(
     wait_for_those_at_work(from.instance(), until)?;
     let late = |what: &str| Held::Late(what.to_owned());
     // From here on nobody opens a connection: all there are, are in the audience. They go on until the gate is closed.
-    let patience = Instant::now() + GATE_PAUSES * max_pause;
+    let patience = clock::now() + GATE_PAUSES * max_pause;
     let closed_gate = mount.close_gate(until.min(patience)).ok_or_else(|| late("a handshake was under way"))?;
-    let began = Instant::now();
+    let began = clock::now();
     let longest_pause = began + max_pause;
     let (is_last, until) = (until <= longest_pause, until.min(longest_pause));
     let old = from.instance();
@@ -160,7 +161,7 @@ fn try_once(
             let Ended { resumed, left_behind, .. } = seats.end(true);
             resume_others(&clients, resumed);
             drop(closed_gate);
-            let pause = began.elapsed();
+            let pause = clock::since(began);
             // Everyone has gone on: now what is left behind may be dropped.
             old.end_timers();
             drop(left_behind);

@@ -4,6 +4,7 @@
 //! that nothing is loaded; its file is not looked at.
 
 use super::succession::{Refused, Reloaded, Successor, SwapLimits, succeed};
+use crate::clock;
 use crate::engine::panics::Panics;
 use crate::engine::{Config, Instance};
 use crate::plugin::Plugin;
@@ -34,7 +35,7 @@ impl Trial {
     pub fn new(old: &Instance, new: &Instance) -> Trial {
         Trial {
             generation: new.generation(),
-            began: Instant::now(),
+            began: clock::now(),
             panics: Arc::clone(new.panic_count()),
             before: (Arc::clone(old.plugin()), old.config().clone()),
         }

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::client::batch::Order;
+use crate::clock;
 use crate::engine::Session;
 use crate::lock::{Held, Lock};
 use std::sync::{Arc, Condvar};
@@ -91,7 +92,7 @@ impl Seats {
     pub fn wait(&self, until: Instant) -> bool {
         let mut state = self.lock();
         while state.missing > 0 {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.saturating_duration_since(clock::now());
             if left.is_zero() {
                 return false;
             }

@@ -6,14 +6,14 @@
 //!
 //! A client that fails is counted, and the run goes on; one that gets a wrong reply ends it, as everywhere.
 
-use crate::connection::{Then, flush, read};
+use crate::connection::{AfterReply, flush, read};
 use crate::fault::{Fault, OnConnection};
 use crate::opening::{self, CLOSE, Opener, exchange};
 use crate::replies::{Cursor, Mismatch};
 use crate::report::Report;
 use crate::ring::Ring;
-use crate::run::{Found, Load};
-use crate::{Wire, Work};
+use crate::run::{Load, Measured};
+use crate::{Wire, Workload};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Poll, Registry, Token};
@@ -54,11 +54,11 @@ struct Tally {
 struct Place {
     ring: Ring,
     cursor: Cursor,
-    client: Option<Client>,
+    client: Option<Visitor>,
 }
 
 #[derive(Debug)]
-struct Client {
+struct Visitor {
     socket: TcpStream,
     since: Instant,
     stage: Stage,
@@ -80,7 +80,7 @@ enum Stage {
 
 impl Accept {
     /// Has one client come and go, to see that there is a server.
-    pub(crate) fn open(work: &Work, messages: usize, poll: &Poll) -> Result<Accept, Fault> {
+    pub(crate) fn open(work: &Workload, messages: usize, poll: &Poll) -> Result<Accept, Fault> {
         let mut opener = Opener::new(&work.target)?;
         let stream = opener.open().on(0)?;
         exchange(&stream, &mut ring(work), &mut Cursor::new()).on(0)?;
@@ -111,12 +111,12 @@ impl Accept {
         Ok(())
     }
 
-    fn connect(&self, index: usize) -> Result<Client, Fault> {
+    fn connect(&self, index: usize) -> Result<Visitor, Fault> {
         let not_connected = |error| self.opener.not_connected(error);
         let mut socket = TcpStream::connect(self.address).map_err(not_connected)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.registry.register(&mut socket, Token(index), interest).map_err(Fault::system("watch a socket"))?;
-        Ok(Client { socket, since: Instant::now(), stage: Stage::Connecting })
+        Ok(Visitor { socket, since: Instant::now(), stage: Stage::Connecting })
     }
 
     /// Counts a client that has failed, and makes its place as if none had been there.
@@ -136,15 +136,15 @@ impl Load for Accept {
         self.fill()
     }
 
-    fn serve(&mut self, event: &Event, _then: Then, found: &mut Found) -> Result<(), Fault> {
+    fn serve(&mut self, event: &Event, _then: AfterReply, measured: &mut Measured) -> Result<(), Fault> {
         let Token(index) = event.token();
-        match self.places[index].go_on(&self.opener, self.messages, &mut self.buffer, found) {
+        match self.places[index].go_on(&self.opener, self.messages, &mut self.buffer, measured) {
             Ok(false) => Ok(()),
             Ok(true) => {
                 self.places[index].client = None;
                 self.vacant.push(index);
                 self.tally.in_a_row = 0;
-                found.clients += 1;
+                measured.clients += 1;
                 Ok(())
             }
             Err(fault @ Fault::Wrong(Mismatch::Close(_))) => self.fail(index, fault),
@@ -153,8 +153,8 @@ impl Load for Accept {
         }
     }
 
-    fn settle(&mut self, then: Then) -> Result<(), Fault> {
-        if then == Then::Send { self.fill() } else { Ok(()) }
+    fn settle(&mut self, then: AfterReply) -> Result<(), Fault> {
+        if then == AfterReply::Send { self.fill() } else { Ok(()) }
     }
 
     fn is_idle(&self) -> bool {
@@ -187,9 +187,15 @@ impl Place {
     }
 
     /// Does what a client can do without waiting; `true` says that it has come to its end.
-    fn go_on(&mut self, opener: &Opener, messages: usize, buffer: &mut [u8], found: &mut Found) -> Result<bool, Fault> {
+    fn go_on(
+        &mut self,
+        opener: &Opener,
+        messages: usize,
+        buffer: &mut [u8],
+        measured: &mut Measured,
+    ) -> Result<bool, Fault> {
         let Place { ring, cursor, client: Some(client) } = self else { return Ok(false) };
-        let Client { socket, since, stage } = client;
+        let Visitor { socket, since, stage } = client;
         loop {
             match stage {
                 Stage::Connecting => {
@@ -223,9 +229,9 @@ impl Place {
                     if ring.replies().check(cursor, &buffer[..len])? == 0 {
                         continue;
                     }
-                    found.replies += 1;
+                    measured.replies += 1;
                     if *more + 1 == messages {
-                        found.note_latency(since.elapsed());
+                        measured.note_latency(since.elapsed());
                     }
                     if *more == 0 {
                         write_at_once(socket, &CLOSE)?;
@@ -253,7 +259,7 @@ impl Place {
     }
 }
 
-fn ring(work: &Work) -> Ring {
+fn ring(work: &Workload) -> Ring {
     debug_assert_ne!(work.wire, Wire::Raw, "a bare stream has no handshake");
     Ring::new(1, work.size, work.wire, b"")
 }

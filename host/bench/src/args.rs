@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 use crate::units::{duration, duration_or_zero, message_size};
-use crate::{Mode, Target, Wire, Work};
+use crate::{Mode, Target, Wire, Workload};
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use std::time::Duration;
@@ -16,66 +16,66 @@ pub struct BenchArgs {
     /// The server's address: ws://HOST, ws://HOST:PORT or with a path behind it; tcp://HOST:PORT is a server that echoes
     /// bytes, without WebSocket
     #[arg(value_name = "URL")]
-    pub target: Target,
+    target: Target,
 
     /// What the connections do.
     #[arg(long, default_value = "echo", hide_default_value = true)]
-    pub mode: ModeArg,
+    mode: ModeArg,
 
     /// A load test with all that belongs to it; what else is given takes precedence.
     #[arg(long, value_name = "NAME", conflicts_with = "mode")]
-    pub preset: Option<Preset>,
+    preset: Option<Preset>,
 
     /// Connections open at the same time [default: echo and jobs 64, fanout 100, accept 64, idle 1000]
     #[arg(long, value_name = "N", value_parser = count())]
-    pub connections: Option<u32>,
+    connections: Option<u32>,
 
     /// The payload of a message, such as 20 or 64KiB [default: 20]
     #[arg(long, value_name = "SIZE", value_parser = message_size)]
-    pub size: Option<ByteSize>,
+    size: Option<ByteSize>,
 
     /// Messages sent and not yet answered: of each connection (echo, jobs), or of all together (fanout, idle). With 1, a
     /// connection waits for each reply before its next message [default: echo and idle 1, fanout 10, jobs 16]
     #[arg(long, value_name = "N", value_parser = count())]
-    pub in_flight: Option<u32>,
+    in_flight: Option<u32>,
 
     /// How long to measure.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
-    pub duration: Duration,
+    duration: Duration,
 
     /// How long to keep the server busy before that, unmeasured.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration_or_zero)]
-    pub warmup: Duration,
+    warmup: Duration,
 
     /// Send text messages, of printable ASCII. This is the default.
     #[arg(long)]
-    pub text: bool,
+    text: bool,
 
     /// Send binary messages, of any bytes.
     #[arg(long, conflicts_with = "text")]
-    pub binary: bool,
+    binary: bool,
 
     /// With accept: the messages that each client has answered before it goes [default: 1]
     #[arg(long, value_name = "N", value_parser = count())]
-    pub messages: Option<u32>,
+    messages: Option<u32>,
 
     /// With fanout: so many further clients that never read [default: 0]
     #[arg(long, value_name = "N", value_parser = count())]
-    pub stalled: Option<u32>,
+    stalled: Option<u32>,
 
     /// The server's process on this machine, to report its processor time for each message and its memory for each
     /// connection.
     #[arg(long, value_name = "PID")]
-    pub pid: Option<u32>,
+    pid: Option<u32>,
 
     /// Print one JSON object instead of the table, and show no progress.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// What the connections do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ModeArg {
+enum ModeArg {
     /// Each sends, and gets its own messages back: libecho.so. This is the default.
     Echo,
     /// The first sends, and all get each message, the first included: libbroadcast.so.
@@ -90,7 +90,7 @@ pub enum ModeArg {
 
 /// A load test with all that belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Preset {
+enum Preset {
     /// How many clients per second come, talk and go: accept, 100 at a time, 10 messages of 125 bytes each.
     Traffic,
     /// How many idle clients fit, and the latency then: idle, until no more fit, 100,000 at most.
@@ -132,7 +132,7 @@ impl BenchArgs {
     /// # Errors
     ///
     /// Options that do not go together.
-    pub fn work(&self) -> Result<Work, Fault> {
+    pub(crate) fn workload(&self) -> Result<Workload, Fault> {
         let shape = self.shape();
         let mode = match shape.mode {
             Mode::Fanout { stalled } => Mode::Fanout { stalled: self.stalled.map_or(stalled, wide) },
@@ -144,7 +144,7 @@ impl BenchArgs {
             (false, true) => Wire::Binary,
             (false, false) => Wire::Text,
         };
-        let work = Work {
+        let work = Workload {
             mode,
             target: self.target.clone(),
             connections: wide(self.connections.unwrap_or(shape.connections)),
@@ -174,7 +174,7 @@ impl BenchArgs {
     }
 
     /// Refuses what would be ignored.
-    fn fits(&self, work: &Work) -> Result<(), Fault> {
+    fn fits(&self, work: &Workload) -> Result<(), Fault> {
         let refused = |why: &str| Err(Fault::Usage(why.to_owned()));
         let is_accept = matches!(work.mode, Mode::Accept { .. });
         if work.wire == Wire::Raw && work.mode != Mode::Echo {
@@ -213,14 +213,14 @@ mod tests {
     use clap::Parser;
 
     #[derive(Parser)]
-    struct Cli {
+    struct BenchLine {
         #[command(flatten)]
         bench: BenchArgs,
     }
 
-    fn work(arguments: &[&str]) -> Result<Work, String> {
-        let cli = Cli::try_parse_from([&["bench"], arguments].concat()).map_err(|error| error.to_string())?;
-        cli.bench.work().map_err(|fault| fault.to_string())
+    fn work(arguments: &[&str]) -> Result<Workload, String> {
+        let line = BenchLine::try_parse_from([&["bench"], arguments].concat()).map_err(|error| error.to_string())?;
+        line.bench.workload().map_err(|fault| fault.to_string())
     }
 
     #[test]

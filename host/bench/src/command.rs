@@ -13,7 +13,7 @@ use std::io::{self, Write};
 ///
 /// Whatever kept the server from answering every message rightly.
 pub fn bench(args: &BenchArgs, out: &mut impl Write) -> Result<(), Fault> {
-    let work = args.work()?;
+    let work = args.workload()?;
     let progress = Progress::new(args.json)?;
     let report = run(&work, &progress)?;
     drop(progress);

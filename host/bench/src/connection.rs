@@ -22,7 +22,7 @@ pub(crate) struct Connection {
 
 /// What is to be done with a connection whose replies have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Then {
+pub(crate) enum AfterReply {
     /// Send as many messages again.
     Send,
     /// Send nothing more.
@@ -76,7 +76,7 @@ impl Connection {
         &mut self,
         buffer: &mut [u8],
         to_the_end: bool,
-        then: Then,
+        then: AfterReply,
         mut answered: impl FnMut(usize, Instant, Instant),
     ) -> Result<(), Fault> {
         loop {
@@ -84,7 +84,7 @@ impl Connection {
             let now = Instant::now();
             let completed = self.ring.replies().check(&mut self.cursor, &buffer[..len])?;
             self.settle(completed, now, &mut answered);
-            if completed > 0 && then == Then::Send {
+            if completed > 0 && then == AfterReply::Send {
                 self.send(completed, now)?;
             }
             if len < buffer.len() && !to_the_end {

@@ -1,14 +1,14 @@
 //! Echo: every connection sends, and gets its own messages back; with jobs, with something behind them.
 
-use crate::connection::{Connection, Then};
+use crate::connection::{AfterReply, Connection};
 use crate::fault::{Fault, OnConnection};
 use crate::opening::{self, Opener};
 use crate::progress::Progress;
 use crate::replies::Cursor;
 use crate::report::Report;
 use crate::ring::Ring;
-use crate::run::{Found, Load, READ_SIZE};
-use crate::{Target, Work};
+use crate::run::{Load, Measured, READ_SIZE};
+use crate::{Target, Workload};
 use mio::event::Event;
 use mio::{Interest, Poll, Token};
 use std::time::Instant;
@@ -24,7 +24,7 @@ pub(crate) struct Echo {
 
 impl Echo {
     /// Opens the connections. `tail` is what every reply has behind the message.
-    pub(crate) fn open(work: &Work, tail: &[u8], poll: &Poll, progress: &Progress) -> Result<Echo, Fault> {
+    pub(crate) fn open(work: &Workload, tail: &[u8], poll: &Poll, progress: &Progress) -> Result<Echo, Fault> {
         let mut opener = Opener::new(&work.target)?;
         let mut connections = Vec::with_capacity(work.connections);
         for index in 0..work.connections {
@@ -52,17 +52,17 @@ impl Load for Echo {
         Ok(())
     }
 
-    fn serve(&mut self, event: &Event, then: Then, found: &mut Found) -> Result<(), Fault> {
+    fn serve(&mut self, event: &Event, then: AfterReply, measured: &mut Measured) -> Result<(), Fault> {
         let Token(index) = event.token();
         let connection = &mut self.connections[index];
         if event.is_readable() {
-            let answered = |count, sent, received| found.note(count, received - sent);
+            let answered = |count, sent, received| measured.note(count, received - sent);
             connection.receive(&mut self.buffer, event.is_read_closed(), then, answered)?;
         }
         connection.flush()
     }
 
-    fn settle(&mut self, _then: Then) -> Result<(), Fault> {
+    fn settle(&mut self, _then: AfterReply) -> Result<(), Fault> {
         Ok(())
     }
 

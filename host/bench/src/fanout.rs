@@ -7,15 +7,15 @@
 //!
 //! Stalled clients complete the handshake and never read. They are not counted; they show whether the others notice.
 
-use crate::connection::{Then, after, flush, read};
+use crate::connection::{AfterReply, after, flush, read};
 use crate::fault::{Fault, OnConnection};
 use crate::opening::{self, Opener};
 use crate::progress::Progress;
 use crate::replies::Cursor;
 use crate::report::{Report, Stalled};
 use crate::ring::Ring;
-use crate::run::{Found, Load, READ_SIZE};
-use crate::{Target, Work};
+use crate::run::{Load, Measured, READ_SIZE};
+use crate::{Target, Workload};
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Poll, Token};
@@ -34,16 +34,16 @@ const SENDER: usize = 0;
 /// One sender and its audience.
 #[derive(Debug)]
 pub(crate) struct Fanout {
-    clients: Vec<Client>,
+    clients: Vec<Recipient>,
     target: Target,
     stalled: Vec<std::net::TcpStream>,
     ring: Ring,
-    messages: Messages,
+    messages: InFlight,
     buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
-struct Client {
+struct Recipient {
     socket: TcpStream,
     cursor: Cursor,
     /// The slot of the message that comes next.
@@ -52,7 +52,7 @@ struct Client {
 
 /// The messages in flight, by slot.
 #[derive(Debug)]
-struct Messages {
+struct InFlight {
     clients: usize,
     sent_at: Vec<Instant>,
     /// How many clients have not yet got it.
@@ -65,7 +65,7 @@ struct Messages {
 
 impl Fanout {
     /// Opens the connections, those that stall first.
-    pub(crate) fn open(work: &Work, stalled: usize, poll: &Poll, progress: &Progress) -> Result<Fanout, Fault> {
+    pub(crate) fn open(work: &Workload, stalled: usize, poll: &Poll, progress: &Progress) -> Result<Fanout, Fault> {
         let mut opener = Opener::new(&work.target)?;
         let mut open_stalled = |index| {
             progress.opened(index)?;
@@ -82,14 +82,14 @@ impl Fanout {
             let interest = if index == SENDER { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
             let registered = poll.registry().register(&mut socket, Token(index), interest);
             registered.map_err(Fault::system("watch a socket"))?;
-            Ok(Client { socket, cursor: Cursor::new(), next: 0 })
+            Ok(Recipient { socket, cursor: Cursor::new(), next: 0 })
         };
         Ok(Fanout {
             stalled,
             clients: (0..work.connections).map(open_client).collect::<Result<_, Fault>>()?,
             target: work.target.clone(),
             ring: Ring::new(work.in_flight, work.size, work.wire, b""),
-            messages: Messages::new(work.connections, work.in_flight),
+            messages: InFlight::new(work.connections, work.in_flight),
             buffer: vec![0; READ_SIZE],
         })
     }
@@ -111,14 +111,14 @@ impl Load for Fanout {
         self.send(self.messages.waiting.len())
     }
 
-    fn serve(&mut self, event: &Event, _then: Then, found: &mut Found) -> Result<(), Fault> {
+    fn serve(&mut self, event: &Event, _then: AfterReply, measured: &mut Measured) -> Result<(), Fault> {
         let Token(index) = event.token();
         let client = &mut self.clients[index];
         while event.is_readable() {
             let Some(len) = read(&mut client.socket, &mut self.buffer)? else { break };
             let completed = self.ring.replies().check(&mut client.cursor, &self.buffer[..len])?;
             let now = Instant::now();
-            client.next = self.messages.deliver(client.next, completed, |count, sent| found.note(count, now - sent));
+            client.next = self.messages.deliver(client.next, completed, |count, sent| measured.note(count, now - sent));
             // As in an echo: a read that doesn't fill the buffer has emptied the socket.
             if len < self.buffer.len() && !event.is_read_closed() {
                 break;
@@ -127,9 +127,9 @@ impl Load for Fanout {
         if index == SENDER { flush(&mut client.socket, &mut self.ring) } else { Ok(()) }
     }
 
-    fn settle(&mut self, then: Then) -> Result<(), Fault> {
+    fn settle(&mut self, then: AfterReply) -> Result<(), Fault> {
         match self.messages.finish() {
-            finished @ 1.. if then == Then::Send => self.send(finished),
+            finished @ 1.. if then == AfterReply::Send => self.send(finished),
             _ => Ok(()),
         }
     }
@@ -151,10 +151,10 @@ impl Load for Fanout {
     }
 }
 
-impl Messages {
-    fn new(clients: usize, slots: usize) -> Messages {
+impl InFlight {
+    fn new(clients: usize, slots: usize) -> InFlight {
         let (sent_at, waiting) = (vec![Instant::now(); slots], vec![0; slots]);
-        Messages { clients, sent_at, waiting, oldest: 0, next: 0, in_flight: 0 }
+        InFlight { clients, sent_at, waiting, oldest: 0, next: 0, in_flight: 0 }
     }
 
     fn send(&mut self, count: usize, now: Instant) {
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_message_is_finished_when_all_have_got_it() {
-        let mut messages = Messages::new(2, 3);
+        let mut messages = InFlight::new(2, 3);
         let mut delivered = Vec::new();
         messages.send(3, Instant::now());
         assert_eq!(messages.deliver(0, 2, |count, _| delivered.push(count)), 2);

@@ -1,6 +1,6 @@
 //! Why a run ended before its time, or did not begin; for each the sentence to the operator and the exit code.
 
-use crate::handshake::Refusal;
+use crate::handshake::HandshakeError;
 use crate::replies::Mismatch;
 use std::io;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub enum Fault {
     },
     /// The answer to the handshake was no, or none.
     #[error("the handshake failed: {0}")]
-    Handshake(#[from] Refusal),
+    Handshake(#[from] HandshakeError),
     /// Neither a handshake nor a first message was answered.
     #[error("the server did not answer within {0:?}")]
     Silent(Duration),

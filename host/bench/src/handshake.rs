@@ -21,7 +21,7 @@ pub(crate) struct Handshake {
 
 /// Why an answer is not the beginning of a WebSocket connection.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Refusal {
+pub enum HandshakeError {
     /// It isn't HTTP.
     #[error("the answer is not HTTP ({0})")]
     NotHttp(httparse::Error),
@@ -67,34 +67,34 @@ impl Handshake {
     /// # Errors
     ///
     /// RFC 6455 section 4.1: what a client MUST find before it may use the connection is not there.
-    pub(crate) fn check(&self, received: &[u8]) -> Result<Option<usize>, Refusal> {
+    pub(crate) fn check(&self, received: &[u8]) -> Result<Option<usize>, HandshakeError> {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut answer = httparse::Response::new(&mut headers);
-        let len = match answer.parse(received).map_err(Refusal::NotHttp)? {
+        let len = match answer.parse(received).map_err(HandshakeError::NotHttp)? {
             httparse::Status::Complete(len) => len,
-            httparse::Status::Partial if received.len() > LONGEST_HEAD => return Err(Refusal::TooLong),
+            httparse::Status::Partial if received.len() > LONGEST_HEAD => return Err(HandshakeError::TooLong),
             httparse::Status::Partial => return Ok(None),
         };
         let code = answer.code.unwrap_or_default();
         if code != 101 {
-            return Err(Refusal::Status { code, reason: answer.reason.unwrap_or_default().to_owned() });
+            return Err(HandshakeError::Status { code, reason: answer.reason.unwrap_or_default().to_owned() });
         }
         let value = |name: &str| {
             let named = answer.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
             named.and_then(|header| std::str::from_utf8(header.value).ok()).unwrap_or_default()
         };
         if !value("Upgrade").eq_ignore_ascii_case("websocket") {
-            return Err(Refusal::Header("Upgrade"));
+            return Err(HandshakeError::Header("Upgrade"));
         }
         if !value("Connection").split(',').any(|word| word.trim().eq_ignore_ascii_case("upgrade")) {
-            return Err(Refusal::Header("Connection"));
+            return Err(HandshakeError::Header("Connection"));
         }
         if value("Sec-WebSocket-Accept").trim() != self.accept {
-            return Err(Refusal::Header("Sec-WebSocket-Accept"));
+            return Err(HandshakeError::Header("Sec-WebSocket-Accept"));
         }
         for name in ["Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"] {
             if !value(name).is_empty() {
-                return Err(Refusal::Unasked(name));
+                return Err(HandshakeError::Unasked(name));
             }
         }
         Ok(Some(len))
@@ -132,16 +132,16 @@ mod tests {
         let handshake = handshake();
         let right = answer(&handshake.accept);
         let refused = |answer: &str| handshake.check(answer.as_bytes()).unwrap_err();
-        let status = Refusal::Status { code: 404, reason: "Not Found".into() };
+        let status = HandshakeError::Status { code: 404, reason: "Not Found".into() };
         assert_eq!(refused("HTTP/1.1 404 Not Found\r\n\r\n"), status);
         assert_eq!(status.to_string(), "the server answered 404 Not Found");
-        assert!(matches!(refused("220 ready\r\n"), Refusal::NotHttp(_)));
-        assert_eq!(refused(&answer("bm90IHRoaXM=")), Refusal::Header("Sec-WebSocket-Accept"));
-        assert_eq!(refused(&right.replace("WebSocket", "h2c")), Refusal::Header("Upgrade"));
-        assert_eq!(refused(&right.replace("keep-alive, Upgrade", "close")), Refusal::Header("Connection"));
+        assert!(matches!(refused("220 ready\r\n"), HandshakeError::NotHttp(_)));
+        assert_eq!(refused(&answer("bm90IHRoaXM=")), HandshakeError::Header("Sec-WebSocket-Accept"));
+        assert_eq!(refused(&right.replace("WebSocket", "h2c")), HandshakeError::Header("Upgrade"));
+        assert_eq!(refused(&right.replace("keep-alive, Upgrade", "close")), HandshakeError::Header("Connection"));
         let compressed = right.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
-        assert_eq!(refused(&compressed), Refusal::Unasked("Sec-WebSocket-Extensions"));
+        assert_eq!(refused(&compressed), HandshakeError::Unasked("Sec-WebSocket-Extensions"));
         let endless = format!("HTTP/1.1 101 Yes\r\nx: {}", "x".repeat(LONGEST_HEAD));
-        assert_eq!(refused(&endless), Refusal::TooLong);
+        assert_eq!(refused(&endless), HandshakeError::TooLong);
     }
 }

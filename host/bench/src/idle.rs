@@ -3,16 +3,16 @@
 //! It answers how many clients fit, what each costs the server in memory, and how soon a message is answered while
 //! they are there. A connection that cannot be opened, or whose first word is not answered, is the one too many.
 
-use crate::connection::{Connection, Then};
+use crate::connection::{AfterReply, Connection};
 use crate::echo::registered;
 use crate::fault::{Fault, OnConnection};
 use crate::opening::{self, Opener, exchange};
 use crate::progress::Progress;
 use crate::replies::Cursor;
-use crate::report::{Opened, Report};
+use crate::report::{IdleConnections, Report};
 use crate::ring::Ring;
-use crate::run::{Found, Load};
-use crate::{Target, Work};
+use crate::run::{Load, Measured};
+use crate::{Target, Workload};
 use mio::event::Event;
 use mio::{Poll, Token};
 use std::fs::File;
@@ -31,7 +31,7 @@ pub(crate) struct Idle {
     next: usize,
     /// Messages to be sent when all events that came together have been looked at.
     due: usize,
-    opened: Opened,
+    opened: IdleConnections,
     /// Why there are no more connections.
     full: Option<Fault>,
     /// Whether it was the task to find out how many fit.
@@ -41,7 +41,7 @@ pub(crate) struct Idle {
 
 impl Idle {
     /// Opens connections and lets each talk once, as many as there are to be or as fit; one must fit.
-    pub(crate) fn open(work: &Work, until_full: bool, poll: &Poll, progress: &Progress) -> Result<Idle, Fault> {
+    pub(crate) fn open(work: &Workload, until_full: bool, poll: &Poll, progress: &Progress) -> Result<Idle, Fault> {
         let mut opener = Opener::new(&work.target)?;
         let mut connections = Vec::with_capacity(work.connections);
         let mut full = None;
@@ -61,7 +61,7 @@ impl Idle {
             }
         }
         drop(spare);
-        let opened = Opened {
+        let opened = IdleConnections {
             wanted: work.connections,
             opened: connections.len(),
             seconds: begin.elapsed().as_secs_f64(),
@@ -94,7 +94,7 @@ impl Idle {
     }
 }
 
-fn open_one(work: &Work, opener: &mut Opener) -> Result<Connection, Fault> {
+fn open_one(work: &Workload, opener: &mut Opener) -> Result<Connection, Fault> {
     let stream = opener.open()?;
     let mut ring = Ring::new(1, work.size, work.wire, b"");
     let mut cursor = Cursor::new();
@@ -107,23 +107,23 @@ impl Load for Idle {
         (0..self.in_flight).try_for_each(|_| self.send_next())
     }
 
-    fn serve(&mut self, event: &Event, _then: Then, found: &mut Found) -> Result<(), Fault> {
+    fn serve(&mut self, event: &Event, _then: AfterReply, measured: &mut Measured) -> Result<(), Fault> {
         let Token(index) = event.token();
         let connection = &mut self.connections[index];
         if event.is_readable() {
             let due = &mut self.due;
             let answered = |count, sent, received| {
-                found.note(count, received - sent);
+                measured.note(count, received - sent);
                 *due += count;
             };
-            connection.receive(&mut self.buffer, event.is_read_closed(), Then::Rest, answered)?;
+            connection.receive(&mut self.buffer, event.is_read_closed(), AfterReply::Rest, answered)?;
         }
         connection.flush()
     }
 
-    fn settle(&mut self, then: Then) -> Result<(), Fault> {
+    fn settle(&mut self, then: AfterReply) -> Result<(), Fault> {
         let due = std::mem::take(&mut self.due);
-        if then == Then::Send { (0..due).try_for_each(|_| self.send_next()) } else { Ok(()) }
+        if then == AfterReply::Send { (0..due).try_for_each(|_| self.send_next()) } else { Ok(()) }
     }
 
     fn is_idle(&self) -> bool {
@@ -137,7 +137,7 @@ impl Load for Idle {
     fn close(self, report: &mut Report) {
         let streams = self.connections.into_iter().map(|connection| connection.into_socket().into()).collect();
         opening::close(streams, &self.target);
-        let Opened { opened, wanted, .. } = self.opened;
+        let IdleConnections { opened, wanted, .. } = self.opened;
         report.opened = Some(self.opened);
         if let Some(why) = self.full.filter(|_| !self.until_full) {
             report.fail(1, Fault::Full { opened, wanted, why: Box::new(why) });

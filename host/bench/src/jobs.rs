@@ -6,13 +6,13 @@
 use crate::fault::Fault;
 use crate::opening::{self, OPENING_DEADLINE, Opener};
 use crate::replies::Mismatch;
-use crate::{Wire, Work, ring};
+use crate::{Wire, Workload, ring};
 use std::io::ErrorKind;
 use tungstenite::protocol::{Role, WebSocket};
 use tungstenite::{Error, Message};
 
 /// Sends one message on a connection of its own, and returns what the reply has behind it.
-pub(crate) fn learn_tail(work: &Work) -> Result<Vec<u8>, Fault> {
+pub(crate) fn learn_tail(work: &Workload) -> Result<Vec<u8>, Fault> {
     let stream = Opener::new(&work.target)?.open()?;
     let payload = ring::payload(work.size, work.wire);
     let message = match work.wire {

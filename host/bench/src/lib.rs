@@ -50,11 +50,11 @@ mod units;
 pub use args::BenchArgs;
 pub use command::bench;
 pub use fault::Fault;
-pub use handshake::Refusal;
+pub use handshake::HandshakeError;
 pub use process::Memory;
 pub use progress::Progress;
 pub use replies::Mismatch;
-pub use report::{Clients, Latency, Opened, Report, Stalled};
+pub use report::{Clients, IdleConnections, Latency, Report, Stalled};
 pub use run::run;
 pub use target::{BadTarget, Target};
 
@@ -63,7 +63,7 @@ use std::time::Duration;
 
 /// How a server is to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Work {
+pub struct Workload {
     /// What the connections do.
     pub mode: Mode,
     /// Where the server listens.
@@ -111,7 +111,7 @@ pub enum Mode {
 
 impl Mode {
     /// As on the command line and in reports.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Mode::Echo => "echo",
             Mode::Fanout { .. } => "fanout",
@@ -136,7 +136,7 @@ pub enum Wire {
 
 impl Wire {
     /// As in reports.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Wire::Text => "text",
             Wire::Binary => "binary",

@@ -28,7 +28,7 @@ impl Progress {
     /// # Errors
     ///
     /// The system does not let this process have the signals.
-    pub fn new(hidden: bool) -> Result<Progress, Fault> {
+    pub(crate) fn new(hidden: bool) -> Result<Progress, Fault> {
         let progress = Progress::silent();
         for (signal, exit_code) in [(SIGINT, 130), (SIGTERM, 143)] {
             // In this order: the first signal sets what the second one looks for.

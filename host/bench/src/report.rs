@@ -2,8 +2,8 @@
 
 use crate::fault::Fault;
 use crate::process::Memory;
-use crate::run::{Found, Used};
-use crate::{Mode, Wire, Work};
+use crate::run::{Elapsed, Measured};
+use crate::{Mode, Wire, Workload};
 use serde::{Serialize, Serializer};
 
 /// Above this share of its core, and above the server's share, the generator's thread was the limit.
@@ -58,7 +58,7 @@ pub struct Report {
     /// How clients came and went.
     pub clients: Option<Clients>,
     /// How idle connections were opened.
-    pub opened: Option<Opened>,
+    pub opened: Option<IdleConnections>,
 }
 
 /// Clients that never read.
@@ -85,7 +85,7 @@ pub struct Clients {
 
 /// Connections that were opened to be idle.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Opened {
+pub struct IdleConnections {
     /// How many there were to be.
     pub wanted: usize,
     /// How many are open, each with its first message answered.
@@ -110,15 +110,15 @@ pub struct Latency {
 }
 
 impl Report {
-    pub(crate) fn new(work: &Work, connections: usize, found: &Found, used: &Used) -> Report {
-        let Found { latencies, replies: messages, clients } = found;
-        let seconds = used.time.as_secs_f64();
+    pub(crate) fn new(work: &Workload, connections: usize, measured: &Measured, elapsed: &Elapsed) -> Report {
+        let Measured { latencies, replies: messages, clients } = measured;
+        let seconds = elapsed.time.as_secs_f64();
         let quantile = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
         let max = latencies.max() as f64 / 1e3;
-        let each = |count: u64| used.server.map(|server| server.as_secs_f64() * 1e6 / count.max(1) as f64);
-        let generator_cpu = used.generator.as_secs_f64() / seconds;
-        let server_cpu = used.server.map(|server| server.as_secs_f64() / seconds);
-        let Work { mode, target, size, in_flight, wire, .. } = work;
+        let each = |count: u64| elapsed.server.map(|server| server.as_secs_f64() * 1e6 / count.max(1) as f64);
+        let generator_cpu = elapsed.generator.as_secs_f64() / seconds;
+        let server_cpu = elapsed.server.map(|server| server.as_secs_f64() / seconds);
+        let Workload { mode, target, size, in_flight, wire, .. } = work;
         let clients = |messages| Clients {
             messages,
             completed: *clients,

@@ -5,7 +5,7 @@
 //! that arrive while it measures are counted.
 
 use crate::accept::Accept;
-use crate::connection::Then;
+use crate::connection::AfterReply;
 use crate::echo::Echo;
 use crate::fanout::Fanout;
 use crate::fault::{Fault, OnConnection};
@@ -13,7 +13,7 @@ use crate::idle::Idle;
 use crate::opening::raise_file_limit;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::{Mode, Work, jobs, process};
+use crate::{Mode, Workload, jobs, process};
 use hdrhistogram::Histogram;
 use mio::event::Event;
 use mio::{Events, Poll};
@@ -35,9 +35,9 @@ pub(crate) trait Load {
     /// Sends the first messages.
     fn start(&mut self) -> Result<(), Fault>;
     /// Reads and writes on the connection that an event is about.
-    fn serve(&mut self, event: &Event, then: Then, found: &mut Found) -> Result<(), Fault>;
+    fn serve(&mut self, event: &Event, then: AfterReply, measured: &mut Measured) -> Result<(), Fault>;
     /// Does what is left to do after all events that came together.
-    fn settle(&mut self, then: Then) -> Result<(), Fault>;
+    fn settle(&mut self, then: AfterReply) -> Result<(), Fault>;
     /// Whether every message sent has been answered.
     fn is_idle(&self) -> bool;
     /// How many connections there are.
@@ -54,12 +54,13 @@ pub(crate) trait Load {
 /// # Errors
 ///
 /// What kept it from measuring anything. What ended the measuring is in the report, as its `fault`.
-pub fn run(work: &Work, progress: &Progress) -> Result<Report, Fault> {
+pub fn run(work: &Workload, progress: &Progress) -> Result<Report, Fault> {
     raise_file_limit()?;
     let poll = Poll::new().map_err(Fault::system("wait for events"))?;
     let before = work.server.map(process::memory).transpose()?;
     progress.phase("connecting", work.connections as u64);
-    let run = Run { work, progress, poll, found: Found::new(), memory_before: before.map(|memory| memory.resident) };
+    let run =
+        Run { work, progress, poll, measured: Measured::new(), memory_before: before.map(|memory| memory.resident) };
     match work.mode {
         Mode::Echo => Echo::open(work, b"", &run.poll, progress).and_then(|load| run.with(load)),
         Mode::Jobs => {
@@ -73,39 +74,39 @@ pub fn run(work: &Work, progress: &Progress) -> Result<Report, Fault> {
 }
 
 struct Run<'a> {
-    work: &'a Work,
+    work: &'a Workload,
     progress: &'a Progress,
     poll: Poll,
-    found: Found,
+    measured: Measured,
     /// The server's memory before the first connection.
     memory_before: Option<u64>,
 }
 
 impl Run<'_> {
     fn with(mut self, mut load: impl Load) -> Result<Report, Fault> {
-        let &Work { warmup, duration, server, .. } = self.work;
+        let &Workload { warmup, duration, server, .. } = self.work;
         self.progress.phase("warming up", milliseconds(warmup));
         load.start()?;
-        self.keep_up(&mut load, warmup, Then::Send)?;
+        self.keep_up(&mut load, warmup, AfterReply::Send)?;
         if self.progress.is_stopped() {
             return Err(Fault::Interrupted);
         }
 
         self.progress.phase("measuring", milliseconds(duration));
-        self.found.forget();
-        let begin = Usage::now(server)?;
-        let mut ended = self.keep_up(&mut load, duration, Then::Send);
+        self.measured.forget();
+        let begin = Clocks::now(server)?;
+        let mut ended = self.keep_up(&mut load, duration, AfterReply::Send);
         // A server that has gone is no longer to be observed, but that it has gone is what the report is to say.
         let server = server.filter(|pid| ended.is_ok() || process::of(*pid).is_ok());
-        let used = Usage::now(server)?.since(&begin);
+        let elapsed = Clocks::now(server)?.since(&begin);
         let memory = server.map(process::memory).transpose()?;
-        let mut report = Report::new(self.work, load.connections(), &self.found, &used);
+        let mut report = Report::new(self.work, load.connections(), &self.measured, &elapsed);
         report.note_memory(memory, self.memory_before);
         report.interrupted = self.progress.is_stopped();
 
         if ended.is_ok() {
             self.progress.phase("finishing", milliseconds(REST_DEADLINE));
-            ended = self.keep_up(&mut load, REST_DEADLINE, Then::Rest);
+            ended = self.keep_up(&mut load, REST_DEADLINE, AfterReply::Rest);
         }
         match ended {
             Ok(()) => load.close(&mut report),
@@ -116,7 +117,7 @@ impl Run<'_> {
     }
 
     /// Serves the connections for some time; resting ones until all replies are there.
-    fn keep_up(&mut self, load: &mut impl Load, time: Duration, then: Then) -> Result<(), Fault> {
+    fn keep_up(&mut self, load: &mut impl Load, time: Duration, then: AfterReply) -> Result<(), Fault> {
         let mut events = Events::with_capacity(1024);
         let begin = Instant::now();
         let mut ticked = begin;
@@ -124,9 +125,9 @@ impl Run<'_> {
             let now = Instant::now();
             let left = (begin + time).saturating_duration_since(now);
             match then {
-                Then::Rest if load.is_idle() => return Ok(()),
-                Then::Rest if left.is_zero() => return Err(Fault::Missing(REST_DEADLINE)),
-                Then::Send if left.is_zero() || self.progress.is_stopped() => return Ok(()),
+                AfterReply::Rest if load.is_idle() => return Ok(()),
+                AfterReply::Rest if left.is_zero() => return Err(Fault::Missing(REST_DEADLINE)),
+                AfterReply::Send if left.is_zero() || self.progress.is_stopped() => return Ok(()),
                 _ => {}
             }
             if now - ticked >= TICK {
@@ -138,7 +139,7 @@ impl Run<'_> {
                 other => other.map_err(Fault::system("wait for events"))?,
             }
             for event in &events {
-                load.serve(event, then, &mut self.found).on(event.token().0)?;
+                load.serve(event, then, &mut self.measured).on(event.token().0)?;
             }
             load.settle(then)?;
         }
@@ -146,7 +147,7 @@ impl Run<'_> {
 }
 
 /// The replies that came while measuring.
-pub(crate) struct Found {
+pub(crate) struct Measured {
     /// From sending to receiving, in nanoseconds.
     pub(crate) latencies: Histogram<u64>,
     /// How many.
@@ -155,10 +156,10 @@ pub(crate) struct Found {
     pub(crate) clients: u64,
 }
 
-impl Found {
-    fn new() -> Found {
+impl Measured {
+    fn new() -> Measured {
         let latencies = Histogram::new_with_bounds(1, nanoseconds(LONGEST), DIGITS);
-        Found { latencies: latencies.expect("the bounds are in order"), replies: 0, clients: 0 }
+        Measured { latencies: latencies.expect("the bounds are in order"), replies: 0, clients: 0 }
     }
 
     /// Counts replies to messages that were sent together.
@@ -181,7 +182,7 @@ impl Found {
 
 /// Time that passed, and processor time that was used in it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Used {
+pub(crate) struct Elapsed {
     /// Time that passed.
     pub(crate) time: Duration,
     /// Processor time of this process.
@@ -190,20 +191,21 @@ pub(crate) struct Used {
     pub(crate) server: Option<Duration>,
 }
 
-struct Usage {
+/// A reading of all clocks at one moment.
+struct Clocks {
     at: Instant,
     generator: Duration,
     server: Option<Duration>,
 }
 
-impl Usage {
-    fn now(server: Option<u32>) -> Result<Usage, Fault> {
+impl Clocks {
+    fn now(server: Option<u32>) -> Result<Clocks, Fault> {
         let server = server.map(process::of).transpose()?;
-        Ok(Usage { at: Instant::now(), generator: process::own(), server })
+        Ok(Clocks { at: Instant::now(), generator: process::own(), server })
     }
 
-    fn since(&self, begin: &Usage) -> Used {
-        Used {
+    fn since(&self, begin: &Clocks) -> Elapsed {
+        Elapsed {
             time: self.at - begin.at,
             generator: self.generator.saturating_sub(begin.generator),
             server: self.server.zip(begin.server).map(|(end, begin)| end.saturating_sub(begin)),

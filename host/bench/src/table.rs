@@ -1,7 +1,7 @@
 //! A report, for people.
 
 use crate::process::Memory;
-use crate::report::{Clients, Latency, Opened, Report, Stalled};
+use crate::report::{Clients, IdleConnections, Latency, Report, Stalled};
 use indicatif::HumanCount;
 use std::fmt::{self, Display, Formatter};
 
@@ -59,7 +59,7 @@ impl Report {
                 HumanCount(completed)
             })?;
         }
-        if let Some(Opened { wanted, opened, seconds, why_no_more }) = &self.opened {
+        if let Some(IdleConnections { wanted, opened, seconds, why_no_more }) = &self.opened {
             let [opened, wanted] = [*opened, *wanted].map(|count| HumanCount(count as u64));
             write!(f, "  idle       {opened} of {wanted} connections, opened in {seconds:.1} s")?;
             match why_no_more {

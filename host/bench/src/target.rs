@@ -50,7 +50,7 @@ impl Target {
     }
 
     /// Whether it is no WebSocket server, but one that echoes bytes (`tcp://`).
-    pub fn is_raw(&self) -> bool {
+    pub(crate) fn is_raw(&self) -> bool {
         self.raw
     }
 }

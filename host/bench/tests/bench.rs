@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use tungstenite::{self, Message, WebSocket};
-use wshost_bench::{Fault, Mode, Progress, Report, Wire, Work, run};
+use wshost_bench::{Fault, Mode, Progress, Report, Wire, Workload, run};
 
 const WARMUP: Duration = Duration::from_millis(20);
 const MEASURED: Duration = Duration::from_millis(200);
@@ -38,8 +38,8 @@ fn messages(answer: impl Fn(&mut WebSocket<TcpStream>, Message, u32) + Clone + S
     })
 }
 
-fn work(url: &str, mode: Mode) -> Work {
-    Work {
+fn work(url: &str, mode: Mode) -> Workload {
+    Workload {
         mode,
         target: url.parse().expect("an address"),
         connections: 3,
@@ -53,7 +53,7 @@ fn work(url: &str, mode: Mode) -> Work {
 }
 
 /// A run that has to end well; or the fault that ended it, before or after measuring began.
-fn load(work: &Work) -> Result<Report, Fault> {
+fn load(work: &Workload) -> Result<Report, Fault> {
     let mut report = run(work, &Progress::silent())?;
     match report.fault.take() {
         Some(fault) => {
@@ -79,7 +79,7 @@ fn an_echo_passes_at_every_size() {
     let url = messages(|socket, message, _| drop(socket.send(message)));
     for size in [0, 1, 20, 126, 70_000, 1 << 20] {
         for (in_flight, wire) in [(1, Wire::Text), (5, Wire::Binary)] {
-            let report = load(&Work { size, in_flight, wire, ..work(&url, Mode::Echo) }).unwrap();
+            let report = load(&Workload { size, in_flight, wire, ..work(&url, Mode::Echo) }).unwrap();
             assert!(report.messages > 0, "{report}");
             assert!(report.latency_us.p50 > 0.0 && report.latency_us.p50 <= report.latency_us.max, "{report}");
             assert!(report.server_cpu.is_some());
@@ -95,7 +95,7 @@ fn a_bare_stream_passes_raw() {
             let _ = stream.write_all(&buffer[..len]);
         }
     });
-    let work = Work { wire: Wire::Raw, ..work(&url.replace("ws:", "tcp:"), Mode::Echo) };
+    let work = Workload { wire: Wire::Raw, ..work(&url.replace("ws:", "tcp:"), Mode::Echo) };
     assert!(load(&work).unwrap().messages > 0);
 }
 
@@ -255,7 +255,7 @@ fn a_server_that_fails_every_client_ends_a_run() {
             let _ = socket.close(None);
         }
     });
-    let work = Work { warmup: Duration::from_secs(600), ..work(&url, Mode::Accept { messages: 1 }) };
+    let work = Workload { warmup: Duration::from_secs(600), ..work(&url, Mode::Accept { messages: 1 }) };
     let fault = load(&work).expect_err("nobody is served").to_string();
     assert!(fault.contains("clients failed"), "{fault}");
 }

@@ -35,7 +35,7 @@ fn every_test_that_the_table_of_the_original_names_is_there() {
 fn the_documents_name_the_oldest_rust_that_is_checked() {
     let manifest = read("Cargo.toml");
     let version = manifest.split_once("rust-version = \"").expect("a version").1.split('"').next().expect("a version");
-    for file in ["README.md", "tests/tools/runner.py"] {
+    for file in ["README.md", "CONTRIBUTING.md", "tests/tools/runner.py"] {
         assert!(read(file).contains(&format!("Rust {version} or newer")), "{file} names another Rust than {version}");
     }
 }
@@ -44,7 +44,7 @@ fn the_documents_name_the_oldest_rust_that_is_checked() {
 fn every_fault_has_a_row_and_every_test_in_a_row_is_there() {
     let mut sources = Vec::new();
     for folder in ["host", "plugin-api", "plugins", "examples", "tests"] {
-        collect_sources(&workspace().join(folder), &mut sources);
+        collect(&workspace().join(folder), "rs", &mut sources);
     }
 
     let table = read("docs/faults.md");
@@ -72,13 +72,29 @@ fn every_fault_has_a_row_and_every_test_in_a_row_is_there() {
     }
 }
 
+#[test]
+fn every_link_of_a_document_leads_to_a_file() {
+    let mut documents = Vec::new();
+    collect(&workspace(), "md", &mut documents);
+    let mut links = 0;
+    for Source { path, text } in &documents {
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+        for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            let file = target.split('#').next().expect("a file");
+            assert!(path.with_file_name(file).exists(), "{}: {target} is not there", path.display());
+            links += 1;
+        }
+    }
+    assert!(links > 20, "only {links} links are found");
+}
+
 /// One of the letters that head the sections of docs/faults.md, and a number.
 fn is_fault_label(word: &str) -> bool {
     let Some(number) = word.strip_prefix(['H', 'F', 'D', 'L', 'E', 'P', 'K', 'S']) else { return false };
     (1..=2).contains(&number.len()) && number.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-/// A file of Rust.
+/// A file's text.
 struct Source {
     path: PathBuf,
     text: String,
@@ -94,13 +110,14 @@ impl Source {
     }
 }
 
-fn collect_sources(folder: &Path, sources: &mut Vec<Source>) {
+/// Finds all files with that extension in a folder and below it, but for what builds have left.
+fn collect(folder: &Path, extension: &str, found: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
-        if entry.is_dir() && !entry.ends_with("target") && !entry.ends_with(".tools") {
-            collect_sources(&entry, sources);
-        } else if entry.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&entry).expect("a source file");
-            sources.push(Source { path: entry, text });
+        if entry.is_dir() && ![".git", ".tools", "target"].iter().any(|left_out| entry.ends_with(left_out)) {
+            collect(&entry, extension, found);
+        } else if entry.extension().is_some_and(|its| its == extension) {
+            let text = fs::read_to_string(&entry).expect("a text file");
+            found.push(Source { path: entry, text });
         }
     }
 }

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use std::ptr::null_mut;
 
 /// What sessions of type `()` are called.
-const UNIT: SchemaView<'static> = SchemaView { name: RStr::from_str("()"), version: 1 };
+pub(crate) const UNIT: Schema<'static> = Schema { name: "()", version: 1 };
 
 /// The table of an engine that implements [`Handover`].
 pub fn handover<E: Handover>() -> &'static HandoverTable {
@@ -81,7 +81,7 @@ struct UnitTables<E>(PhantomData<E>);
 
 impl<E: Described> UnitTables<E> {
     const HANDOVER: &'static HandoverTable = &HandoverTable {
-        schema: UNIT,
+        schema: SchemaView { name: RStr::from_str(UNIT.name), version: UNIT.version },
         accepts: accepts_unit,
         export_state: export_nothing,
         export_session: export_unit,
@@ -92,7 +92,7 @@ impl<E: Described> UnitTables<E> {
 
 entries! {
     fn accepts_unit(_engine: EngineObject, schema: SchemaView<'_>) -> bool {
-        view(&schema) == view(&UNIT)
+        view(&schema) == UNIT
     }
 
     fn export_nothing(_engine: EngineObject) -> Exported {

@@ -1,6 +1,7 @@
 //! Handover: how an engine's state passes to the generation that replaces it while everyone stays connected.
 
 use crate::{Client, Engine, Result};
+use std::fmt;
 
 /// An engine whose connections can pass to its next generation.
 ///
@@ -100,6 +101,12 @@ pub struct Schema<'a> {
     pub name: &'a str,
     /// [`Handover::VERSION`] of the engine that exported.
     pub version: u32,
+}
+
+impl fmt::Display for Schema<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} version {}", self.name, self.version)
+    }
 }
 
 /// Implements [`Handover`] for an engine whose sessions are serde types: `hand_over_by_serde!(Chat, "chat", 1);`

@@ -150,6 +150,8 @@ mod fragments;
 mod group;
 pub mod handover;
 mod host;
+#[cfg(feature = "hosting")]
+pub mod hosting;
 mod job;
 mod logger;
 mod metric;

@@ -1,7 +1,7 @@
 //! The rules, and what breaks them.
 
 use crate::graph::Graph;
-use crate::house::{Crate, House};
+use crate::house::{Crate, House, ModuleId};
 use crate::sources::{Sources, TOLERATED};
 use crate::table::{CrateRow, FolderRow, Tables, UnsafeIn, tables};
 use anyhow::{Context, Result};
@@ -53,10 +53,11 @@ impl Rules<'_> {
     fn every_crate_has_a_row(&mut self) {
         let house = self.house;
         let rows = std::mem::take(&mut self.tables.crates);
-        for of in &house.crates {
+        for (index, of) in house.crates.iter().enumerate() {
             match rows.iter().find(|row| row.package == of.package) {
                 Some(row) => {
                     self.no_forbidden_dependency(of, row);
+                    self.no_forbidden_path(index, row);
                     self.unsafe_is_where_it_may_be(of, row);
                 }
                 None => self.say(format!(
@@ -76,7 +77,7 @@ impl Rules<'_> {
     }
 
     fn no_forbidden_dependency(&mut self, of: &Crate, row: &CrateRow) {
-        for forbidden in &row.forbidden {
+        for forbidden in row.forbidden.iter().filter(|forbidden| !forbidden.contains("::")) {
             let (name, feature) = match forbidden.split_once('/') {
                 Some((name, feature)) => (name, Some(feature)),
                 None => (forbidden.as_str(), None),
@@ -92,6 +93,32 @@ impl Rules<'_> {
                 }
             }
         }
+    }
+
+    fn no_forbidden_path(&mut self, of: usize, row: &CrateRow) {
+        let house = self.house;
+        for forbidden in row.forbidden.iter().filter(|forbidden| forbidden.contains("::")) {
+            let path = forbidden.replace('-', "_");
+            self.check_name(path.split("::").next().unwrap_or_default(), &row.package);
+            let lines = self.lines_that_know(&path, |id| house.modules[id].of == of);
+            if !lines.is_empty() {
+                self.say(format!(
+                    "{}: `{forbidden}`, which the table of crates in ARCHITECTURE.md forbids for all of `{}`",
+                    places(&lines),
+                    row.package
+                ));
+            }
+        }
+    }
+
+    /// Where the modules that are `asked` about name `path`, or something in it.
+    fn lines_that_know(&self, path: &str, asked: impl Fn(ModuleId) -> bool) -> BTreeSet<(String, usize)> {
+        let inside = format!("{path}::");
+        let arrows = self.house.arrows.iter().filter(|arrow| !arrow.face && asked(arrow.from));
+        arrows
+            .filter(|arrow| arrow.things.iter().any(|thing| *thing == path || thing.starts_with(&inside)))
+            .map(|arrow| (self.house.modules[arrow.from].file.clone(), arrow.line))
+            .collect()
     }
 
     /// The crates through which `of` depends on `name`, itself included, and the features that they ask for.
@@ -187,16 +214,7 @@ impl Rules<'_> {
                     self.check_name(first, folder);
                 }
                 let path = if own { format!("{ident}::{path}") } else { path.clone() };
-                let inside = format!("{path}::");
-                let arrows = house.arrows.iter().filter(|arrow| {
-                    !arrow.face && house.modules[arrow.from].of == of && house.top(arrow.from) == folder
-                });
-                let mut lines = BTreeSet::new();
-                for arrow in arrows {
-                    if arrow.things.iter().any(|thing| *thing == path || thing.starts_with(&inside)) {
-                        lines.insert((house.modules[arrow.from].file.clone(), arrow.line));
-                    }
-                }
+                let lines = self.lines_that_know(&path, |id| house.modules[id].of == of && house.top(id) == folder);
                 if lines.is_empty() || (own && self.tolerates(package, folder, first)) {
                     continue;
                 }

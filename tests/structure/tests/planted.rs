@@ -45,7 +45,8 @@ const RULES: &str = "\
 ";
 
 fn what_is_broken(sources: &Sources) -> Vec<String> {
-    broken(&House::read(sources).unwrap(), sources).unwrap()
+    let house = House::read(sources).expect("the planted workspace is read");
+    broken(&house, sources).expect("its rules are read")
 }
 
 /// What is broken if `path` has this text.
@@ -238,6 +239,28 @@ fn what_a_row_forbids() {
         "low/src/roof.rs:1, low/src/roof.rs:2: `roof` knows `ground::floor::Floor`, which its row in ARCHITECTURE.md forbids: move the code that needs it to a folder that may",
     );
     assert_eq!(with_rule("`std::net`", "`ground::floor::lay`"), [""; 0]);
+}
+
+#[test]
+fn what_a_crate_forbids_everywhere() {
+    let mut sources = workspace();
+    sources.add(
+        "ARCHITECTURE.md",
+        &RULES.replace("| `low` | the building | `tokio` |", "| `low` | the building | `std::fs` |"),
+    );
+    assert_eq!(what_is_broken(&sources), [""; 0]);
+    sources.add("low/src/ground/cellar.rs", "\nfn f() { std::fs::read(\"\"); }\n");
+    assert_one(
+        &what_is_broken(&sources),
+        "low/src/ground/cellar.rs:2: `std::fs`, which the table of crates in ARCHITECTURE.md forbids for all of `low`",
+    );
+    sources.add(
+        "ARCHITECTURE.md",
+        &RULES.replace("| `low` | the building | `tokio` |", "| `low` | the building | `sdt::fs` |"),
+    );
+    let mistyped = "ARCHITECTURE.md forbids `sdt` for `low`, which is no folder, crate or dependency of the workspace: mend the \
+                    name, or write it without backticks";
+    assert_one(&what_is_broken(&sources), mistyped);
 }
 
 #[test]

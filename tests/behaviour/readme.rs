@@ -88,6 +88,15 @@ fn every_link_of_a_document_leads_to_a_file() {
     assert!(links > 20, "only {links} links are found");
 }
 
+#[test]
+fn every_decision_is_in_their_index() {
+    let index = read("docs/decisions/README.md");
+    for entry in fs::read_dir(workspace().join("docs/decisions")).expect("a folder") {
+        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        assert!(name == "README.md" || index.contains(&format!("]({name})")), "{name} is not in the index");
+    }
+}
+
 /// One of the letters that head the sections of docs/faults.md, and a number.
 fn is_fault_label(word: &str) -> bool {
     let Some(number) = word.strip_prefix(['H', 'F', 'D', 'L', 'E', 'P', 'K', 'S']) else { return false };

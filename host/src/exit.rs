@@ -1,9 +1,9 @@
 //! How the process ends: exit codes as in sysexits, and a sentence where it could not do what it was told.
 
 use crate::crash;
-use crate::loading::NotLoaded;
 use crate::log;
-use crate::unix_socket;
+use crate::net::unix_socket;
+use crate::server::loading::NotLoaded;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use wshost_core::plugin::{LoadError, NotOpened};

@@ -1,5 +1,6 @@
 //! The command line of `wshost check`.
 
+use crate::rehearsal::LONGEST;
 use crate::units;
 use clap::Args;
 use std::path::PathBuf;
@@ -37,9 +38,6 @@ pub struct CheckArgs {
     #[arg(long, hide = true, requires = "in_child", value_name = "FILE")]
     pub copy_of: Option<PathBuf>,
 }
-
-/// The longest time for a step.
-pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn timeout(text: &str) -> Result<Duration, String> {
     let timeout = units::duration(text)?;

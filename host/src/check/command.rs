@@ -1,11 +1,11 @@
 //! The checking process: reads the file, has a child do what runs its code, and says what came of it.
 
 use super::args::CheckArgs;
-use super::findings::{Finding, LogLine, Outcome, Step};
 use super::life;
 use super::report::{Examined, Report};
-use super::subject::{Next, Order, Subject};
 use crate::exit::{PLUGIN_REFUSED, Refused};
+use crate::rehearsal::findings::{Finding, LogLine, Outcome, Step};
+use crate::rehearsal::subject::{Next, Order, Subject};
 use anyhow::Context;
 use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressDrawTarget};

@@ -3,7 +3,7 @@
 //! The host logs an error where an engine fails in a way that the others do not notice, such as a panic. So a step in
 //! which it did has failed, whatever the step itself saw.
 
-use super::findings::{Finding, LogLine, Outcome, Step};
+use crate::rehearsal::findings::{Finding, LogLine, Outcome, Step};
 use std::fmt::{self, Debug, Display};
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,18 +1,18 @@
 //! In the child: an engine's life, step by step. It is served as any wshost serves it, to a client of our own.
 
 use super::args::CheckArgs;
-use super::findings::{Finding, Step};
 use super::guest::{Guest, Heard, PATIENCE, Then, Welcome};
 use super::inherited::close_descriptors;
 use super::journal::{Journal, Stop, Underway};
-use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::crash::{self, AfterExit};
 use crate::exit::Refused;
-use crate::facilities;
 use crate::http::HttpLimits;
-use crate::listener::{Address, Listener};
-use crate::loading::LoadRules;
-use crate::reload::ReloadLimits;
+use crate::net::listener::{Address, Listener};
+use crate::rehearsal::findings::{Finding, Step};
+use crate::server::facilities;
+use crate::server::loading::LoadRules;
+use crate::server::reload::ReloadLimits;
+use crate::server::settings::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::server::{Left, Running, Server};
 use anyhow::Context;
 use rustix::process::{Signal, set_parent_process_death_signal};

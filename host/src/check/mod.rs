@@ -7,9 +7,6 @@
 //! | file | subject |
 //! |---|---|
 //! | `args`, `command` | the command line, and the story of the checking process |
-//! | `findings` | the steps, and what the two processes say to each other about them |
-//! | `subject` | the child, as its parent sees it: started, listened to, ended |
-//! | `rehearsal` | a server's plugin in such a child, before the server opens it |
 //! | `inherited` | in the child: what it closes of its parent's |
 //! | `life`, `guest` | in the child: an engine from being opened to its end, and the client that visits it |
 //! | `journal` | in the child: tells what happens, the log included |
@@ -17,19 +14,14 @@
 
 mod args;
 mod command;
-mod findings;
 mod guest;
 mod inherited;
 mod journal;
 mod life;
-mod rehearsal;
 mod report;
-mod subject;
 mod table;
 
+pub use crate::rehearsal::findings::{LogLine, Outcome, Step};
 pub use args::CheckArgs;
 pub use command::check;
-pub use findings::{LogLine, Outcome, Step};
-pub(crate) use rehearsal::rehearse;
-pub use rehearsal::{Extent, Unfit};
 pub use report::{Examined, Report};

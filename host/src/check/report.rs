@@ -1,6 +1,6 @@
 //! What a check found; as JSON, for machines.
 
-use super::findings::{LogLine, Outcome, Step};
+use crate::rehearsal::findings::{LogLine, Outcome, Step};
 use plugin_api::abi::FileManifest;
 use serde::Serialize;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! A report, for people.
 
-use super::findings::Outcome;
 use super::report::{Examined, Report};
+use crate::rehearsal::findings::Outcome;
 use plugin_api::abi::FileManifest;
 use std::fmt::{self, Display, Formatter};
 

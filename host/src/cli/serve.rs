@@ -1,13 +1,13 @@
 //! The options of the server, and the settings that they come to.
 
 use crate::cli::values::{PluginArg, PolicyArg, RehearseArg, bytes, message_size, read_size, threshold};
-use crate::config::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::control::ControlArg;
 use crate::http::HttpLimits;
-use crate::listener::Address;
-use crate::loading::LoadRules;
 use crate::log::LogFormat;
-use crate::reload::ReloadLimits;
+use crate::net::listener::Address;
+use crate::server::loading::LoadRules;
+use crate::server::reload::ReloadLimits;
+use crate::server::settings::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::units::{duration, duration_or_zero};
 use bytesize::ByteSize;
 use clap::Args;

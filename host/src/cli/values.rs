@@ -1,7 +1,7 @@
 //! Values on the command line that are more than a number: files under paths, choices, and sizes within bounds.
 
-use crate::check::Extent;
 use crate::http::{are_same, without_slashes_behind};
+use crate::rehearsal::Extent;
 use crate::units::size;
 use bytesize::ByteSize;
 use clap::ValueEnum;

@@ -3,7 +3,7 @@
 use super::place::{self, ControlArg, Found};
 use super::protocol::{Reply, Request};
 use crate::exit::{self, Refused};
-use crate::unix_socket;
+use crate::net::unix_socket;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;

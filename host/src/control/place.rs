@@ -1,6 +1,6 @@
 //! Where control sockets are: `PID.sock` in a folder of this user's own, unless the operator names a path.
 
-use crate::unix_socket;
+use crate::net::unix_socket;
 use rustix::process::{Pid, geteuid, test_kill_process};
 use std::convert::Infallible;
 use std::ffi::OsString;

@@ -2,8 +2,8 @@
 
 use super::protocol::{Accepted, Refusal, Reply, Way};
 use crate::exit;
-use crate::reload::Refused;
 use crate::server::Server;
+use crate::server::reload::Refused;
 use std::path::Path;
 use wshost_core::serving::mount::Mount;
 use wshost_core::serving::swap;

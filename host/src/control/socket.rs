@@ -10,8 +10,8 @@ use super::protocol::{EXPECTED, Refusal, Reply, Request};
 use super::{reload, status};
 use crate::descriptors::{Reserve, are_exhausted};
 use crate::exit::{self, Refused};
+use crate::net::unix_socket::{self, BoundPath};
 use crate::server::Server;
-use crate::unix_socket::{self, BoundPath};
 use futures_util::FutureExt;
 use rustix::fs::Mode;
 use std::convert::Infallible;
@@ -186,7 +186,7 @@ async fn serve_one(mut stream: UnixStream, asked: &Asked) -> io::Result<()> {
 }
 
 async fn answer(request: Request, asked: Asked, peer: Peer) -> Reply {
-    let Some(server) = asked.server.upgrade() else { return reload::refused(crate::reload::Refused::Ending) };
+    let Some(server) = asked.server.upgrade() else { return reload::refused(crate::server::reload::Refused::Ending) };
     let (path, plugin) = match request {
         Request::Status {} => return Reply::Status(status::of(&server, asked.since)),
         Request::Reload { path, plugin } => (path, plugin),

@@ -1,3 +1,7 @@
-//! Sockets.
+//! Sockets: where to listen, what a connection's bytes go over, and the answer to those for which there is no room.
 
-pub mod wire;
+pub(crate) mod addresses;
+pub mod listener;
+pub(crate) mod turned_away;
+pub(crate) mod unix_socket;
+pub(crate) mod wire;

@@ -27,7 +27,7 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// What a child is to do.
 #[derive(Debug)]
-pub(super) struct Order<'a> {
+pub(crate) struct Order<'a> {
     /// The library.
     pub file: &'a Path,
     /// The file that this one is a private copy of, if it is to be opened itself.
@@ -42,7 +42,7 @@ pub(super) struct Order<'a> {
 
 /// A child that leads an engine through its life.
 #[derive(Debug)]
-pub(super) struct Subject {
+pub(crate) struct Subject {
     process: Child,
     findings: Receiver<Finding>,
     written: Arc<Mutex<VecDeque<u8>>>,
@@ -53,7 +53,7 @@ pub(super) struct Subject {
 
 /// What comes next from the child.
 #[derive(Debug)]
-pub(super) enum Next {
+pub(crate) enum Next {
     Finding(Finding),
     /// Nothing more: it is about to end.
     End,
@@ -67,7 +67,7 @@ impl Subject {
     /// # Errors
     ///
     /// What the system says.
-    pub(super) fn start(order: &Order<'_>) -> io::Result<Subject> {
+    pub(crate) fn start(order: &Order<'_>) -> io::Result<Subject> {
         let (from_child, findings) = io::pipe()?;
         let (output, standard) = io::pipe()?;
         let temporary = Scratch::new()?;
@@ -103,7 +103,7 @@ impl Subject {
     }
 
     /// Waits for what comes next, until then.
-    pub(super) fn next(&self, until: Instant) -> Next {
+    pub(crate) fn next(&self, until: Instant) -> Next {
         match self.findings.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(finding) => Next::Finding(finding),
             Err(RecvTimeoutError::Timeout) => Next::Late,
@@ -116,7 +116,7 @@ impl Subject {
     /// # Errors
     ///
     /// What the system says.
-    pub(super) fn wait(&mut self, until: Instant) -> io::Result<Option<ExitStatus>> {
+    pub(crate) fn wait(&mut self, until: Instant) -> io::Result<Option<ExitStatus>> {
         loop {
             let status = self.process.try_wait()?;
             if status.is_some() || Instant::now() >= until {
@@ -127,7 +127,7 @@ impl Subject {
     }
 
     /// Ends it, and returns the last lines that it wrote to stdout and stderr.
-    pub(super) fn end(mut self) -> Vec<String> {
+    pub(crate) fn end(mut self) -> Vec<String> {
         // With what it has started.
         let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
         let _ = self.process.kill();

@@ -1,7 +1,7 @@
 //! The server's settings, checked: what the command line comes to.
 
+use super::reload::ReloadLimits;
 use crate::http::{Folder, HttpLimits};
-use crate::reload::ReloadLimits;
 use std::time::Duration;
 use wshost_core::client::audience::Backlog;
 use wshost_core::protocol::Limits;

@@ -2,11 +2,11 @@
 //!
 //! Long-lived connections stay where they were dealt, so the deal has to be even: SO_REUSEPORT would hash them.
 
-use crate::addresses::canonical;
+use super::event_loop::{Command, LoopHandle};
 use crate::descriptors::{Reserve, are_exhausted, is_kept_back};
-use crate::event_loop::{Command, LoopHandle};
-use crate::listener::{Listener, ListeningSocket};
-use crate::turned_away::TurnedAway;
+use crate::net::addresses::canonical;
+use crate::net::listener::{Listener, ListeningSocket};
+use crate::net::turned_away::TurnedAway;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use std::io;
 use std::net::{SocketAddr, TcpStream};

@@ -1,7 +1,7 @@
 //! What all engines of a server share.
 
-use crate::allocator;
-use crate::config::Settings;
+use super::allocator;
+use super::settings::Settings;
 use std::io;
 use std::sync::Arc;
 use wshost_core::engine::timers::Clock;

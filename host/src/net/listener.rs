@@ -2,9 +2,9 @@
 //!
 //! Knows addresses, not what comes in; `accept` does.
 
-pub use crate::addresses::Address;
-use crate::addresses::{canonical, is_for_ipv6_alone, is_part};
-use crate::unix_socket::{self, BoundPath};
+pub use super::addresses::Address;
+use super::addresses::{canonical, is_for_ipv6_alone, is_part};
+use super::unix_socket::{self, BoundPath};
 use listenfd::ListenFd;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};

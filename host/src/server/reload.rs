@@ -1,6 +1,6 @@
 //! A reload: loads a plugin anew, and has the new generation of its engine take over.
 
-use crate::loading::{LoadRules, NotLoaded, load_next};
+use super::loading::{LoadRules, NotLoaded, load_next};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wshost_core::engine::Config;

@@ -1,12 +1,22 @@
 //! The running server: event loops, the engines that they call, and the end of it all.
 
-use crate::config::Settings;
+mod accept;
+mod allocator;
+mod connection_task;
+mod event_loop;
+pub mod facilities;
+mod handshake;
+pub(crate) mod loading;
+pub mod reload;
+pub mod settings;
+
+use self::event_loop::{Command, EventLoop, LoopHandle};
+use self::reload::Refused;
+use self::settings::Settings;
 use crate::descriptors::Reserve;
-use crate::event_loop::{Command, EventLoop, LoopHandle};
 use crate::http::{Site, SiteEngine, are_same};
-use crate::listener::Listener;
-use crate::plugin_watch::PluginWatch;
-use crate::reload::{self, Refused};
+use crate::net::listener::Listener;
+use crate::watch::plugin_watch::PluginWatch;
 use arc_swap::ArcSwap;
 use std::io;
 use std::path::Path;

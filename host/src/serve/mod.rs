@@ -1,16 +1,18 @@
 //! The main command: loads engines, listens, and serves until it is told to end.
 
+mod ending;
+
+use self::ending::Operator;
 use crate::cli::{PluginArg, ServeArgs};
-use crate::config::Settings;
 use crate::control::ControlSocket;
-use crate::ending::Operator;
 use crate::exit::{self, Refused};
-use crate::facilities;
 use crate::http::Folder;
-use crate::listener::{Address, Listener, NotBound};
-use crate::loading::load_first;
 use crate::log;
+use crate::net::listener::{Address, Listener, NotBound};
 use crate::server::Server;
+use crate::server::facilities;
+use crate::server::loading::load_first;
+use crate::server::settings::Settings;
 use anyhow::Context;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

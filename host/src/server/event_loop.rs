@@ -1,12 +1,12 @@
 //! Event loops: one thread with one single-threaded runtime each, and one task per connection.
 
-use crate::accept::{Accepted, accept};
-use crate::allocator;
-use crate::connection_task::{Presence, start};
+use super::Server;
+use super::accept::{Accepted, accept};
+use super::allocator;
+use super::connection_task::{Presence, start};
 use crate::descriptors::Reserve;
-use crate::listener::Listener;
+use crate::net::listener::Listener;
 use crate::net::wire::Socket;
-use crate::server::Server;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;

@@ -5,9 +5,9 @@
 //! taken from what is told: whatever it was, the file itself is looked at, and the one that runs or was refused is left
 //! alone. So it does not matter whether a file is replaced, written in place, or reached through symbolic links.
 
-use crate::reload::Refused;
+use super::settling::{Settling, Verdict};
 use crate::server::Server;
-use crate::settling::{Settling, Verdict};
+use crate::server::reload::Refused;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,7 +1,7 @@
 //! From a byte stream to an open connection: HTTP in front, and the engine's word on who may connect.
 
+use super::Server;
 use crate::http::{self, Decision, HttpError, Upgraded};
-use crate::server::Server;
 use ::http::header::SEC_WEBSOCKET_EXTENSIONS;
 use ::http::request::Parts;
 use bytes::Bytes;

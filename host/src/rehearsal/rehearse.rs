@@ -4,7 +4,6 @@
 //! The file that is rehearsed is the private copy, which is opened afterwards. The process is this same program, started
 //! anew: it shares no memory, no descriptors and no threads with the server, and ends with it.
 
-use super::args::LONGEST;
 use super::findings::{Finding, Outcome, Step};
 use super::subject::{Next, Order, Subject};
 use signal_hook::low_level::signal_name;
@@ -14,6 +13,9 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 use wshost_core::plugin::Staged;
+
+/// The longest time for a step.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How far a plugin is led in its rehearsal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! From a plugin's file to an opened plugin: all that is looked at on the way, at the start and at a reload.
 
-use crate::check::{Extent, Unfit, rehearse};
+use crate::rehearsal::{Extent, Unfit, rehearse};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use wshost_core::plugin::{Image, LoadError, NotOpened, Plugin, check_opening, open};

@@ -39,7 +39,7 @@ impl Step {
     ];
 
     /// The step that comes behind this one.
-    pub(super) fn next(self) -> Step {
+    pub(crate) fn next(self) -> Step {
         Step::ALL.into_iter().skip_while(|other| *other != self).nth(1).unwrap_or(Step::Exit)
     }
 
@@ -90,7 +90,7 @@ pub struct LogLine {
 
 /// What the child tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) enum Finding {
+pub(crate) enum Finding {
     /// A step begins.
     Began(Step),
     /// This was logged meanwhile.

@@ -1,0 +1,14 @@
+//! A plugin in a child process: what the child does, and what it tells of that.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `findings` | the steps, and what the two processes say to each other about them |
+//! | `subject` | the child, as its parent sees it: started, listened to, ended |
+//! | `rehearse` | a server's plugin in such a child, before the server opens it |
+
+pub(crate) mod findings;
+mod rehearse;
+pub(crate) mod subject;
+
+pub use rehearse::{Extent, Unfit};
+pub(crate) use rehearse::{LONGEST, rehearse};

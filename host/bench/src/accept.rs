@@ -8,11 +8,12 @@
 
 use crate::connection::{AfterReply, flush, read};
 use crate::fault::{Fault, OnConnection};
+use crate::load::Load;
+use crate::measured::Measured;
 use crate::opening::{self, CLOSE, Opener, exchange};
 use crate::replies::{Cursor, Mismatch};
 use crate::report::Report;
 use crate::ring::Ring;
-use crate::run::{Load, Measured};
 use crate::{Wire, Workload};
 use mio::event::Event;
 use mio::net::TcpStream;

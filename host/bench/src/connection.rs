@@ -4,6 +4,7 @@ use crate::fault::Fault;
 use crate::replies::Cursor;
 use crate::ring::Ring;
 use mio::net::TcpStream;
+use mio::{Interest, Poll, Token};
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::time::Instant;
 
@@ -38,9 +39,12 @@ impl Connection {
         Ok(Connection { socket: TcpStream::from_std(stream), ring, cursor, sent_at, oldest: next, next })
     }
 
-    /// The socket, to be registered.
-    pub(crate) fn socket(&mut self) -> &mut TcpStream {
-        &mut self.socket
+    /// Has its events come with its number.
+    pub(crate) fn registered(mut self, index: usize, poll: &Poll) -> Result<Connection, Fault> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = poll.registry().register(&mut self.socket, Token(index), interest);
+        registered.map_err(Fault::system("watch a socket"))?;
+        Ok(self)
     }
 
     /// The socket, when all is over.

@@ -2,15 +2,16 @@
 
 use crate::connection::{AfterReply, Connection};
 use crate::fault::{Fault, OnConnection};
+use crate::load::{Load, READ_SIZE};
+use crate::measured::Measured;
 use crate::opening::{self, Opener};
 use crate::progress::Progress;
 use crate::replies::Cursor;
 use crate::report::Report;
 use crate::ring::Ring;
-use crate::run::{Load, Measured, READ_SIZE};
 use crate::{Target, Workload};
 use mio::event::Event;
-use mio::{Interest, Poll, Token};
+use mio::{Poll, Token};
 use std::time::Instant;
 
 /// Connections that get their own messages back.
@@ -31,17 +32,11 @@ impl Echo {
             progress.opened(index)?;
             let stream = opener.open().on(index)?;
             let ring = Ring::new(work.in_flight, work.size, work.wire, tail);
-            connections.push(registered(Connection::new(stream, ring, Cursor::new())?, index, poll)?);
+            let connection = Connection::new(stream, ring, Cursor::new())?;
+            connections.push(connection.registered(index, poll)?);
         }
         Ok(Echo { connections, target: work.target.clone(), in_flight: work.in_flight, buffer: vec![0; READ_SIZE] })
     }
-}
-
-/// Has a connection's events come with its number.
-pub(crate) fn registered(mut connection: Connection, index: usize, poll: &Poll) -> Result<Connection, Fault> {
-    let interest = Interest::READABLE | Interest::WRITABLE;
-    poll.registry().register(connection.socket(), Token(index), interest).map_err(Fault::system("watch a socket"))?;
-    Ok(connection)
 }
 
 impl Load for Echo {

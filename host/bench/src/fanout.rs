@@ -9,12 +9,13 @@
 
 use crate::connection::{AfterReply, after, flush, read};
 use crate::fault::{Fault, OnConnection};
+use crate::load::{Load, READ_SIZE};
+use crate::measured::Measured;
 use crate::opening::{self, Opener};
 use crate::progress::Progress;
 use crate::replies::Cursor;
 use crate::report::{Report, Stalled};
 use crate::ring::Ring;
-use crate::run::{Load, Measured, READ_SIZE};
 use crate::{Target, Workload};
 use mio::event::Event;
 use mio::net::TcpStream;

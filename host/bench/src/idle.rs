@@ -4,14 +4,14 @@
 //! they are there. A connection that cannot be opened, or whose first word is not answered, is the one too many.
 
 use crate::connection::{AfterReply, Connection};
-use crate::echo::registered;
 use crate::fault::{Fault, OnConnection};
+use crate::load::Load;
+use crate::measured::Measured;
 use crate::opening::{self, Opener, exchange};
 use crate::progress::Progress;
 use crate::replies::Cursor;
 use crate::report::{IdleConnections, Report};
 use crate::ring::Ring;
-use crate::run::{Load, Measured};
 use crate::{Target, Workload};
 use mio::event::Event;
 use mio::{Poll, Token};
@@ -51,7 +51,7 @@ impl Idle {
         for index in 0..work.connections {
             progress.opened(index)?;
             match open_one(work, &mut opener) {
-                Ok(connection) => connections.push(registered(connection, index, poll)?),
+                Ok(connection) => connections.push(connection.registered(index, poll)?),
                 Err(fault @ Fault::Wrong(_)) => return Err(fault).on(index),
                 Err(fault) if index == 0 => return Err(fault).on(index),
                 Err(fault) => {

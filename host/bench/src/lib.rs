@@ -15,6 +15,7 @@
 //! | `ring`, `replies` | the frames to send and the replies they must cause; no sockets, no clock |
 //! | `connection` | a ring, its socket and the times of sending |
 //! | `run` | the phases of a run: warm up, measure, let the last replies come in |
+//! | `load`, `measured` | what all loads have in common; what is counted while a run measures |
 //! | `echo`, `fanout`, `idle`, `accept`, `jobs` | what a run puts on a server, one file each |
 //! | `process` | who used how much processor time and memory |
 //! | `progress` | the bar on a terminal, and Ctrl-C |
@@ -36,6 +37,8 @@ mod fault;
 mod handshake;
 mod idle;
 mod jobs;
+mod load;
+mod measured;
 mod opening;
 mod process;
 mod progress;

@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 use serde::Serialize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 /// Processor time that this process has used so far, in all threads.
@@ -31,6 +31,42 @@ pub(crate) fn memory(pid: u32) -> Result<Memory, Fault> {
     observe(pid, "status", |status| {
         Some(Memory { resident: kibibytes(status, "VmRSS:")?, peak: kibibytes(status, "VmHWM:")? })
     })
+}
+
+/// Time that passed, and processor time that was used in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Elapsed {
+    /// Time that passed.
+    pub(crate) time: Duration,
+    /// Processor time of this process.
+    pub(crate) generator: Duration,
+    /// Processor time of the server, if its process is known.
+    pub(crate) server: Option<Duration>,
+}
+
+/// A reading of all clocks at one moment.
+#[derive(Debug)]
+pub(crate) struct Clocks {
+    at: Instant,
+    generator: Duration,
+    server: Option<Duration>,
+}
+
+impl Clocks {
+    /// With the server's, if its process is known.
+    pub(crate) fn now(server: Option<u32>) -> Result<Clocks, Fault> {
+        let server = server.map(of).transpose()?;
+        Ok(Clocks { at: Instant::now(), generator: own(), server })
+    }
+
+    /// What has passed since an earlier reading.
+    pub(crate) fn since(&self, begin: &Clocks) -> Elapsed {
+        Elapsed {
+            time: self.at - begin.at,
+            generator: self.generator.saturating_sub(begin.generator),
+            server: self.server.zip(begin.server).map(|(end, begin)| end.saturating_sub(begin)),
+        }
+    }
 }
 
 /// Reads one of the process's files under `/proc`.

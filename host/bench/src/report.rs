@@ -1,8 +1,9 @@
 //! What a run found; as JSON, for machines.
 
 use crate::fault::Fault;
+use crate::measured::Measured;
+use crate::process::Elapsed;
 use crate::process::Memory;
-use crate::run::{Elapsed, Measured};
 use crate::{Mode, Wire, Workload};
 use serde::{Serialize, Serializer};
 

@@ -10,41 +10,21 @@ use crate::echo::Echo;
 use crate::fanout::Fanout;
 use crate::fault::{Fault, OnConnection};
 use crate::idle::Idle;
+use crate::load::Load;
+use crate::measured::Measured;
 use crate::opening::raise_file_limit;
+use crate::process::{self, Clocks};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::{Mode, Workload, jobs, process};
-use hdrhistogram::Histogram;
-use mio::event::Event;
+use crate::{Mode, Workload, jobs};
 use mio::{Events, Poll};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-/// Bytes per read: many small messages, or a good part of a large one, and still within a core's own cache.
-pub(crate) const READ_SIZE: usize = 128 << 10;
 /// How long the last replies may take.
 const REST_DEADLINE: Duration = Duration::from_secs(5);
 /// How often the progress is shown, and Ctrl-C looked for.
 const TICK: Duration = Duration::from_millis(100);
-/// Latencies are kept with this many digits, up to [`LONGEST`].
-const DIGITS: u8 = 3;
-const LONGEST: Duration = Duration::from_secs(60);
-
-/// What a run puts on a server; its connections are open.
-pub(crate) trait Load {
-    /// Sends the first messages.
-    fn start(&mut self) -> Result<(), Fault>;
-    /// Reads and writes on the connection that an event is about.
-    fn serve(&mut self, event: &Event, then: AfterReply, measured: &mut Measured) -> Result<(), Fault>;
-    /// Does what is left to do after all events that came together.
-    fn settle(&mut self, then: AfterReply) -> Result<(), Fault>;
-    /// Whether every message sent has been answered.
-    fn is_idle(&self) -> bool;
-    /// How many connections there are.
-    fn connections(&self) -> usize;
-    /// Closes the connections, and adds to the report what only this load knows.
-    fn close(self, report: &mut Report);
-}
 
 /// Opens the connections, keeps the work's messages in flight, first unmeasured and then measured, and closes them.
 ///
@@ -144,77 +124,6 @@ impl Run<'_> {
             load.settle(then)?;
         }
     }
-}
-
-/// The replies that came while measuring.
-pub(crate) struct Measured {
-    /// From sending to receiving, in nanoseconds.
-    pub(crate) latencies: Histogram<u64>,
-    /// How many.
-    pub(crate) replies: u64,
-    /// Clients that have come and gone.
-    pub(crate) clients: u64,
-}
-
-impl Measured {
-    fn new() -> Measured {
-        let latencies = Histogram::new_with_bounds(1, nanoseconds(LONGEST), DIGITS);
-        Measured { latencies: latencies.expect("the bounds are in order"), replies: 0, clients: 0 }
-    }
-
-    /// Counts replies to messages that were sent together.
-    pub(crate) fn note(&mut self, count: usize, latency: Duration) {
-        self.replies += count as u64;
-        self.latencies.saturating_record_n(nanoseconds(latency), count as u64);
-    }
-
-    /// Counts a latency that is not that of one reply.
-    pub(crate) fn note_latency(&mut self, latency: Duration) {
-        self.latencies.saturating_record(nanoseconds(latency));
-    }
-
-    /// Forgets what was counted while warming up.
-    fn forget(&mut self) {
-        self.latencies.reset();
-        (self.replies, self.clients) = (0, 0);
-    }
-}
-
-/// Time that passed, and processor time that was used in it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Elapsed {
-    /// Time that passed.
-    pub(crate) time: Duration,
-    /// Processor time of this process.
-    pub(crate) generator: Duration,
-    /// Processor time of the server, if its process is known.
-    pub(crate) server: Option<Duration>,
-}
-
-/// A reading of all clocks at one moment.
-struct Clocks {
-    at: Instant,
-    generator: Duration,
-    server: Option<Duration>,
-}
-
-impl Clocks {
-    fn now(server: Option<u32>) -> Result<Clocks, Fault> {
-        let server = server.map(process::of).transpose()?;
-        Ok(Clocks { at: Instant::now(), generator: process::own(), server })
-    }
-
-    fn since(&self, begin: &Clocks) -> Elapsed {
-        Elapsed {
-            time: self.at - begin.at,
-            generator: self.generator.saturating_sub(begin.generator),
-            server: self.server.zip(begin.server).map(|(end, begin)| end.saturating_sub(begin)),
-        }
-    }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn milliseconds(duration: Duration) -> u64 {

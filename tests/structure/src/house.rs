@@ -29,14 +29,25 @@ pub struct Crate {
     pub ident: String,
     /// Its folder, from the root of the workspace.
     pub folder: String,
-    /// The packages that it depends on, each with its features. Those of tests are left out.
-    pub dependencies: BTreeMap<String, BTreeSet<String>>,
+    /// The packages that it depends on. Those of tests are left out.
+    pub dependencies: BTreeMap<String, Dependency>,
     /// Lines and uses of `unsafe`, by file.
     pub files: BTreeMap<String, Measure>,
     /// Files that no module leads to.
     pub orphans: Vec<String>,
     /// The root of the library.
     pub(crate) library: Option<ModuleId>,
+}
+
+/// A package that a crate depends on.
+#[derive(Default)]
+pub struct Dependency {
+    /// The name that the crate's code uses for it.
+    pub ident: String,
+    /// The features that the crate asks for.
+    pub features: BTreeSet<String>,
+    /// Whether only the build script has it.
+    pub build_only: bool,
 }
 
 /// A module that is not a test.
@@ -283,22 +294,23 @@ fn text(manifest: &toml::Table, section: &str, key: &str) -> Option<String> {
 }
 
 /// What is linked into the crate, or built for it.
-fn dependencies(manifest: &toml::Table, workspace: &toml::Table) -> BTreeMap<String, BTreeSet<String>> {
+fn dependencies(manifest: &toml::Table, workspace: &toml::Table) -> BTreeMap<String, Dependency> {
     let shared = workspace.get("workspace").and_then(|workspace| workspace.get("dependencies"));
     let targets = manifest.get("target").and_then(toml::Value::as_table);
     let tables = std::iter::once(manifest).chain(targets.into_iter().flatten().filter_map(|(_, of)| of.as_table()));
-    let mut all = BTreeMap::new();
-    for table in tables {
-        for section in ["dependencies", "build-dependencies"] {
-            for (name, own) in table.get(section).and_then(toml::Value::as_table).into_iter().flatten() {
-                let of_workspace = own.get("workspace").and_then(toml::Value::as_bool).unwrap_or(false);
-                let shared = shared.filter(|_| of_workspace).and_then(|shared| shared.get(name));
-                let of_both = || shared.into_iter().chain([own]);
-                let package = of_both().find_map(|of| of.get("package")?.as_str()).unwrap_or(name);
-                let features = of_both().filter_map(|of| of.get("features")?.as_array()).flatten();
-                let features = features.filter_map(|feature| feature.as_str().map(str::to_owned));
-                all.entry(package.to_owned()).or_insert_with(BTreeSet::new).extend(features);
-            }
+    let mut all: BTreeMap<String, Dependency> = BTreeMap::new();
+    for (table, section) in tables.flat_map(|table| [(table, "dependencies"), (table, "build-dependencies")]) {
+        for (name, own) in table.get(section).and_then(toml::Value::as_table).into_iter().flatten() {
+            let of_workspace = own.get("workspace").and_then(toml::Value::as_bool).unwrap_or(false);
+            let shared = shared.filter(|_| of_workspace).and_then(|shared| shared.get(name));
+            let of_both = || shared.into_iter().chain([own]);
+            let package = of_both().find_map(|of| of.get("package")?.as_str()).unwrap_or(name);
+            let features = of_both().filter_map(|of| of.get("features")?.as_array()).flatten();
+            let features = features.filter_map(|feature| feature.as_str().map(str::to_owned));
+            let new = || Dependency { ident: name.replace('-', "_"), build_only: true, ..Dependency::default() };
+            let dependency = all.entry(package.to_owned()).or_insert_with(new);
+            dependency.features.extend(features);
+            dependency.build_only &= section == "build-dependencies";
         }
     }
     all

@@ -19,7 +19,7 @@ mod table;
 
 pub use arrows::Arrow;
 pub use graph::Graph;
-pub use house::{Crate, House, Module, ModuleId};
+pub use house::{Crate, Dependency, House, Module, ModuleId};
 pub use measure::Measure;
 pub use report::report;
 pub use rules::broken;

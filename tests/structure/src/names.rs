@@ -288,8 +288,12 @@ impl House {
             return vec![Target::Module(library)];
         }
         let known = &self.crates[self.modules[from].of].dependencies;
-        let external = ["std", "core", "alloc"].contains(&name) || known.keys().any(|of| of.replace('-', "_") == name);
-        if external { vec![Target::External(vec![name.to_owned()])] } else { Vec::new() }
+        let package = known.iter().find(|(_, of)| of.ident == name && !of.build_only);
+        match package {
+            Some((package, _)) => vec![Target::External(vec![package.replace('-', "_")])],
+            None if ["std", "core", "alloc"].contains(&name) => vec![Target::External(vec![name.to_owned()])],
+            None => Vec::new(),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub fn broken(house: &House, sources: &Sources) -> Result<Vec<String>> {
     rules.every_crate_has_a_row();
     for (of, each) in house.crates.iter().enumerate() {
         rules.every_file_is_reached(each);
+        rules.every_dependency_is_used(of);
         rules.every_folder_has_a_row(of);
         rules.nothing_forbidden_is_known(of);
         rules.no_arrow_runs_down_the_table(of);
@@ -129,8 +130,8 @@ impl Rules<'_> {
         while at < through.len() {
             let dependent = through[at];
             at += 1;
-            if let Some(features) = dependent.dependencies.get(name) {
-                found.push((dependent.folder.clone(), features.clone()));
+            if let Some(dependency) = dependent.dependencies.get(name) {
+                found.push((dependent.folder.clone(), dependency.features.clone()));
             }
             let known = self.house.crates.iter().filter(|other| dependent.dependencies.contains_key(&other.package));
             let new: Vec<_> = known.filter(|other| !through.iter().any(|of| of.package == other.package)).collect();
@@ -169,6 +170,24 @@ impl Rules<'_> {
     fn every_file_is_reached(&mut self, of: &Crate) {
         for path in &of.orphans {
             self.say(format!("{path} belongs to no module: name it in a `mod` item, or remove it"));
+        }
+    }
+
+    fn every_dependency_is_used(&mut self, of: usize) {
+        let house = self.house;
+        let Crate { folder, dependencies, .. } = &house.crates[of];
+        for (package, _) in dependencies.iter().filter(|(_, dependency)| !dependency.build_only) {
+            let ours = house.crates.iter().find(|of| of.package == *package);
+            let path = ours.map_or_else(|| package.replace('-', "_"), |of| of.ident.clone());
+            let inside = format!("{path}::");
+            let mut arrows = house.arrows.iter().filter(|arrow| house.modules[arrow.from].of == of);
+            let known = |thing: &String| *thing == path || thing.starts_with(&inside);
+            if !arrows.any(|arrow| arrow.things.iter().any(known)) {
+                self.say(format!(
+                    "{folder}/Cargo.toml depends on `{package}`, and no code but perhaps a test names it: take it out, or make \
+                     it a dependency of tests"
+                ));
+            }
         }
     }
 

@@ -366,10 +366,37 @@ fn modules_within_a_folder() {
 }
 
 #[test]
+fn a_dependency_that_nothing_names() {
+    let with_code = |dependencies: &str, code: &str| {
+        let mut sources = workspace();
+        sources.add("low/Cargo.toml", &format!("[package]\nname = \"low\"\n{dependencies}\n"));
+        sources.add("low/src/ground/cellar.rs", code);
+        what_is_broken(&sources)
+    };
+    let unused = "low/Cargo.toml depends on `hyper`, and no code but perhaps a test names it: take it out, or make it a \
+                  dependency of tests";
+    let hyper = "[dependencies]\nhyper.workspace = true";
+    assert_one(&with_code(hyper, ""), unused);
+    assert_one(&with_code(hyper, "#[cfg(test)]\nuse hyper::Error;\nfn f() { hyper2::f() }\n"), unused);
+    assert_eq!(with_code(hyper, "fn f() { hyper::f() }\n"), [""; 0]);
+    assert_eq!(with_code("[dev-dependencies]\nhyper.workspace = true", ""), [""; 0]);
+    assert_eq!(with_code("[build-dependencies]\nhyper.workspace = true", ""), [""; 0]);
+    let renamed = "[dependencies]\nweb = { package = \"hyper\", version = \"1\" }";
+    assert_one(&with_code(renamed, "fn f() { hyper::f() }\n"), unused);
+    assert_eq!(with_code(renamed, "fn f() { web::f() }\n"), [""; 0]);
+    let mut sources = workspace();
+    sources.add("high/src/guests.rs", "pub fn come() {}\n");
+    assert_one(&what_is_broken(&sources), &unused.replace("low/", "high/").replace("hyper", "low"));
+}
+
+#[test]
 fn a_forbidden_dependency() {
     let manifest = "[package]\nname = \"low\"\n[dependencies]\nruntime = { package = \"tokio\", version = \"1\" }\n";
+    let mut sources = workspace();
+    sources.add("low/Cargo.toml", manifest);
+    sources.add("low/src/ground/cellar.rs", "fn f() { runtime::spawn() }\n");
     assert_one(
-        &with("low/Cargo.toml", manifest),
+        &what_is_broken(&sources),
         "low/Cargo.toml depends on `tokio`, which the table of crates in ARCHITECTURE.md forbids for `low`: move the code \
          that needs it to another crate",
     );
@@ -387,6 +414,7 @@ fn a_forbidden_dependency_of_another_crate() {
     let mut sources = workspace();
     sources.add("ARCHITECTURE.md", &RULES.replace("`tokio/net`", "`hyper`"));
     sources.add("low/Cargo.toml", "[package]\nname = \"low\"\n[target.'cfg(unix)'.dependencies]\nhyper = \"1\"\n");
+    sources.add("low/src/ground/cellar.rs", "fn f() { hyper::f() }\n");
     assert_one(
         &what_is_broken(&sources),
         "low/Cargo.toml depends on `hyper`, which the table of crates in ARCHITECTURE.md forbids for `high`: move the code \
@@ -398,7 +426,10 @@ fn a_forbidden_dependency_of_another_crate() {
 fn a_forbidden_feature() {
     let with_tokio = |tokio: &str| {
         let manifest = format!("[package]\nname = \"high\"\n[dependencies]\nlow.workspace = true\n{tokio}\n");
-        with("high/Cargo.toml", &manifest)
+        let mut sources = workspace();
+        sources.add("high/Cargo.toml", &manifest);
+        sources.add("high/src/guests.rs", "pub fn come() { low::roof::cover(); tokio::spawn(); }\n");
+        what_is_broken(&sources)
     };
     let expected = "high/Cargo.toml depends on `tokio/net`, which the table of crates in ARCHITECTURE.md forbids for `high`: \
                     move the code that needs it to another crate";
@@ -422,7 +453,6 @@ fn unsafe_elsewhere() {
         "fn f() { assert!(unsafe { g() }) }\n",
     ] {
         let mut sources = workspace();
-        sources.add("high/src/guests.rs", "pub fn come() {}\n");
         sources.add("low/src/roof.rs", text);
         assert_one(&what_is_broken(&sources), expected);
         let named = "| `low` | the building | `tokio` | `roof` |";

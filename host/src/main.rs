@@ -7,8 +7,8 @@ use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use wshost::check::check;
-use wshost::cli::answer::{Answer, print_clap};
-use wshost::cli::{Cli, Command};
+use wshost::cli::answer::{AnswerWriter, print_clap};
+use wshost::cli::{Action, Cli};
 use wshost::crash::{self, AfterExit};
 use wshost::exit::{self, Refused, USAGE};
 use wshost::serve::serve;
@@ -28,12 +28,16 @@ fn main() -> ExitCode {
     };
     descriptors::raise_limit();
     let done = match &cli.command {
-        Some(Command::Bench(args)) => {
-            bench(args, &mut Answer::begin()).map_err(|fault| Refused::new(fault.exit_code(), fault.to_string()))
+        Some(Action::Bench(args)) => {
+            bench(args, &mut AnswerWriter::begin()).map_err(|fault| Refused::new(fault.exit_code(), fault.to_string()))
         }
-        Some(Command::Check(args)) => check(args, &mut Answer::begin()),
-        Some(Command::Reload(args)) => return ended(control::reload(args, &mut Answer::begin(), &mut io::stderr())),
-        Some(Command::Status(args)) => return ended(control::status(args, &mut Answer::begin(), &mut io::stderr())),
+        Some(Action::Check(args)) => check(args, &mut AnswerWriter::begin()),
+        Some(Action::Reload(args)) => {
+            return ended(control::reload(args, &mut AnswerWriter::begin(), &mut io::stderr()));
+        }
+        Some(Action::Status(args)) => {
+            return ended(control::status(args, &mut AnswerWriter::begin(), &mut io::stderr()));
+        }
         None => match log::start(cli.serve.log_format) {
             Ok(()) => {
                 crash::attribute(AfterExit::Fail);

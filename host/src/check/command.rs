@@ -2,10 +2,10 @@
 
 use super::args::CheckArgs;
 use super::life;
-use super::report::{Examined, Report};
+use super::report::{Report, StepReport};
 use crate::exit::{PLUGIN_REFUSED, Refused};
-use crate::rehearsal::findings::{Finding, LogLine, Outcome, Step};
-use crate::rehearsal::subject::{Next, Order, Subject};
+use crate::rehearsal::findings::{Finding, LogLine, Step, StepOutcome};
+use crate::rehearsal::subject::{ChildTask, FromChild, Subject};
 use anyhow::Context;
 use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressDrawTarget};
@@ -37,11 +37,11 @@ pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), Refused> {
     }
     let mut report = Report::new(file);
     let looked_at = look_at(image, &mut report);
-    let fit = looked_at.0 != Outcome::Failed;
+    let fit = looked_at.0 != StepOutcome::Failed;
     report.add(examined(Step::File, looked_at, began.elapsed(), Vec::new()));
     if fit {
         let config = args.engine_config.as_deref();
-        let order = Order { file: &report.file, copy_of: None, only_open: false, config, timeout: args.timeout };
+        let order = ChildTask { file: &report.file, copy_of: None, only_open: false, config, timeout: args.timeout };
         let subject = Subject::start(&order).context("cannot start a process to check it in");
         follow(subject.map_err(Refused::internal)?, args, &mut report)?;
     }
@@ -53,7 +53,7 @@ pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), Refused> {
     print(&report, args.json, out).context("cannot write the report").map_err(Refused::internal)?;
     match report.failed() {
         None => Ok(()),
-        Some(Examined { name, text, .. }) => {
+        Some(StepReport { name, text, .. }) => {
             let advice = report.advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
             let why = format!("{} cannot be served: {name} failed: {text}{advice}", report.engine());
             Err(Refused::new(PLUGIN_REFUSED, why))
@@ -62,14 +62,14 @@ pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), Refused> {
 }
 
 /// The step `file`: what can be told without running any of its code.
-fn look_at(image: Result<Image, LoadError>, report: &mut Report) -> (Outcome, String) {
+fn look_at(image: Result<Image, LoadError>, report: &mut Report) -> (StepOutcome, String) {
     let image = match image {
         Ok(image) => image,
-        Err(error) => return (Outcome::Failed, error.to_string()),
+        Err(error) => return (StepOutcome::Failed, error.to_string()),
     };
     report.manifest = image.manifest().cloned();
     if let Err(error) = image.check_revision() {
-        return (Outcome::Failed, error.to_string());
+        return (StepOutcome::Failed, error.to_string());
     }
     let size = ByteSize::b(image.size() as u64);
     let mut notes = Vec::new();
@@ -86,8 +86,8 @@ fn look_at(image: Result<Image, LoadError>, report: &mut Report) -> (Outcome, St
     notes.extend(image.uses_up());
     let whole = if image.build().is_some_and(Build::is_as_linked) { ", and as it was linked" } else { "" };
     match notes.is_empty() {
-        true => (Outcome::Ok, format!("{size}, for this machine and this revision{whole}")),
-        false => (Outcome::Note, format!("{size}, {}", notes.join("; "))),
+        true => (StepOutcome::Ok, format!("{size}, for this machine and this revision{whole}")),
+        false => (StepOutcome::Note, format!("{size}, {}", notes.join("; "))),
     }
 }
 
@@ -101,36 +101,40 @@ fn follow(mut subject: Subject, args: &CheckArgs, report: &mut Report) -> Result
     let (mut step, mut began, mut log) = (Step::Open, Instant::now(), Vec::new());
     let (outcome, text, advice) = loop {
         match subject.next(began + args.timeout) {
-            Next::Finding(Finding::Began(next)) => {
+            FromChild::Finding(Finding::Began(next)) => {
                 (step, began) = (next, Instant::now());
                 progress.set_message(step.name());
             }
-            Next::Finding(Finding::Logged(line)) if log.len() < LOG_LINES => log.push(line),
-            Next::Finding(Finding::Logged(_)) => {}
-            Next::Finding(Finding::Manifest(manifest)) => report.manifest = Some(manifest),
-            Next::Finding(Finding::Ended { outcome: Outcome::Failed, text, .. }) => {
-                break (Outcome::Failed, text, mend(step, &log));
+            FromChild::Finding(Finding::Logged(line)) if log.len() < LOG_LINES => log.push(line),
+            FromChild::Finding(Finding::Logged(_)) => {}
+            FromChild::Finding(Finding::Manifest(manifest)) => report.manifest = Some(manifest),
+            FromChild::Finding(Finding::Ended { outcome: StepOutcome::Failed, text, .. }) => {
+                break (StepOutcome::Failed, text, mend(step, &log));
             }
-            Next::Finding(Finding::Ended { outcome, text, seconds }) => {
-                report.add(Examined { name: step, outcome, text, seconds, log: take(&mut log) });
+            FromChild::Finding(Finding::Ended { outcome, text, seconds }) => {
+                report.add(StepReport { name: step, outcome, text, seconds, log: take(&mut log) });
                 (step, began) = (step.next(), Instant::now());
             }
-            Next::End => {
+            FromChild::End => {
                 let status = subject.wait(began + args.timeout).context("cannot wait for its process");
                 let Some(status) = status.map_err(Refused::internal)? else {
                     let text = format!("the process says nothing more, and has not ended after {:?}", args.timeout);
-                    break (Outcome::Failed, text, Some("it must leave alone descriptors that are not its own".into()));
+                    break (
+                        StepOutcome::Failed,
+                        text,
+                        Some("it must leave alone descriptors that are not its own".into()),
+                    );
                 };
                 if step == Step::Exit && status.success() {
-                    break (Outcome::Ok, "the process ended".into(), None);
+                    break (StepOutcome::Ok, "the process ended".into(), None);
                 }
                 let (text, advice) = ended(status, report);
-                break (Outcome::Failed, text, Some(advice));
+                break (StepOutcome::Failed, text, Some(advice));
             }
-            Next::Late => {
+            FromChild::Late => {
                 let text = format!("not done after {:?}: it hangs, or needs a longer --timeout", args.timeout);
                 let advice = "find out what it waits for; callbacks must not block, long work belongs into a job";
-                break (Outcome::Failed, text, Some(advice.into()));
+                break (StepOutcome::Failed, text, Some(advice.into()));
             }
         }
     };
@@ -141,8 +145,8 @@ fn follow(mut subject: Subject, args: &CheckArgs, report: &mut Report) -> Result
     Ok(())
 }
 
-fn examined(name: Step, (outcome, text): (Outcome, String), took: Duration, log: Vec<LogLine>) -> Examined {
-    Examined { name, outcome, text, seconds: took.as_secs_f64(), log }
+fn examined(name: Step, (outcome, text): (StepOutcome, String), took: Duration, log: Vec<LogLine>) -> StepReport {
+    StepReport { name, outcome, text, seconds: took.as_secs_f64(), log }
 }
 
 /// A process that ended where it should not have, and what to do about it.
@@ -186,7 +190,7 @@ fn print(report: &Report, json: bool, out: &mut impl Write) -> io::Result<()> {
     }
     write!(out, "{report}")?;
     if report.usable {
-        let notes = report.steps.iter().filter(|step| step.outcome == Outcome::Note).count();
+        let notes = report.steps.iter().filter(|step| step.outcome == StepOutcome::Note).count();
         let notes = match notes {
             0 => String::new(),
             1 => ", with a note above".to_owned(),

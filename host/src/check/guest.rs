@@ -33,12 +33,12 @@ pub(super) enum Welcome {
 pub(super) struct Heard {
     /// Messages.
     pub messages: usize,
-    pub then: Then,
+    pub then: AfterMessage,
 }
 
 /// What the client knows then.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Then {
+pub(super) enum AfterMessage {
     /// The connection goes on.
     GoesOn,
     /// The same, as far as can be told: the engine does not answer pings.
@@ -75,13 +75,13 @@ impl Guest {
                 continue;
             }
             match timeout(PATIENCE, self.socket.next()).await {
-                Ok(Some(Ok(Message::Pong(pong)))) if pong == ping => break Then::GoesOn,
+                Ok(Some(Ok(Message::Pong(pong)))) if pong == ping => break AfterMessage::GoesOn,
                 Ok(Some(Ok(Message::Text(_) | Message::Binary(_)))) => messages += 1,
                 Ok(Some(Ok(Message::Close(frame)))) => break ended(frame),
                 Ok(Some(Ok(_))) => {}
-                Ok(None | Some(Err(_))) => break Then::Ended { code: 1006, reason: String::new() },
+                Ok(None | Some(Err(_))) => break AfterMessage::Ended { code: 1006, reason: String::new() },
                 Err(_) if busy() => {}
-                Err(_) => break Then::NoPong,
+                Err(_) => break AfterMessage::NoPong,
             }
         };
         Heard { messages, then }
@@ -100,9 +100,9 @@ impl Guest {
     }
 }
 
-fn ended(frame: Option<CloseFrame>) -> Then {
+fn ended(frame: Option<CloseFrame>) -> AfterMessage {
     match frame {
-        Some(frame) => Then::Ended { code: frame.code.into(), reason: frame.reason.as_str().to_owned() },
-        None => Then::Ended { code: 1005, reason: String::new() },
+        Some(frame) => AfterMessage::Ended { code: frame.code.into(), reason: frame.reason.as_str().to_owned() },
+        None => AfterMessage::Ended { code: 1005, reason: String::new() },
     }
 }

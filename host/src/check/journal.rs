@@ -3,7 +3,7 @@
 //! The host logs an error where an engine fails in a way that the others do not notice, such as a panic. So a step in
 //! which it did has failed, whatever the step itself saw.
 
-use crate::rehearsal::findings::{Finding, LogLine, Outcome, Step};
+use crate::rehearsal::findings::{Finding, LogLine, Step, StepOutcome};
 use std::fmt::{self, Debug, Display};
 use std::fs::File;
 use std::io::{self, Write};
@@ -23,10 +23,11 @@ const ENGINE: &str = "engine";
 
 /// Tells the parent.
 #[derive(Clone, Debug)]
-pub(super) struct Journal(Arc<Mutex<State>>);
+pub(super) struct Journal(Arc<Mutex<Telling>>);
 
+/// Where to tell, and what the step that has begun has come to so far.
 #[derive(Debug)]
-struct State {
+struct Telling {
     /// Open for as long as the process lives: its end is seen there.
     parent: File,
     /// Whether the host has logged an error since the step began.
@@ -57,7 +58,7 @@ impl Journal {
         let parent = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         // The engine gets a stdin that is one.
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-        let journal = Journal(Arc::new(Mutex::new(State { parent, failed: false, noted: false })));
+        let journal = Journal(Arc::new(Mutex::new(Telling { parent, failed: false, noted: false })));
         tracing_subscriber::registry().with(LevelFilter::WARN).with(journal.clone()).init();
         Ok(journal)
     }
@@ -75,12 +76,12 @@ impl Journal {
         self.state().tell(finding);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Telling> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Telling {
     fn tell(&mut self, finding: &Finding) {
         let Ok(mut line) = serde_json::to_vec(finding) else { return };
         line.push(b'\n');
@@ -92,30 +93,32 @@ impl State {
 impl Underway<'_> {
     /// It went well, unless the log knows better.
     pub(super) fn ok(self, text: impl Display) -> Result<(), Stop> {
-        self.end(Outcome::Ok, &text)
+        self.end(StepOutcome::Ok, &text)
     }
 
     /// It went well, and somebody should read this.
     pub(super) fn note(self, text: impl Display) -> Result<(), Stop> {
-        self.end(Outcome::Note, &text)
+        self.end(StepOutcome::Note, &text)
     }
 
     /// It failed.
     pub(super) fn failed(self, text: impl Display) -> Stop {
-        let _ = self.end(Outcome::Failed, &text);
+        let _ = self.end(StepOutcome::Failed, &text);
         Stop
     }
 
-    fn end(self, outcome: Outcome, text: &dyn Display) -> Result<(), Stop> {
+    fn end(self, outcome: StepOutcome, text: &dyn Display) -> Result<(), Stop> {
         let mut state = self.journal.state();
         let (failed, noted) = (take(&mut state.failed), take(&mut state.noted));
         let (outcome, text) = match outcome {
-            Outcome::Ok | Outcome::Note if failed => (Outcome::Failed, format!("{text}, but something failed in it")),
-            Outcome::Ok if noted => (Outcome::Note, text.to_string()),
+            StepOutcome::Ok | StepOutcome::Note if failed => {
+                (StepOutcome::Failed, format!("{text}, but something failed in it"))
+            }
+            StepOutcome::Ok if noted => (StepOutcome::Note, text.to_string()),
             other => (other, text.to_string()),
         };
         state.tell(&Finding::Ended { outcome, text, seconds: self.began.elapsed().as_secs_f64() });
-        if outcome == Outcome::Failed { Err(Stop) } else { Ok(()) }
+        if outcome == StepOutcome::Failed { Err(Stop) } else { Ok(()) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! In the child: an engine's life, step by step. It is served as any wshost serves it, to a client of our own.
 
 use super::args::CheckArgs;
-use super::guest::{Guest, Heard, PATIENCE, Then, Welcome};
+use super::guest::{AfterMessage, Guest, Heard, PATIENCE, Welcome};
 use super::inherited::close_descriptors;
 use super::journal::{Journal, Stop, Underway};
 use crate::crash::{self, AfterExit};
@@ -237,7 +237,7 @@ async fn converse(
     let said = message.is_some();
     let mut heard = guest.say(message, busy).await;
     let idle = jobs_end(running).await;
-    if heard.then == Then::GoesOn {
+    if heard.then == AfterMessage::GoesOn {
         // What the jobs sent.
         let Heard { messages, then } = guest.say(None, busy).await;
         heard = Heard { messages: heard.messages + messages, then };
@@ -251,21 +251,23 @@ async fn converse(
         (messages, false) => format!("the client is connected and got {messages} messages"),
     };
     match heard.then {
-        Then::Ended { code: 1011, .. } => {
+        AfterMessage::Ended { code: 1011, .. } => {
             guest.leave().await;
             left_alone(running).await;
             return Err(step.failed(format_args!("{answer}; the connection was closed with 1011, as after a panic")));
         }
-        Then::Ended { code, reason } => {
+        AfterMessage::Ended { code, reason } => {
             guest.leave().await;
             left_alone(running).await;
             let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
             step.note(format_args!("{answer}; the engine ended the connection, with {code}{reason}"))?;
             return Ok(None);
         }
-        Then::NoPong => step.note(format_args!("{answer}; its on_ping sends no pong, so who pings it gives it up"))?,
-        Then::GoesOn if idle => step.ok(answer)?,
-        Then::GoesOn => step.note(format_args!("{answer}; jobs of it still run after {PATIENCE:?}"))?,
+        AfterMessage::NoPong => {
+            step.note(format_args!("{answer}; its on_ping sends no pong, so who pings it gives it up"))?
+        }
+        AfterMessage::GoesOn if idle => step.ok(answer)?,
+        AfterMessage::GoesOn => step.note(format_args!("{answer}; jobs of it still run after {PATIENCE:?}"))?,
     }
     Ok(Some(guest))
 }
@@ -279,14 +281,14 @@ async fn hand_over(journal: &Journal, running: &Running, guest: Option<Box<Guest
         Ok(Err(refused)) => return Err(step.failed(refused)),
         Err(error) => return Err(step.failed(format_args!("a fault of wshost, please report it: {error}"))),
     };
-    let mut then = Then::GoesOn;
+    let mut then = AfterMessage::GoesOn;
     if let Some(mut guest) = guest {
         then = guest.say(Some(Message::text(GREETING)), || running.is_in_callback()).await.then;
         jobs_end(running).await;
         guest.leave().await;
         left_alone(running).await;
     }
-    if let Then::Ended { code: 1011, .. } = then {
+    if let AfterMessage::Ended { code: 1011, .. } = then {
         return Err(step.failed("once it had taken over, a connection was closed with 1011, as after a panic"));
     }
     match reloaded.way {

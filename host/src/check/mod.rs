@@ -21,7 +21,5 @@ mod life;
 mod report;
 mod table;
 
-pub use crate::rehearsal::findings::{LogLine, Outcome, Step};
 pub use args::CheckArgs;
 pub use command::check;
-pub use report::{Examined, Report};

@@ -1,6 +1,6 @@
 //! What a check found; as JSON, for machines.
 
-use crate::rehearsal::findings::{LogLine, Outcome, Step};
+use crate::rehearsal::findings::{LogLine, Step, StepOutcome};
 use plugin_api::abi::FileManifest;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub struct Report {
     /// Who the engine is, as far as it could be found out.
     pub manifest: Option<FileManifest>,
     /// The steps that were taken, in their order. A failed one is the last.
-    pub steps: Vec<Examined>,
+    pub steps: Vec<StepReport>,
     /// The steps that were not taken.
     pub skipped: Vec<Step>,
     /// What to do now, where the text of the step that failed does not say so.
@@ -26,11 +26,11 @@ pub struct Report {
 
 /// A step that was taken.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Examined {
+pub struct StepReport {
     /// Which.
     pub name: Step,
     /// How it went.
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
     /// What was seen.
     pub text: String,
     /// How long it took.
@@ -54,17 +54,17 @@ impl Report {
     }
 
     /// Adds a step.
-    pub(super) fn add(&mut self, mut step: Examined) {
+    pub(super) fn add(&mut self, mut step: StepReport) {
         // The same words twice help nobody.
-        step.log.retain(|line| step.outcome != Outcome::Failed || !line.text.contains(&step.text));
-        self.usable &= step.outcome != Outcome::Failed;
+        step.log.retain(|line| step.outcome != StepOutcome::Failed || !line.text.contains(&step.text));
+        self.usable &= step.outcome != StepOutcome::Failed;
         self.skipped.retain(|skipped| *skipped != step.name);
         self.steps.push(step);
     }
 
     /// The step that failed.
-    pub fn failed(&self) -> Option<&Examined> {
-        self.steps.last().filter(|step| step.outcome == Outcome::Failed)
+    pub fn failed(&self) -> Option<&StepReport> {
+        self.steps.last().filter(|step| step.outcome == StepOutcome::Failed)
     }
 
     /// `chat 1.0.0`, or the name of the file where nothing says who it is.

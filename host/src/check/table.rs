@@ -1,7 +1,7 @@
 //! A report, for people.
 
-use super::report::{Examined, Report};
-use crate::rehearsal::findings::Outcome;
+use super::report::{Report, StepReport};
+use crate::rehearsal::findings::StepOutcome;
 use plugin_api::abi::FileManifest;
 use std::fmt::{self, Display, Formatter};
 
@@ -37,12 +37,12 @@ impl Report {
     }
 }
 
-impl Display for Examined {
+impl Display for StepReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let outcome = match self.outcome {
-            Outcome::Ok => "ok",
-            Outcome::Note => "note",
-            Outcome::Failed => "FAILED",
+            StepOutcome::Ok => "ok",
+            StepOutcome::Note => "note",
+            StepOutcome::Failed => "FAILED",
         };
         let milliseconds = self.seconds * 1e3;
         write!(f, "  {outcome:<8}{:<12}{milliseconds:>8.1} ms  {}", self.name.name(), one_line(&self.text))?;
@@ -57,7 +57,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{LogLine, Step};
+    use crate::rehearsal::findings::{LogLine, Step};
 
     #[test]
     fn a_failed_check_reads_well() {
@@ -72,11 +72,12 @@ mod tests {
             target: "x86_64-unknown-linux-gnu".into(),
             panic_unwinds: true,
         });
-        let step = |name, outcome, text: &str, log| Examined { name, outcome, text: text.into(), seconds: 0.0123, log };
+        let step =
+            |name, outcome, text: &str, log| StepReport { name, outcome, text: text.into(), seconds: 0.0123, log };
         let logged = |text: &str| LogLine { level: "ERROR".into(), text: text.into() };
-        report.add(step(Step::File, Outcome::Ok, "a library", Vec::new()));
+        report.add(step(Step::File, StepOutcome::Ok, "a library", Vec::new()));
         let log = vec![logged("not done: why"), logged("on_text panicked")];
-        report.add(step(Step::Open, Outcome::Failed, "why", log));
+        report.add(step(Step::Open, StepOutcome::Failed, "why", log));
         report.skipped = vec![Step::New, Step::Exit];
         report.output = vec!["help".into()];
         assert!(!report.usable);

@@ -5,16 +5,16 @@ use std::io::{self, ErrorKind, Stdout, Write};
 
 /// Stdout, for the answer of a command. A reader that has hung up has read enough: what it did not take is no error.
 #[derive(Debug)]
-pub struct Answer(Stdout);
+pub struct AnswerWriter(Stdout);
 
-impl Answer {
+impl AnswerWriter {
     /// An answer, of which nothing is written yet.
-    pub fn begin() -> Answer {
-        Answer(io::stdout())
+    pub fn begin() -> AnswerWriter {
+        AnswerWriter(io::stdout())
     }
 }
 
-impl Write for Answer {
+impl Write for AnswerWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         unless_hung_up(self.0.write(bytes), bytes.len())
     }

@@ -19,7 +19,7 @@ use wshost_bench::BenchArgs;
 pub struct Cli {
     /// What to do instead of serving.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<Action>,
 
     /// How to serve.
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct Cli {
 
 /// What to do instead of serving.
 #[derive(Clone, Debug, Subcommand)]
-pub enum Command {
+pub enum Action {
     /// Measures a WebSocket server: messages per second, latency, clients per second, idle clients.
     ///
     /// Keeps a server busy from one thread, checks every reply (opcode, length, content, order), and ends with a table of

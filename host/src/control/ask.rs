@@ -1,6 +1,6 @@
 //! The client's side: finds the server, asks once, and reads the reply.
 
-use super::place::{self, ControlArg, Found};
+use super::place::{self, ControlArg, ServerSocket};
 use super::protocol::{Reply, Request};
 use crate::exit::{self, Refused};
 use crate::net::unix_socket;
@@ -74,7 +74,7 @@ fn connect_to_only() -> Result<UnixStream, Refused> {
             0 => {}
             1 => return Ok(answering.remove(0).1),
             _ => {
-                let each = |(Found { pid, path }, _): &(Found, UnixStream)| {
+                let each = |(ServerSocket { pid, path }, _): &(ServerSocket, UnixStream)| {
                     format!("\n  pid {pid}: --control {}", path.display())
                 };
                 let list = answering.iter().map(each).collect::<String>();

@@ -29,7 +29,7 @@ impl FromStr for ControlArg {
 
 /// A control socket in one of the folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct ServerSocket {
     pub pid: u32,
     pub path: PathBuf,
 }
@@ -66,7 +66,7 @@ pub(super) fn own_path() -> io::Result<PathBuf> {
 }
 
 /// The sockets in a folder; none where it is not ours, since anybody could have put them there.
-pub(super) fn sockets_in(folder: &Path) -> Vec<Found> {
+pub(super) fn sockets_in(folder: &Path) -> Vec<ServerSocket> {
     if check(folder).is_err() {
         return Vec::new();
     }
@@ -76,9 +76,9 @@ pub(super) fn sockets_in(folder: &Path) -> Vec<Found> {
     found
 }
 
-fn socket_of_process(path: PathBuf) -> Option<Found> {
+fn socket_of_process(path: PathBuf) -> Option<ServerSocket> {
     let pid = path.file_name()?.to_str()?.strip_suffix(".sock")?.parse().ok()?;
-    Some(Found { pid, path })
+    Some(ServerSocket { pid, path })
 }
 
 /// Makes sure of a folder that only we can write to.
@@ -100,7 +100,7 @@ fn check(folder: &Path) -> io::Result<()> {
 
 /// Removes what processes left that ended without a chance to.
 fn remove_left_behind(folder: &Path) {
-    for Found { pid, path } in sockets_in(folder) {
+    for ServerSocket { pid, path } in sockets_in(folder) {
         // One that is alive may be about to listen.
         let alive = i32::try_from(pid)
             .ok()

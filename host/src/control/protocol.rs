@@ -31,7 +31,7 @@ pub(crate) enum Reply {
     /// To `status`.
     Status(Status),
     /// The new generation runs.
-    Accepted(Accepted),
+    Accepted(AcceptedReload),
     /// Nothing has changed.
     Refused(Refusal),
     /// The request cannot be read.
@@ -76,12 +76,12 @@ pub(crate) struct EngineStatus {
     pub connections_with_retired: usize,
     /// How often it can still be reloaded.
     pub generations_left: usize,
-    pub retired: Retired,
+    pub retired: RetiredGenerations,
 }
 
 /// The libraries of generations that are not the present one. Each stays mapped until the process ends.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Retired {
+pub(crate) struct RetiredGenerations {
     /// How many, those that were refused after loading included.
     pub generations: usize,
     /// What of their mappings is in memory: the sum of Rss in `/proc/PID/smaps`. `None`: the system does not tell.
@@ -94,7 +94,7 @@ pub(crate) struct Retired {
 
 /// A new generation runs.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedReload {
     pub engine: String,
     pub version: String,
     pub path: Option<String>,
@@ -142,7 +142,7 @@ mod tests {
     fn a_reply_says_at_its_head_what_it_is() {
         let refused = Reply::Refused(Refusal { reason: "no".into(), exit_code: 65 });
         assert_eq!(serde_json::to_string(&refused).unwrap(), r#"{"refused":{"reason":"no","exit_code":65}}"#);
-        let accepted = Reply::Accepted(Accepted {
+        let accepted = Reply::Accepted(AcceptedReload {
             engine: "chat".into(),
             version: "2.0.0".into(),
             path: None,
@@ -151,6 +151,6 @@ mod tests {
         });
         let json = serde_json::to_string(&accepted).unwrap();
         assert!(json.starts_with(r#"{"accepted":{"#) && json.contains(r#""way":"gentle","staying":4"#), "{json}");
-        assert!(matches!(serde_json::from_str(&json).unwrap(), Reply::Accepted(Accepted { generation: 3, .. })));
+        assert!(matches!(serde_json::from_str(&json).unwrap(), Reply::Accepted(AcceptedReload { generation: 3, .. })));
     }
 }

@@ -1,6 +1,6 @@
 //! A reload that was asked for, and what the client is told of it.
 
-use super::protocol::{Accepted, Refusal, Reply, Way};
+use super::protocol::{AcceptedReload, Refusal, Reply, Way};
 use crate::exit;
 use crate::server::Server;
 use crate::server::reload::Refused;
@@ -30,7 +30,7 @@ pub(super) fn reload(server: &Server, path: Option<&str>, plugin: Option<&Path>)
                 swap::Way::Gentle { left } => Way::Gentle { staying: left },
             };
             let swap::Reloaded { engine, version, generation, .. } = reloaded;
-            Reply::Accepted(Accepted { engine, version, path: path.map(str::to_owned), generation, way })
+            Reply::Accepted(AcceptedReload { engine, version, path: path.map(str::to_owned), generation, way })
         }
         Err(refused) => self::refused(refused),
     }

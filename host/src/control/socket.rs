@@ -47,7 +47,7 @@ pub(crate) struct ControlSocket {
 
 /// What all connections share.
 #[derive(Clone, Debug)]
-struct Asked {
+struct Shared {
     /// Not held: a client that stays connected must not keep the server from its end.
     server: Weak<Server>,
     since: Instant,
@@ -96,7 +96,7 @@ impl ControlSocket {
         // Of each engine one reload goes on at a time, and the next is refused at once.
         let engines = server.upgrade().map_or(0, |server| server.mounts.len());
         let reloads = Crew::start("wshost-control", MOST_RELOADS.min(engines + 1))?;
-        let asked = Asked { server, since: Instant::now(), reloads };
+        let asked = Shared { server, since: Instant::now(), reloads };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ControlSocket { listener, reserve, bound } = self;
         Standby::start("wshost-control")?.run(move || {
@@ -110,7 +110,7 @@ impl ControlSocket {
 }
 
 /// Accepts until the process ends.
-async fn accept(listener: UnixListener, mut reserve: Reserve, asked: Asked) -> io::Result<Infallible> {
+async fn accept(listener: UnixListener, mut reserve: Reserve, asked: Shared) -> io::Result<Infallible> {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -161,7 +161,7 @@ fn turn_away(stream: &UnixStream) {
     let _ = encoded(&reply).map(|line| stream.try_write(&line));
 }
 
-async fn serve_one(mut stream: UnixStream, asked: &Asked) -> io::Result<()> {
+async fn serve_one(mut stream: UnixStream, asked: &Shared) -> io::Result<()> {
     let peer = Peer::of(&stream)?;
     let (reading, mut writing) = stream.split();
     if !peer.may_ask() {
@@ -185,7 +185,7 @@ async fn serve_one(mut stream: UnixStream, asked: &Asked) -> io::Result<()> {
     }
 }
 
-async fn answer(request: Request, asked: Asked, peer: Peer) -> Reply {
+async fn answer(request: Request, asked: Shared, peer: Peer) -> Reply {
     let Some(server) = asked.server.upgrade() else { return reload::refused(crate::server::reload::Refused::Ending) };
     let (path, plugin) = match request {
         Request::Status {} => return Reply::Status(status::of(&server, asked.since)),

@@ -1,7 +1,7 @@
 //! How a server is: gathers what a client is told.
 
 use super::library_memory::Usage;
-use super::protocol::{EngineStatus, Retired, Status};
+use super::protocol::{EngineStatus, RetiredGenerations, Status};
 use crate::log;
 use crate::server::Server;
 use std::path::Path;
@@ -52,9 +52,9 @@ fn of_engine(mount: &Mount, most: usize, usage: Option<&Usage>) -> EngineStatus 
     }
 }
 
-fn retired(libraries: &[LoadedLibrary], usage: Option<&Usage>) -> Retired {
+fn retired(libraries: &[LoadedLibrary], usage: Option<&Usage>) -> RetiredGenerations {
     let all = || libraries.iter().map(|library| library.copy.as_path());
-    Retired {
+    RetiredGenerations {
         generations: libraries.len(),
         resident_bytes: usage.map(|usage| all().map(|copy| usage.of(copy).resident).sum()),
         mapped_bytes: usage.map(|usage| all().map(|copy| usage.of(copy).mapped).sum()),

@@ -1,14 +1,14 @@
 //! Replies, for people.
 
-use super::protocol::{Accepted, EngineStatus, Retired, Status, Way};
+use super::protocol::{AcceptedReload, EngineStatus, RetiredGenerations, Status, Way};
 use bytesize::ByteSize;
 use indicatif::HumanCount;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-impl Display for Accepted {
+impl Display for AcceptedReload {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Accepted { engine, version, path, generation, way } = self;
+        let AcceptedReload { engine, version, path, generation, way } = self;
         write!(f, "{engine} {version}")?;
         path.as_ref().map_or(Ok(()), |path| write!(f, " at {path}"))?;
         write!(f, " is generation {generation}; ")?;
@@ -81,7 +81,7 @@ fn table(f: &mut Formatter<'_>, engines: &[EngineStatus]) -> fmt::Result {
     Ok(())
 }
 
-impl Retired {
+impl RetiredGenerations {
     fn fmt(&self, engine: &str, f: &mut Formatter<'_>) -> fmt::Result {
         if self.generations == 0 {
             return Ok(());
@@ -109,7 +109,7 @@ mod tests {
 
     fn accepted(way: Way) -> String {
         let (engine, version) = ("counter".to_owned(), "2.0.0".to_owned());
-        Accepted { engine, version, path: None, generation: 3, way }.to_string()
+        AcceptedReload { engine, version, path: None, generation: 3, way }.to_string()
     }
 
     #[test]
@@ -135,13 +135,16 @@ mod tests {
             generations_left: 30,
             retired,
         };
-        let retired = Retired {
+        let retired = RetiredGenerations {
             generations: 2,
             resident_bytes: Some(3 << 20),
             mapped_bytes: Some(4 << 20),
             file_bytes: 10 << 20,
         };
-        let engines = vec![engine("chat", Some("/chat"), 12_345, retired), engine("echo", None, 0, Retired::default())];
+        let engines = vec![
+            engine("chat", Some("/chat"), 12_345, retired),
+            engine("echo", None, 0, RetiredGenerations::default()),
+        ];
         let status = Status {
             version: "0.1.0".into(),
             pid: 42,

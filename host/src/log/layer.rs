@@ -42,15 +42,15 @@ impl<S: Subscriber> Layer<S> for ToQueue {
 
 /// What an event is one of: where it is logged, and which engine, module or kind it is about.
 fn kind(event: &Event<'_>) -> u64 {
-    let mut kind = Kind(DefaultHasher::new());
+    let mut kind = KindHasher(DefaultHasher::new());
     event.metadata().callsite().hash(&mut kind.0);
     event.record(&mut kind);
     kind.0.finish()
 }
 
-struct Kind(DefaultHasher);
+struct KindHasher(DefaultHasher);
 
-impl Visit for Kind {
+impl Visit for KindHasher {
     fn record_str(&mut self, field: &Field, value: &str) {
         if matches!(field.name(), "engine" | "module" | "kind") {
             value.hash(&mut self.0);

@@ -7,7 +7,6 @@ use std::fmt;
 /// A step of an engine's life, in their order; `check --help` tells what each is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the help of the command has them")]
 pub enum Step {
     File,
     Open,
@@ -70,7 +69,7 @@ impl fmt::Display for Step {
 /// How a step went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum StepOutcome {
     /// As it should.
     Ok,
     /// It can be served, and somebody should look at this.
@@ -98,5 +97,5 @@ pub(crate) enum Finding {
     /// Who the engine is, from its tables.
     Manifest(FileManifest),
     /// The step that began last has ended.
-    Ended { outcome: Outcome, text: String, seconds: f64 },
+    Ended { outcome: StepOutcome, text: String, seconds: f64 },
 }

@@ -4,8 +4,8 @@
 //! The file that is rehearsed is the private copy, which is opened afterwards. The process is this same program, started
 //! anew: it shares no memory, no descriptors and no threads with the server, and ends with it.
 
-use super::findings::{Finding, Outcome, Step};
-use super::subject::{Next, Order, Subject};
+use super::findings::{Finding, Step, StepOutcome};
+use super::subject::{ChildTask, FromChild, Subject};
 use signal_hook::low_level::signal_name;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -75,7 +75,7 @@ pub(crate) fn rehearse(
     patience: Duration,
 ) -> Result<(), Unfit> {
     let patience = patience.min(LONGEST);
-    let order = Order {
+    let order = ChildTask {
         file: staged.copy(),
         copy_of: Some(staged.path()),
         only_open: extent == Extent::Open,
@@ -102,24 +102,24 @@ fn follow(subject: &mut Subject, patience: Duration) -> Result<(), Unfit> {
     let (mut step, mut began, mut error) = (Step::Open, Instant::now(), None);
     loop {
         match subject.next(began + patience) {
-            Next::Finding(Finding::Began(next)) => (step, began, error) = (next, Instant::now(), None),
-            Next::Finding(Finding::Logged(line)) if line.level == "ERROR" => {
+            FromChild::Finding(Finding::Began(next)) => (step, began, error) = (next, Instant::now(), None),
+            FromChild::Finding(Finding::Logged(line)) if line.level == "ERROR" => {
                 error.get_or_insert(line.text);
             }
-            Next::Finding(Finding::Logged(_) | Finding::Manifest(_)) => {}
-            Next::Finding(Finding::Ended { outcome: Outcome::Failed, text, .. }) => {
+            FromChild::Finding(Finding::Logged(_) | Finding::Manifest(_)) => {}
+            FromChild::Finding(Finding::Ended { outcome: StepOutcome::Failed, text, .. }) => {
                 let why = error.map_or_else(|| text.clone(), |error| format!("{text}: {error}"));
                 return Err(Unfit::Failed { step, why: shortened(&why) });
             }
-            Next::Finding(Finding::Ended { .. }) => (step, began) = (step.next(), Instant::now()),
-            Next::End => {
+            FromChild::Finding(Finding::Ended { .. }) => (step, began) = (step.next(), Instant::now()),
+            FromChild::End => {
                 return match subject.wait(began + patience).map_err(Unfit::NotStarted)? {
                     None => Err(Unfit::Late { step, patience }),
                     Some(status) if step == Step::Exit && status.success() => Ok(()),
                     Some(status) => Err(Unfit::Ended { step, how: ended(status), last_words: String::new() }),
                 };
             }
-            Next::Late => return Err(Unfit::Late { step, patience }),
+            FromChild::Late => return Err(Unfit::Late { step, patience }),
         }
     }
 }

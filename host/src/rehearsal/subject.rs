@@ -27,7 +27,7 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// What a child is to do.
 #[derive(Debug)]
-pub(crate) struct Order<'a> {
+pub(crate) struct ChildTask<'a> {
     /// The library.
     pub file: &'a Path,
     /// The file that this one is a private copy of, if it is to be opened itself.
@@ -53,7 +53,7 @@ pub(crate) struct Subject {
 
 /// What comes next from the child.
 #[derive(Debug)]
-pub(crate) enum Next {
+pub(crate) enum FromChild {
     Finding(Finding),
     /// Nothing more: it is about to end.
     End,
@@ -67,7 +67,7 @@ impl Subject {
     /// # Errors
     ///
     /// What the system says.
-    pub(crate) fn start(order: &Order<'_>) -> io::Result<Subject> {
+    pub(crate) fn start(order: &ChildTask<'_>) -> io::Result<Subject> {
         let (from_child, findings) = io::pipe()?;
         let (output, standard) = io::pipe()?;
         let temporary = Scratch::new()?;
@@ -103,11 +103,11 @@ impl Subject {
     }
 
     /// Waits for what comes next, until then.
-    pub(crate) fn next(&self, until: Instant) -> Next {
+    pub(crate) fn next(&self, until: Instant) -> FromChild {
         match self.findings.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(finding) => Next::Finding(finding),
-            Err(RecvTimeoutError::Timeout) => Next::Late,
-            Err(RecvTimeoutError::Disconnected) => Next::End,
+            Ok(finding) => FromChild::Finding(finding),
+            Err(RecvTimeoutError::Timeout) => FromChild::Late,
+            Err(RecvTimeoutError::Disconnected) => FromChild::End,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::protocol::{AcceptedReload, Refusal, Reply, Way};
 use crate::exit;
 use crate::server::Server;
-use crate::server::reload::Refused;
+use crate::server::reload::NotReloaded;
 use std::path::Path;
 use wshost_core::serving::mount::Mount;
 use wshost_core::serving::swap;
@@ -37,18 +37,18 @@ pub(super) fn reload(server: &Server, path: Option<&str>, plugin: Option<&Path>)
 }
 
 /// What a client is told that asked in vain.
-pub(super) fn refused(refused: Refused) -> Reply {
+pub(super) fn refused(refused: NotReloaded) -> Reply {
     Reply::Refused(Refusal { reason: refused.to_string(), exit_code: exit_code(refused) })
 }
 
-fn exit_code(refused: Refused) -> u8 {
+fn exit_code(refused: NotReloaded) -> u8 {
     use swap::Refused as NotSwapped;
     match refused {
-        Refused::NoSuchPath { .. } => exit::USAGE,
-        Refused::Ending | Refused::TooMany { .. } => exit::UNAVAILABLE,
-        Refused::NotLoaded(error) => exit::Refused::from(error).code,
-        Refused::Config { .. } => exit::BAD_CONFIGURATION,
-        Refused::Swap(not_swapped) => match not_swapped {
+        NotReloaded::NoSuchPath { .. } => exit::USAGE,
+        NotReloaded::Ending | NotReloaded::TooMany { .. } => exit::UNAVAILABLE,
+        NotReloaded::NotLoaded(error) => exit::Refused::from(error).code,
+        NotReloaded::Config { .. } => exit::BAD_CONFIGURATION,
+        NotReloaded::Swap(not_swapped) => match not_swapped {
             NotSwapped::Busy | NotSwapped::Late { .. } | NotSwapped::ImportsTooLong { .. } => exit::TRY_AGAIN,
             NotSwapped::NotMade { configuration_at_fault: true, .. } => exit::BAD_CONFIGURATION,
             NotSwapped::NotMade { .. }

@@ -186,7 +186,9 @@ async fn serve_one(mut stream: UnixStream, asked: &Shared) -> io::Result<()> {
 }
 
 async fn answer(request: Request, asked: Shared, peer: Peer) -> Reply {
-    let Some(server) = asked.server.upgrade() else { return reload::refused(crate::server::reload::Refused::Ending) };
+    let Some(server) = asked.server.upgrade() else {
+        return reload::refused(crate::server::reload::NotReloaded::Ending);
+    };
     let (path, plugin) = match request {
         Request::Status {} => return Reply::Status(status::of(&server, asked.since)),
         Request::Reload { path, plugin } => (path, plugin),

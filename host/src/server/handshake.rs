@@ -16,7 +16,7 @@ use wshost_core::serving::mount::Pass;
 
 /// A connection that is about to open.
 #[derive(Debug)]
-pub(crate) struct Opened<S> {
+pub(crate) struct Opening<S> {
     pub stream: S,
     /// What the client sent right behind its request.
     pub leftover: Bytes,
@@ -29,7 +29,7 @@ pub(crate) struct Opened<S> {
 /// Runs the handshake. `None` where it came to nothing, which is answered and logged here.
 ///
 /// The connection is to live on `event_loop`.
-pub(crate) async fn run<S>(stream: S, peer: &str, server: &Server, event_loop: usize) -> Option<Opened<S>>
+pub(crate) async fn run<S>(stream: S, peer: &str, server: &Server, event_loop: usize) -> Option<Opening<S>>
 where
     S: Wire + 'static,
 {
@@ -44,7 +44,7 @@ where
     });
     match upgrade.await {
         Ok(Some(Upgraded { io, leftover, keep: (client, session, pass) })) => {
-            Some(Opened { stream: io, leftover, client, session, pass })
+            Some(Opening { stream: io, leftover, client, session, pass })
         }
         Ok(None) => None,
         Err(error @ HttpError::BadResponse { .. }) => {

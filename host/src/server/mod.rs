@@ -11,7 +11,7 @@ pub mod reload;
 pub mod settings;
 
 use self::event_loop::{Command, EventLoop, LoopHandle};
-use self::reload::Refused;
+use self::reload::NotReloaded;
 use self::settings::Settings;
 use crate::descriptors::Reserve;
 use crate::http::{Site, SiteEngine, are_same};
@@ -146,7 +146,7 @@ impl Server {
     /// # Errors
     ///
     /// Why the old generation goes on as if nothing had happened.
-    pub fn reload(&self, path: Option<&str>) -> Result<Reloaded, Refused> {
+    pub fn reload(&self, path: Option<&str>) -> Result<Reloaded, NotReloaded> {
         self.load(path, None)
     }
 
@@ -155,14 +155,14 @@ impl Server {
     /// # Errors
     ///
     /// As [`Server::reload`].
-    pub fn reload_from(&self, path: Option<&str>, file: &Path) -> Result<Reloaded, Refused> {
+    pub fn reload_from(&self, path: Option<&str>, file: &Path) -> Result<Reloaded, NotReloaded> {
         self.load(path, Some(file))
     }
 
-    fn load(&self, path: Option<&str>, file: Option<&Path>) -> Result<Reloaded, Refused> {
+    fn load(&self, path: Option<&str>, file: Option<&Path>) -> Result<Reloaded, NotReloaded> {
         let mount = self.mount(path)?;
         if *self.draining.borrow() {
-            return Err(Refused::Ending);
+            return Err(NotReloaded::Ending);
         }
         let usual = mount.plugin_file();
         let reloaded = reload::reload(mount, file, &self.settings.reload);
@@ -191,7 +191,7 @@ impl Server {
             loop {
                 // Not the reload that is under way: it may have read the file before it was what it is now.
                 drop(mount.wait_to_swap());
-                if !matches!(self.reload(mount.path()), Err(Refused::Swap(swap::Refused::Busy))) {
+                if !matches!(self.reload(mount.path()), Err(NotReloaded::Swap(swap::Refused::Busy))) {
                     break;
                 }
             }
@@ -237,10 +237,10 @@ impl Server {
         self.site.rcu(|_| Arc::new(site_of(&self.mounts, &self.settings)));
     }
 
-    fn mount(&self, path: Option<&str>) -> Result<&Mount, Refused> {
+    fn mount(&self, path: Option<&str>) -> Result<&Mount, NotReloaded> {
         let only = if self.mounts.len() == 1 && path.is_none() { self.mounts.first() } else { None };
         let found = only.or_else(|| self.mounts.iter().find(|mount| are_same(mount.path(), path)));
-        found.ok_or_else(|| Refused::NoSuchPath {
+        found.ok_or_else(|| NotReloaded::NoSuchPath {
             path: path.unwrap_or("every path").to_owned(),
             paths: self.mounts.iter().map(|mount| mount.path().unwrap_or("every path")).collect::<Vec<_>>().join(", "),
         })

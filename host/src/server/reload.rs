@@ -23,7 +23,7 @@ pub struct ReloadLimits {
 
 /// Why the old generation goes on as if nothing had happened.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum NotReloaded {
     /// Nobody serves this path.
     #[error("no engine is served under {path}; there are {paths}")]
     NoSuchPath {
@@ -67,11 +67,15 @@ pub enum Refused {
 /// # Errors
 ///
 /// Why the old generation goes on.
-pub(crate) fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) -> Result<(Reloaded, Trial), Refused> {
+pub(crate) fn reload(
+    mount: &Mount,
+    file: Option<&Path>,
+    limits: &ReloadLimits,
+) -> Result<(Reloaded, Trial), NotReloaded> {
     let _alone = mount.swap_alone().ok_or(swap::Refused::Busy)?;
     let loaded = mount.loaded();
     if loaded >= limits.max_generations {
-        return Err(Refused::TooMany { loaded, most: limits.max_generations });
+        return Err(NotReloaded::TooMany { loaded, most: limits.max_generations });
     }
     let file_now = find(file.unwrap_or(&mount.plugin_file())).map_err(NotLoaded::from)?;
     // First, since a library that is loaded counts for good.
@@ -89,7 +93,7 @@ pub(crate) fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) 
     Ok((reloaded, Trial::new(&old, &mount.current())))
 }
 
-fn read_config(mount: &Mount) -> Result<Config, Refused> {
+fn read_config(mount: &Mount) -> Result<Config, NotReloaded> {
     let Some(file) = mount.config_file() else { return Ok(Config::default()) };
-    Config::read(file).map_err(|error| Refused::Config { file: file.to_owned(), error })
+    Config::read(file).map_err(|error| NotReloaded::Config { file: file.to_owned(), error })
 }

@@ -7,7 +7,7 @@
 
 use super::settling::{Settling, Verdict};
 use crate::server::Server;
-use crate::server::reload::Refused;
+use crate::server::reload::NotReloaded;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -95,7 +95,7 @@ fn look(server: &Server, mount: &Mount, settling: &mut Settling) -> bool {
             settling.forget();
             match server.reload(mount.path()) {
                 // Later, then.
-                Ok(_) | Err(Refused::Swap(swap::Refused::Busy)) => {}
+                Ok(_) | Err(NotReloaded::Swap(swap::Refused::Busy)) => {}
                 // What comes of it is in the log, once.
                 Err(_) => mount.note_refused(fingerprint),
             }

@@ -1,7 +1,7 @@
 //! Jobs: work that a callback hands to the host.
 
 use crate::abi::{Failure, JobObject};
-use crate::entry::entries;
+use crate::contain::entry::entries;
 use std::ptr::null_mut;
 
 /// Work that is run away from the connection that asked for it, such as a computation or a look-up.

@@ -136,20 +136,14 @@
 
 pub mod abi;
 mod accept;
-mod client;
 pub mod close_code;
 mod config;
 mod contain;
 mod engine;
-mod entry;
 #[doc(hidden)]
 pub mod export;
-mod export_handover;
-mod export_manifest;
-mod fragments;
-mod group;
+mod handles;
 pub mod handover;
-mod host;
 #[cfg(feature = "hosting")]
 pub mod hosting;
 mod job;
@@ -158,20 +152,15 @@ mod metric;
 mod request;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod timer;
 
 pub use accept::{Accept, Reject};
-pub use client::{Client, ClientId, Sent, State};
 pub use config::{Config, ConfigError, Format};
 pub use engine::{Engine, Idle};
-pub use fragments::Fragments;
-pub use group::Group;
-pub use host::Host;
+pub use handles::{Client, ClientId, Fragments, Group, Host, Sent, State, Timer};
 pub use job::Job;
 pub use log;
 pub use metric::{Counter, Gauge, Histogram, Labels};
 pub use request::Request;
-pub use timer::Timer;
 
 /// Every loaded library has its own: tells what came from which.
 static ORIGIN: u8 = 0;

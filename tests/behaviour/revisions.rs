@@ -14,7 +14,7 @@ type Change = (&'static str, &'static str, &'static str);
 
 const VERSION: &str = "plugin-api/Cargo.toml";
 const ENGINE_TABLE: &str = "plugin-api/src/abi/engine.rs";
-const EXPORT: &str = "plugin-api/src/export.rs";
+const EXPORT: &str = "plugin-api/src/export/mod.rs";
 
 /// A later release: a minor version on, with a second revision of the engine's table beside the first, which the host
 /// prefers where an engine has it.

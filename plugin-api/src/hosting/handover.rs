@@ -2,7 +2,7 @@
 
 use super::{Callback, CalledFor, EngineFailure, EngineSession, Hosting, LoadedEngine, client};
 use crate::abi::{Exported, HandoverTable, SchemaView};
-use crate::export_handover::UNIT;
+use crate::export::handover::UNIT;
 use crate::handover::Schema;
 use std::fmt;
 use std::sync::Arc;

@@ -18,12 +18,12 @@
 //!
 //! | interface | layout and contract | the engine's side | the host's side |
 //! |---|---|---|---|
-//! | `wshost.client/1` | `abi/client.rs` | `client.rs` calls | `hosting/client.rs`, for [`HostClient`] |
-//! | `wshost.host/1` | `abi/host.rs` | `host.rs`, `group.rs`, `timer.rs` call | `hosting/services.rs`, for [`HostServices`] |
+//! | `wshost.client/1` | `abi/client.rs` | `handles/client.rs` calls | `hosting/client.rs`, for [`HostClient`] |
+//! | `wshost.host/1` | `abi/host.rs` | `handles/` calls | `hosting/services.rs`, for [`HostServices`] |
 //! | metrics | `abi/host.rs` | `metric.rs` calls | `hosting/metric.rs`, for [`HostMetric`] |
-//! | `wshost.engine/1` | `abi/engine.rs` | `export.rs`, for [`Engine`](crate::Engine) | `hosting/engine.rs` calls |
-//! | `wshost.handover/1` | `abi/handover.rs` | `export_handover.rs`, for [`Handover`](crate::handover::Handover) | `hosting/handover.rs` calls |
-//! | objects | `abi/object.rs` | `job.rs`, `timer.rs`, `client.rs`, `contain.rs` | `hosting/object.rs`, `hosting/failure.rs` call |
+//! | `wshost.engine/1` | `abi/engine.rs` | `export/mod.rs`, for [`Engine`](crate::Engine) | `hosting/engine.rs` calls |
+//! | `wshost.handover/1` | `abi/handover.rs` | `export/handover.rs`, for [`Handover`](crate::handover::Handover) | `hosting/handover.rs` calls |
+//! | objects | `abi/object.rs` | `job.rs`, `handles/`, `contain/` | `hosting/object.rs`, `hosting/failure.rs` call |
 
 mod call;
 mod client;

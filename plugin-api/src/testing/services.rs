@@ -11,7 +11,7 @@ use super::options::{BacklogPolicy, Options};
 use super::remote::Remote;
 use super::report::{EngineFailure, LogLine};
 use super::timers::Timers;
-use crate::group::Whom;
+use crate::handles::group::Whom;
 use crate::{ClientId, Sent, abi};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};

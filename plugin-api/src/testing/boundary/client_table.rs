@@ -2,7 +2,7 @@
 
 use super::Event;
 use crate::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, Code, EventObject, PartView};
-use crate::entry::entries;
+use crate::contain::entry::entries;
 use crate::testing::message::{Frame, Message};
 use crate::testing::outgoing::Closing;
 use crate::testing::remote::Remote;

@@ -7,8 +7,8 @@ use crate::abi::{
     AudienceView, CLIENT_ID, ClientId, ClientObject, ClientVisitor, Code, Failure, HOST_ID, HostHandle, HostTable,
     Interface, JobObject, MetricHandle, MetricKind, MetricView, TimerObject,
 };
-use crate::entry::{Answer, entries, tell};
-use crate::group::Whom;
+use crate::contain::entry::{Answer, entries, tell};
+use crate::handles::group::Whom;
 use crate::testing::message::Message;
 use crate::testing::metrics::{Key, Metric, Metrics};
 use crate::testing::services::Services;

@@ -6,7 +6,7 @@ use crate::abi::{
     AcceptView, AnswerHandle, ClientHandle, CloseView, Code, ConfigView, EngineObject, EngineTable, HeaderView,
     RejectView, RequestView, Returned, SessionObject,
 };
-use crate::entry::entries;
+use crate::contain::entry::entries;
 use crate::export::Tables;
 use crate::testing::handshake::Rejected;
 use crate::testing::remote::Remote;

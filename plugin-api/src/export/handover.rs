@@ -1,9 +1,9 @@
 //! The engine's side of a handover: the functions behind its table.
 
+use super::{Described, engine_ref};
 use crate::abi::{ClientHandle, EngineObject, Exported, Failure, HandoverTable, Imported, SchemaView, SessionObject};
+use crate::contain::entry::{entries, text_of};
 use crate::contain::failed;
-use crate::entry::{entries, text_of};
-use crate::export::{Described, engine_ref};
 use crate::handover::{Handover, Schema};
 use crate::{Client, Result};
 use abi_stable::std_types::{RSlice, RStr, RVec};

@@ -1,9 +1,10 @@
 //! The host, as an engine reaches it.
 
+use super::group::{Group, Whom};
+use super::{Client, ClientId, Timer, timer};
 use crate::abi::{self, ClientHandle, ClientTable, Code, HostHandle, HostTable, MetricKind, MetricView, Table};
-use crate::group::{Group, Whom};
 use crate::metric::{Counter, Gauge, Histogram, Labels, Metric};
-use crate::{Client, ClientId, Job, Timer, job, timer};
+use crate::{Job, job};
 use std::fmt;
 use std::time::Duration;
 

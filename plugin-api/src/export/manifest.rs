@@ -1,8 +1,8 @@
 //! The engine's manifest in its two forms: the table, and the text for the library's file.
 
+use super::Described;
 use crate::abi::file_manifest::{self, Field};
 use crate::abi::{ENGINE_ID, HANDOVER_ID, MANIFEST_ID, Manifest};
-use crate::export::Described;
 use abi_stable::std_types::RStr;
 use std::marker::PhantomData;
 
@@ -62,6 +62,6 @@ mod tests {
     #[test]
     fn the_text_is_in_the_section_where_hosts_look_for_it() {
         let link_section = format!("link_section = \"{}\"", crate::abi::MANIFEST_SECTION);
-        assert!(include_str!("export.rs").contains(&link_section), "export_engine! must have {link_section}");
+        assert!(include_str!("mod.rs").contains(&link_section), "export_engine! must have {link_section}");
     }
 }

@@ -1,8 +1,8 @@
 //! Groups of clients, and messages to all of them.
 
+use super::{Client, Host};
 use crate::abi::{AudienceView, ClientHandle, ClientVisitor};
-use crate::entry::entries;
-use crate::{Client, Host};
+use crate::contain::entry::entries;
 use std::fmt;
 
 /// Clients that one message reaches: those that have joined a group, or all of the engine's.

@@ -1,11 +1,13 @@
 //! Keeps panics inside the engine: the only `catch_unwind`, and the hook that notes where a panic came from.
 //!
 //! A panic that reached the host would abort the process, and the host cannot catch a panic of the engine's own copy of
-//! the standard library. So every entry from the host goes through [`contain`], by means of [`entry`](crate::entry).
+//! the standard library. So every entry from the host goes through [`contain`], by means of [`entry`].
+
+pub(crate) mod entry;
 
 use crate::abi::Failure;
-use crate::entry::entries;
 use crate::logger;
+use entry::entries;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};

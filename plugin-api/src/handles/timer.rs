@@ -1,8 +1,8 @@
 //! Timers: jobs that run later, or again and again.
 
-use crate::Host;
+use super::Host;
 use crate::abi::{Failure, TimerObject};
-use crate::entry::entries;
+use crate::contain::entry::entries;
 use std::ptr::null_mut;
 
 /// A timer that [`Host::after`] or [`Host::every`] started. It goes on when this handle is dropped, until it is cancelled

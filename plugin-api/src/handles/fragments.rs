@@ -1,7 +1,7 @@
 //! Messages that are sent in parts, before their length is known.
 
+use super::{Client, Sent};
 use crate::abi::PartView;
-use crate::client::{Client, Sent};
 use std::fmt;
 use std::marker::PhantomData;
 

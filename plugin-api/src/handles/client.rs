@@ -1,8 +1,8 @@
 //! The handle of one connected client.
 
+use super::Fragments;
 use crate::abi::{self, ClientHandle, CloseView, Code, EventObject, Failure, PartView};
-use crate::entry::entries;
-use crate::fragments::Fragments;
+use crate::contain::entry::entries;
 use std::any::Any;
 use std::fmt;
 use std::time::Duration;

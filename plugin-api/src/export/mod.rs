@@ -2,14 +2,17 @@
 //!
 //! Each function turns what crosses into the safe face, inside `contain`. Nothing here is for authors.
 
+pub(crate) mod handover;
+mod manifest;
+
 use crate::abi::{
     AcceptView, AnswerHandle, AuthenticateReturned, ClientHandle, CloseView, Code, ConfigView, ENGINE_ID, EngineModule,
     EngineModuleRef, EngineObject, EngineTable, EventObject, Failure, HANDOVER_ID, HandoverTable, HeaderView,
     HostHandle, Interface, MANIFEST_ID, NewReturned, ROOT_REVISION, RejectView, RequestView, Returned, SessionObject,
 };
-use crate::client::take_event;
+use crate::contain::entry::{entries, text_of};
 use crate::contain::{failed, install_hook};
-use crate::entry::{entries, text_of};
+use crate::handles::client::take_event;
 use crate::{Accept, Client, Config, ConfigError, Engine, Host, Idle, Job, Reject, Request, job, logger};
 use abi_stable::library::{__call_root_module_loader, CheckTypeLayout};
 use abi_stable::prefix_type::PrefixTypeTrait;
@@ -18,9 +21,9 @@ use std::marker::PhantomData;
 use std::ptr::null_mut;
 use std::time::Duration;
 
-pub use crate::export_handover::{handover, unit_handover};
-pub use crate::export_manifest::{INTERFACES, INTERFACES_WITH_HANDOVER, file_manifest, file_manifest_length, manifest};
 pub use abi_stable::library::{LibHeader, RootModuleResult};
+pub use handover::{handover, unit_handover};
+pub use manifest::{INTERFACES, INTERFACES_WITH_HANDOVER, file_manifest, file_manifest_length, manifest};
 
 /// Exports an [`Engine`] from a `cdylib`. Once per crate, at its root.
 ///
@@ -324,7 +327,7 @@ pub(crate) unsafe fn engine_ref<E>(engine: &EngineObject) -> &E {
 mod tests {
     #[test]
     fn the_exported_name_is_the_one_that_abi_stable_looks_for() {
-        let macro_text = include_str!("export.rs");
+        let macro_text = include_str!("mod.rs");
         let name = abi_stable::library::ROOT_MODULE_LOADER_NAME;
         assert!(macro_text.contains(&format!("export_name = \"{name}\"")), "export_engine! must export {name}");
     }

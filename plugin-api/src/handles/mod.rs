@@ -1,0 +1,13 @@
+//! Handles of what the host keeps: the host itself, clients and their groups, timers, and messages in parts.
+
+pub(crate) mod client;
+mod fragments;
+pub(crate) mod group;
+mod host;
+pub(crate) mod timer;
+
+pub use client::{Client, ClientId, Sent, State};
+pub use fragments::Fragments;
+pub use group::Group;
+pub use host::Host;
+pub use timer::Timer;

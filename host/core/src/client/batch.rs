@@ -1,73 +1,17 @@
 //! The connection's end of an outbox: what is on its way to the socket, and what else a connection was told.
 
+use crate::client::order::{Order, Part};
 use crate::client::short_way::ShortWay;
 use crate::engine::Event;
 use crate::protocol::deflate::{Compression, Deflater};
-use crate::protocol::{Opcode, WriteBuffer, encoded_length, is_compressed};
+use crate::protocol::{Opcode, WriteBuffer, is_compressed};
 use crate::serving::swap::Step;
-use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Instant;
 
 /// So large a message, in bytes, is offered to the socket where it lies rather than copied: below, a system call for each
 /// costs as much as the copy.
 const WRITE_THROUGH_FROM: usize = 128 * 1024;
-
-/// Something that a connection is told to do.
-#[derive(Debug)]
-pub enum Order {
-    /// Send these whole, encoded messages.
-    Frames(Vec<u8>),
-    /// Send this message, compressed if it is worth it.
-    Message { opcode: Opcode, payload: Vec<u8> },
-    /// Send this whole, encoded message, which many clients get.
-    Shared(Bytes),
-    /// Send a part of a message.
-    Part(Part),
-    /// Send a control frame ahead of data.
-    Control { opcode: Opcode, payload: Vec<u8> },
-    /// Send a close frame, behind what is queued or (`now`) in place of it.
-    Close { code: u16, reason: String, now: bool },
-    /// Drop what is queued.
-    Discard,
-    /// Deliver a value to the session.
-    Event(Event),
-    /// Take part in a swap.
-    Swap(Step),
-}
-
-/// A part of a message that is sent in fragments (RFC 6455 section 5.4).
-#[derive(Debug)]
-pub struct Part {
-    /// Which message.
-    pub message: u64,
-    /// The message's.
-    pub opcode: Opcode,
-    pub last: bool,
-    pub data: Vec<u8>,
-}
-
-impl Order {
-    /// What it costs to keep an order, in bytes, beside what it puts on the wire.
-    pub const ENTRY: usize = size_of::<Order>();
-
-    /// What goes over the wire for it, in bytes, or what would at most.
-    pub fn size(&self) -> usize {
-        match self {
-            Order::Message { payload, .. } | Order::Control { payload, .. } => encoded_length(payload.len()),
-            Order::Frames(frames) => frames.len(),
-            Order::Shared(frames) => frames.len(),
-            Order::Part(part) => encoded_length(part.data.len()),
-            Order::Close { reason, .. } => encoded_length(2 + reason.len()),
-            Order::Discard | Order::Event(_) | Order::Swap(_) => 0,
-        }
-    }
-
-    /// Whether this may be dropped when the engine wants what is queued dropped: whole messages only.
-    pub fn is_whole_message(&self) -> bool {
-        matches!(self, Order::Frames(_) | Order::Message { .. } | Order::Shared(_))
-    }
-}
 
 /// Owned by the connection's task, lent to its callbacks.
 #[derive(Debug, Default)]
@@ -312,6 +256,8 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::protocol::deflate::Compression;
+    use crate::protocol::encoded_length;
+    use bytes::Bytes;
 
     const LIMIT: usize = 1_000_000;
 

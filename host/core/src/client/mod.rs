@@ -6,12 +6,16 @@ pub mod activity;
 pub mod audience;
 pub mod batch;
 pub mod broadcast;
+mod closing;
+pub mod order;
 pub mod outbox;
 pub mod short_way;
 
+pub use closing::Closing;
+
 use crate::client::audience::{Audience, BacklogPolicy};
-use crate::client::batch::{Order, Part};
 use crate::client::broadcast::Broadcast;
+use crate::client::order::{Order, Part};
 use crate::client::outbox::Outbox;
 use crate::clock;
 use crate::engine::Event;
@@ -25,20 +29,6 @@ use std::time::{Duration, Instant};
 
 /// Payload of a control frame at most (RFC 6455 section 5.5).
 const MAX_CONTROL: usize = 125;
-
-/// How far a connection's end has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Closing {
-    /// Open.
-    No,
-    /// The peer has sent a close frame, we have not.
-    Begun,
-    /// We have queued a close frame; nothing may follow it (RFC 6455 section 5.5.1).
-    Sent,
-    /// The connection is gone.
-    Gone,
-}
 
 /// A connected client.
 #[derive(Debug)]

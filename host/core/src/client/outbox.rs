@@ -9,9 +9,10 @@
 //! put on the wire and what it costs to keep them; of pongs only the newest waits; events have a number of their own; of pauses
 //! in reading only the last word is kept. A swap's orders always go through: they are few.
 
-use crate::client::Closing;
 use crate::client::audience::Audience;
-use crate::client::batch::{Batch, Order};
+use crate::client::batch::Batch;
+use crate::client::closing::Closing;
+use crate::client::order::Order;
 use crate::engine::Event;
 use crate::lock::{Held, Lock};
 use crate::protocol::{Opcode, encode};

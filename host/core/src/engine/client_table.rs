@@ -3,7 +3,7 @@
 use super::Event;
 use super::generation::Generation;
 use super::guard::table_functions;
-use crate::client::batch::Part;
+use crate::client::order::Part;
 use crate::client::{Client, Closing};
 use crate::protocol::Opcode;
 use abi_stable::std_types::{RSlice, RStr};

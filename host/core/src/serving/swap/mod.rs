@@ -34,7 +34,7 @@ pub use seats::Step;
 pub use succession::{Refused, Reloaded, Successor, SwapLimits, Way, succeed};
 
 use crate::client::Client;
-use crate::client::batch::Order;
+use crate::client::order::Order;
 use crate::clock;
 use crate::engine::{EngineFailure, Handover, Instance, Schema};
 use crate::serving::mount::Mount;

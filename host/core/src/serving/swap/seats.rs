@@ -1,7 +1,7 @@
 //! Where connections and a swap meet: the connections hand in their sessions, and get them or their successors back.
 
 use crate::client::Client;
-use crate::client::batch::Order;
+use crate::client::order::Order;
 use crate::clock;
 use crate::engine::Session;
 use crate::lock::{Held, Lock};

@@ -1,12 +1,7 @@
-//! How the process ends: exit codes as in sysexits, and a sentence where it could not do what it was told.
+//! Exit codes, as in sysexits, and the sentence of a process that could not do what it was told.
 
-use crate::crash;
-use crate::log;
-use crate::net::unix_socket;
-use crate::server::loading::NotLoaded;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use wshost_core::plugin::{LoadError, NotOpened};
+use wshost_core::plugin::LoadError;
 
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
@@ -28,40 +23,8 @@ pub const NOT_ALLOWED: u8 = 77;
 /// A configuration cannot be used.
 pub const BAD_CONFIGURATION: u8 = 78;
 
-/// How long the end waits for whoever reads the log.
-const LAST_WORDS: Duration = Duration::from_millis(250);
-/// How long it waits for the log's own thread, on a machine that has other things to do.
-const LAST_WORDS_WRITTEN: Duration = Duration::from_secs(1);
-/// The same where the server has not come up: nobody is served meanwhile, and nothing else says why.
-const REFUSAL: Duration = Duration::from_secs(2);
-const REFUSAL_WRITTEN: Duration = Duration::from_secs(10);
-
 /// Whether the end that is coming is the host's own doing.
 static BY_OURSELVES: AtomicBool = AtomicBool::new(false);
-
-/// Ends the process, at once but for what the log still has to say, for which there is a moment. Nothing of an engine's runs
-/// any more: `exit` would take the loader's lock, which an engine may hold for ever, and run the destructors of libraries.
-pub fn leave(code: u8) -> ! {
-    by_ourselves();
-    unix_socket::remove_all();
-    last_words();
-    crash::end(code.into())
-}
-
-/// Ends a process whose server has not come up, and says why in the log.
-pub fn refuse(refused: &Refused) -> ! {
-    by_ourselves();
-    unix_socket::remove_all();
-    // A caller that gave the log to a collector still sees why its command ended.
-    log::say(&format!("wshost: {}", refused.why));
-    log::flush(REFUSAL, REFUSAL_WRITTEN);
-    crash::end(refused.code.into())
-}
-
-/// Waits for what the log still has to say, for a moment.
-pub(crate) fn last_words() {
-    log::flush(LAST_WORDS, LAST_WORDS_WRITTEN);
-}
 
 /// The host is about to end the process: whoever calls `exit` from now on does it for the host.
 pub fn by_ourselves() {
@@ -91,16 +54,6 @@ impl Refused {
     /// Not the operator's fault.
     pub(crate) fn internal(error: anyhow::Error) -> Self {
         Refused::new(INTERNAL, format!("{error:#}"))
-    }
-}
-
-impl From<NotLoaded> for Refused {
-    fn from(error: NotLoaded) -> Self {
-        match error {
-            NotLoaded::Load(error) => error.into(),
-            NotLoaded::Late(NotOpened::Blocked { .. }) => Refused::new(UNAVAILABLE, error.to_string()),
-            NotLoaded::Late(_) | NotLoaded::Unfit { .. } => Refused::new(PLUGIN_REFUSED, error.to_string()),
-        }
     }
 }
 

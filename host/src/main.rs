@@ -11,7 +11,7 @@ use wshost::cli::answer::{AnswerWriter, print_clap};
 use wshost::cli::{Action, Cli};
 use wshost::crash::{self, AfterExit};
 use wshost::exit::{self, Refused, USAGE};
-use wshost::serve::serve;
+use wshost::serve::{refuse, serve};
 use wshost::{control, descriptors, log};
 use wshost_bench::bench;
 
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
             Ok(()) => {
                 crash::attribute(AfterExit::Fail);
                 let Err(refused) = serve(&cli.serve);
-                exit::refuse(&refused)
+                refuse(&refused)
             }
             Err(refused) => Err(refused),
         },

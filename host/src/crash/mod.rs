@@ -17,11 +17,11 @@ pub(crate) mod panics;
 mod tell;
 
 use crate::exit::{self, INTERNAL};
-use crate::log;
+use crate::log::{self, LogFormat};
 use libc::{c_int, c_void, siginfo_t};
 use line::{Line, with_line};
 use std::mem::zeroed;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use wshost_core::calls::witness::{self, Witness};
@@ -53,10 +53,14 @@ pub enum AfterExit {
     KeepCode,
 }
 
-/// Has crashes and calls of `exit` told from now on. To be called before any plugin is opened, since the destructors and
+/// Has crashes and calls of `exit` told from now on, where the log goes if there is one. To be called before any plugin is opened, since the destructors and
 /// `atexit` handlers of libraries run before what was there before them.
 pub fn attribute(after_exit: AfterExit) {
     PROCESS.store(std::process::id(), Ordering::Relaxed);
+    if let Some(log) = log::destination() {
+        STDERR.store(log.stderr.as_raw_fd(), Ordering::Relaxed);
+        JSON.store(log.format == LogFormat::Json, Ordering::Relaxed);
+    }
     KEEP_CODE.store(after_exit == AfterExit::KeepCode, Ordering::Relaxed);
     witness::call(Witness { library_opened: code::note_library, panicked: panics::note, caught: panics::forget });
     wshost_core::calls::this_thread_is_ours();
@@ -76,12 +80,6 @@ pub fn attribute(after_exit: AfterExit) {
         on_exit(exiting, null_mut());
         at_quick_exit(exiting_quickly);
     }
-}
-
-/// Where the last line goes, and how it is written. The descriptor must stay open.
-pub(crate) fn write_to(stderr: &OwnedFd, json: bool) {
-    STDERR.store(stderr.as_raw_fd(), Ordering::Relaxed);
-    JSON.store(json, Ordering::Relaxed);
 }
 
 /// Ends the process, without the destructors of libraries, of which some may wait for the loader's lock.
@@ -134,7 +132,7 @@ fn exited(function: &str, status: Option<c_int>) {
     if BEGUN.swap(true, Ordering::SeqCst) {
         return;
     }
-    exit::last_words();
+    log::last_words();
     let keeps_code = KEEP_CODE.load(Ordering::Relaxed);
     last_line(|line| tell::exit(line, function, status, (!keeps_code).then_some(INTERNAL)));
     match status {
@@ -188,7 +186,7 @@ fn read_memory(address: usize, into: &mut [u8]) -> usize {
 }
 
 /// The name of the calling thread, as the system knows it.
-pub(crate) fn thread_name(into: &mut [u8; 16]) -> &str {
+fn thread_name(into: &mut [u8; 16]) -> &str {
     // SAFETY: the system writes 16 bytes at most.
     unsafe { libc::prctl(libc::PR_GET_NAME, into.as_mut_ptr(), null::<c_void>(), null::<c_void>(), null::<c_void>()) };
     let end = into.iter().position(|byte| *byte == 0).unwrap_or(into.len());

@@ -18,7 +18,7 @@ pub(super) fn from_environment() -> Result<Targets, Refused> {
     parse(&text).map_err(|part| {
         let why = format!(
             "{VARIABLE}={text:?} is no filter: {part:?} is neither a level (off, error, warn, info, debug, trace) nor a \
-             level for a part of the program, such as engine=debug or wshost::swap=trace; several are separated by commas"
+             level for a part of the program, such as engine=debug or wshost::server=trace; several are separated by commas"
         );
         Refused::new(BAD_CONFIGURATION, why)
     })
@@ -58,8 +58,8 @@ mod tests {
         assert!(keeps("debug", "hyper", Level::DEBUG) && keeps("DEBUG", "engine", Level::DEBUG));
         assert!(!keeps("off", "wshost", Level::ERROR));
         assert!(keeps("warn, engine=trace", "engine", Level::TRACE));
-        assert!(!keeps("warn,engine=trace", "wshost::swap", Level::INFO));
-        assert!(keeps("info,wshost::swap=debug", "wshost::swap::reload", Level::DEBUG));
+        assert!(!keeps("warn,engine=trace", "wshost::server", Level::INFO));
+        assert!(keeps("info,wshost::server=debug", "wshost::server::reload", Level::DEBUG));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! Whoever logs only puts a line into a bounded queue; one thread writes them to stderr. So nobody waits for whoever reads
 //! the log: what finds no room is dropped, what cannot be written is lost, both are counted and told, and neither is a
-//! reason for anything else to fail. Nothing else in the host prints, but for the command line's answers
-//! ([`crate::cli::answer`]) and the last line of a process that crashes.
+//! reason for anything else to fail. Nothing else in the host prints, but for the answers of commands
+//! and the last line of a process that crashes.
 //!
 //! Knows nothing of engines or clients: lines come through [`tracing`]'s macros, from any thread at any stage of its life,
 //! destructors of thread-locals included. So nothing here keeps anything in thread-locals.
@@ -19,7 +19,6 @@ mod writer;
 
 pub use queue::Lost;
 
-use crate::crash;
 use crate::exit::{INTERNAL, Refused};
 use clap::ValueEnum;
 use layer::ToQueue;
@@ -42,11 +41,24 @@ pub enum LogFormat {
     Json,
 }
 
+/// How long the end waits for whoever reads the log.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+/// How long it waits for the log's own thread, on a machine that has other things to do.
+const LAST_WORDS_WRITTEN: Duration = Duration::from_secs(1);
+
 /// Lines on their way to the writer.
 static QUEUE: Queue = Queue::new();
 
 /// Where they go.
-static STDERR: OnceLock<OwnedFd> = OnceLock::new();
+static DESTINATION: OnceLock<Destination> = OnceLock::new();
+
+/// Where the log goes, and how it is written.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    /// It stays open.
+    pub stderr: OwnedFd,
+    pub format: LogFormat,
+}
 
 /// Starts the log on stderr, and waits until its thread runs: one that begins later may be stopped by a library that hangs in
 /// the loader. `WSHOST_LOG` says what is kept.
@@ -57,15 +69,14 @@ static STDERR: OnceLock<OwnedFd> = OnceLock::new();
 pub fn start(format: LogFormat) -> Result<(), Refused> {
     let filter = filter::from_environment()?;
     signals::ignore();
+    // A descriptor of our own: an engine that closes 2 cannot have the log written into what is opened next.
+    let stderr = io::stderr().as_fd().try_clone_to_owned();
+    let stderr = stderr.map_err(|error| Refused::new(INTERNAL, format!("cannot use stderr: {error}")))?;
+    let stderr = &DESTINATION.get_or_init(|| Destination { stderr, format }).stderr;
     let format = match format {
         LogFormat::Text => line::Format::Text { colours: io::stderr().is_terminal() },
         LogFormat::Json => line::Format::Json,
     };
-    // A descriptor of our own: an engine that closes 2 cannot have the log written into what is opened next.
-    let stderr = io::stderr().as_fd().try_clone_to_owned();
-    let stderr = stderr.map_err(|error| Refused::new(INTERNAL, format!("cannot use stderr: {error}")))?;
-    let stderr = STDERR.get_or_init(|| stderr);
-    crash::write_to(stderr, matches!(format, line::Format::Json));
     let (runs, is_running) = mpsc::channel();
     let write = move || {
         let _ = runs.send(());
@@ -82,9 +93,19 @@ pub fn start(format: LogFormat) -> Result<(), Refused> {
 /// Waits until what has been logged is written. Whoever reads it, if anybody, may keep us waiting for `patience`. If the log
 /// could be written at once, its thread only waits for a processor, and has the time until `at_most`.
 pub fn flush(patience: Duration, at_most: Duration) {
-    if let Some(stderr) = STDERR.get() {
+    if let Some(Destination { stderr, .. }) = DESTINATION.get() {
         writer::wait_until_written(&QUEUE, stderr, patience, at_most);
     }
+}
+
+/// Waits for what the log still has to say at the end of the process, for a moment.
+pub(crate) fn last_words() {
+    flush(LAST_WORDS, LAST_WORDS_WRITTEN);
+}
+
+/// Where the log goes, once it has started.
+pub(crate) fn destination() -> Option<&'static Destination> {
+    DESTINATION.get()
 }
 
 /// Lines that are not written yet. Takes no lock, so that a signal's handler can ask.
@@ -120,7 +141,7 @@ fn note_panic(info: &PanicHookInfo<'_>) {
     let text = text.unwrap_or("without a text");
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     // Not what Rust calls it: that is gone while a thread ends.
-    let mut name = [0; 16];
-    let thread = crash::thread_name(&mut name);
+    let name = rustix::thread::name().unwrap_or_default();
+    let thread = name.to_string_lossy();
     tracing::error!("a fault of wshost, please report it: thread {thread} panicked at {place}: {text}");
 }

@@ -3,11 +3,13 @@
 //! Engines may hang wherever they are called, and in the initialisers of their libraries under the loader's lock. So two
 //! threads that run nothing of an engine's see to the end: one hears signals, from before the first plugin is opened on,
 //! and one drains. What must be done on behalf of engines is done elsewhere, and waited for until a deadline. The process
-//! then leaves by [`exit::leave`], which runs nothing of anybody's.
+//! then leaves by [`leave`], which runs nothing of anybody's.
 
-use crate::exit::{self, leave};
+use crate::exit::{self, Refused, by_ourselves};
+use crate::net::unix_socket;
 use crate::server::{Left, Running, Server};
 use crate::signals::{Ending, Signals, Told};
+use crate::{crash, log};
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -16,6 +18,12 @@ use wshost_core::standby::Standby;
 
 /// What the drain may take beyond its deadline, for the work that it is itself.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long a process whose server has not come up waits for whoever reads the log: nobody is served meanwhile, and nothing
+/// else says why.
+const REFUSAL: Duration = Duration::from_secs(2);
+/// How long it waits for the log's own thread, on a machine that has other things to do.
+const REFUSAL_WRITTEN: Duration = Duration::from_secs(10);
 
 /// Hears signals, and does what they ask for.
 #[derive(Debug)]
@@ -147,6 +155,25 @@ fn end(running: Running, drain_timeout: Duration) -> u8 {
     } else {
         exit::CUT_OFF
     }
+}
+
+/// Ends the process, at once but for what the log still has to say, for which there is a moment. Nothing of an engine's runs
+/// any more: `exit` would take the loader's lock, which an engine may hold for ever, and run the destructors of libraries.
+fn leave(code: u8) -> ! {
+    by_ourselves();
+    unix_socket::remove_all();
+    log::last_words();
+    crash::end(code.into())
+}
+
+/// Ends a process whose server has not come up, and says why in the log.
+pub fn refuse(refused: &Refused) -> ! {
+    by_ourselves();
+    unix_socket::remove_all();
+    // A caller that gave the log to a collector still sees why its command ended.
+    log::say(&format!("wshost: {}", refused.why));
+    log::flush(REFUSAL, REFUSAL_WRITTEN);
+    crash::end(refused.code.into())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,6 +2,8 @@
 
 mod ending;
 
+pub use ending::refuse;
+
 use self::ending::Operator;
 use crate::cli::{PluginArg, ServeArgs};
 use crate::control::ControlSocket;

@@ -1,5 +1,6 @@
 //! From a plugin's file to an opened plugin: all that is looked at on the way, at the start and at a reload.
 
+use crate::exit::{self, Refused};
 use crate::rehearsal::{Extent, Unfit, rehearse};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -39,6 +40,16 @@ impl From<NotOpened> for NotLoaded {
         match not_opened {
             NotOpened::Load(error) => NotLoaded::Load(error),
             late => NotLoaded::Late(late),
+        }
+    }
+}
+
+impl From<NotLoaded> for Refused {
+    fn from(error: NotLoaded) -> Self {
+        match error {
+            NotLoaded::Load(error) => error.into(),
+            NotLoaded::Late(NotOpened::Blocked { .. }) => Refused::new(exit::UNAVAILABLE, error.to_string()),
+            NotLoaded::Late(_) | NotLoaded::Unfit { .. } => Refused::new(exit::PLUGIN_REFUSED, error.to_string()),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::ffi::OsString;
 use tokio::runtime::Handle;
 use wshost::cli::Cli;
 use wshost::net::listener::Listener;
+use wshost::server::Running;
 use wshost::server::facilities;
-use wshost::server::{Running, Server};
 use wshost_core::engine::{Config, Unborn};
 use wshost_core::plugin::Plugin;
 use wshost_core::serving::mount::Mount;
@@ -27,5 +27,5 @@ pub fn start(options: impl IntoIterator<Item = OsString>, runtime: &Handle) -> a
     let mount = Mount::new(None, instance, program, None, runtime.clone());
     let listeners = options.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
     let url = listeners.first().ok_or_else(|| anyhow!("--listen is needed"))?.url();
-    Ok((Server::start(settings, facilities, vec![mount], listeners)?, url))
+    Ok((Running::start(settings, facilities, vec![mount], listeners)?, url))
 }

@@ -11,9 +11,9 @@ use crate::net::listener::{Address, Listener};
 use crate::rehearsal::findings::{Finding, Step};
 use crate::server::facilities;
 use crate::server::loading::LoadRules;
-use crate::server::reload::ReloadLimits;
+use crate::server::settings::ReloadLimits;
 use crate::server::settings::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
-use crate::server::{Left, Running, Server};
+use crate::server::{Left, Running};
 use anyhow::Context;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use signal_hook::low_level;
@@ -68,7 +68,7 @@ fn live(args: &CheckArgs, journal: &Journal) -> Result<(), Stop> {
     let step = journal.begin(Step::Connect);
     let started = Listener::bind(&Address::Tcp(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))).and_then(|listener| {
         let url = listener.url();
-        Ok((url, Server::start(settings, facilities, vec![mount], vec![listener])?))
+        Ok((url, Running::start(settings, facilities, vec![mount], vec![listener])?))
     });
     let (url, running) = match started {
         Ok(started) => started,

@@ -6,7 +6,7 @@ use crate::http::HttpLimits;
 use crate::log::LogFormat;
 use crate::net::listener::Address;
 use crate::server::loading::LoadRules;
-use crate::server::reload::ReloadLimits;
+use crate::server::settings::ReloadLimits;
 use crate::server::settings::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::units::{duration, duration_or_zero};
 use bytesize::ByteSize;

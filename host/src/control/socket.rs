@@ -12,6 +12,7 @@ use crate::descriptors::{Reserve, are_exhausted};
 use crate::exit::{self, Refused};
 use crate::net::unix_socket::{self, BoundPath};
 use crate::server::Server;
+use crate::server::reload::NotReloaded;
 use futures_util::FutureExt;
 use rustix::fs::Mode;
 use std::convert::Infallible;
@@ -186,9 +187,7 @@ async fn serve_one(mut stream: UnixStream, asked: &Shared) -> io::Result<()> {
 }
 
 async fn answer(request: Request, asked: Shared, peer: Peer) -> Reply {
-    let Some(server) = asked.server.upgrade() else {
-        return reload::refused(crate::server::reload::NotReloaded::Ending);
-    };
+    let Some(server) = asked.server.upgrade() else { return reload::refused(NotReloaded::Ending) };
     let (path, plugin) = match request {
         Request::Status {} => return Reply::Status(status::of(&server, asked.since)),
         Request::Reload { path, plugin } => (path, plugin),

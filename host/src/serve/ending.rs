@@ -9,6 +9,7 @@ use crate::exit::{self, Refused, by_ourselves};
 use crate::net::unix_socket;
 use crate::server::{Left, Running, Server};
 use crate::signals::{Ending, Signals, Told};
+use crate::watch::plugin_watch::PluginWatch;
 use crate::{crash, log};
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -47,6 +48,7 @@ enum Stage {
 #[derive(Debug)]
 struct Up {
     running: Running,
+    plugin_watch: Option<PluginWatch>,
     reloads: Reloads,
     drain: Standby,
 }
@@ -72,13 +74,13 @@ impl Operator {
     }
 
     /// The server is up: signals are for it from now on, also those that came before.
-    pub(crate) fn server_is_up(self, running: Running) {
+    pub(crate) fn server_is_up(self, running: Running, plugin_watch: Option<PluginWatch>) {
         let server = Arc::downgrade(running.server());
         let mut stage = lock(&self.stage);
         if matches!(*stage, Stage::Starting { reload_wanted: true }) {
             self.reloads.ask(server);
         }
-        *stage = Stage::Up(Up { running, reloads: self.reloads, drain: self.drain });
+        *stage = Stage::Up(Up { running, plugin_watch, reloads: self.reloads, drain: self.drain });
     }
 }
 
@@ -125,7 +127,10 @@ fn obey(mut signals: Signals, stage: &Mutex<Stage>, drain_timeout: Duration) {
             (Some(Told::End(Ending { name, .. })), Stage::Up(_)) => {
                 tracing::info!("{name}: closing connections; once more ends at once");
                 until = Instant::now().checked_add(drain_timeout + GRACE);
-                if let Stage::Up(Up { running, drain, .. }) = std::mem::replace(&mut *stage, Stage::Draining) {
+                if let Stage::Up(up) = std::mem::replace(&mut *stage, Stage::Draining) {
+                    let Up { running, plugin_watch, drain, .. } = up;
+                    // It begins no reload any more.
+                    drop(plugin_watch);
                     drain.run(move || leave(end(running, drain_timeout)));
                 }
             }

@@ -11,10 +11,11 @@ use crate::exit::{self, Refused};
 use crate::http::Folder;
 use crate::log;
 use crate::net::listener::{Address, Listener, NotBound};
-use crate::server::Server;
+use crate::server::Running;
 use crate::server::facilities;
 use crate::server::loading::load_first;
 use crate::server::settings::Settings;
+use crate::watch::plugin_watch::PluginWatch;
 use anyhow::Context;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -59,19 +60,18 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, Refused> {
     let addresses = listeners.iter().map(Listener::url).collect::<Vec<_>>().join(", ");
     let engines = describe(&mounts);
     let control = ControlSocket::open(args.control.as_ref())?;
-    let mut running = Server::start(settings, facilities, mounts, listeners)
+    let running = Running::start(settings, facilities, mounts, listeners)
         .context("cannot start the event loops")
         .map_err(Refused::internal)?;
-    if args.watch {
-        running.watch_plugins().context("cannot watch the plugins' files").map_err(Refused::internal)?;
-    }
+    let plugin_watch = args.watch.then(|| PluginWatch::start(Arc::clone(running.server()))).transpose();
+    let plugin_watch = plugin_watch.context("cannot watch the plugins' files").map_err(Refused::internal)?;
     // All threads that this takes begin before the first reload, in which a library may hang.
     let herald = Standby::start("wshost-ready").context("cannot tell that the server is ready");
     let herald = herald.map_err(Refused::internal)?;
     let server = Arc::downgrade(running.server());
     let serve = control.map(|control| control.serve(server)).transpose();
     serve.context("cannot serve the control socket").map_err(Refused::internal)?;
-    operator.server_is_up(running);
+    operator.server_is_up(running, plugin_watch);
 
     tracing::info!(addresses, "listening");
     herald.run(move || log::tell_on_stdout(&format!("listening on {addresses} ({engines})")));

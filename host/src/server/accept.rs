@@ -2,16 +2,15 @@
 //!
 //! Long-lived connections stay where they were dealt, so the deal has to be even: SO_REUSEPORT would hash them.
 
-use super::event_loop::{Command, LoopHandle};
+use super::handle::{Accepted, Command, LoopHandle};
 use crate::descriptors::{Reserve, are_exhausted, is_kept_back};
 use crate::net::addresses::canonical;
 use crate::net::listener::{Listener, ListeningSocket};
 use crate::net::turned_away::TurnedAway;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,14 +22,6 @@ const PAUSE_WHEN_EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// Accepted in a row at most, before the loop looks after those that it has: each comes with a handshake.
 const AT_ONCE: u32 = 8;
-
-/// A connection, not yet with a runtime. Its socket does not block.
-#[derive(Debug)]
-pub(crate) enum Accepted {
-    /// With the peer's address.
-    Tcp(TcpStream, SocketAddr),
-    Unix(UnixStream),
-}
 
 /// Accepts until it is dropped. Runs on the first event loop.
 pub(crate) async fn accept(listener: Listener, mut reserve: Reserve, loops: Arc<[LoopHandle]>) {

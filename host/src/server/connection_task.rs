@@ -1,7 +1,7 @@
 //! A connection's task on its event loop: the handshake, then the connection. And the loop's count of them.
 
-use super::Server;
 use super::handshake;
+use super::state::Server;
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;

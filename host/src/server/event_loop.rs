@@ -1,11 +1,10 @@
 //! Event loops: one thread with one single-threaded runtime each, and one task per connection.
 
-use super::Server;
-use super::accept::{Accepted, accept};
+use super::accept::accept;
 use super::allocator;
 use super::connection_task::{Presence, start};
-use crate::descriptors::Reserve;
-use crate::net::listener::Listener;
+use super::handle::{Accepted, Command, LoopHandle};
+use super::state::Server;
 use crate::net::wire::Socket;
 use std::cell::RefCell;
 use std::io;
@@ -15,7 +14,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::{LocalOptions, LocalRuntime};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use wshost_core::calls::watch::Watch;
 use wshost_core::connection::Shared;
 use wshost_core::loops::deadlines::{Deadlines, TICK};
@@ -28,27 +27,6 @@ const FILE_READERS: usize = 4;
 
 /// How long such a thread stays without work.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-/// What an event loop can be told.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Serve this connection.
-    Serve(Accepted),
-    /// Accept on this socket, and deal connections to all loops.
-    Accept { listener: Listener, reserve: Reserve, loops: Arc<[LoopHandle]> },
-    /// Accept nothing more, and end with the last connection.
-    Drain,
-}
-
-/// How others reach a loop.
-#[derive(Clone, Debug)]
-pub(crate) struct LoopHandle {
-    pub commands: UnboundedSender<Command>,
-    /// Connections dealt to the loop and not over.
-    pub load: Arc<AtomicUsize>,
-    /// What it is in.
-    pub watch: Arc<Watch>,
-}
 
 /// A loop that has not started.
 #[derive(Debug)]

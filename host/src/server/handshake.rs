@@ -1,6 +1,6 @@
 //! From a byte stream to an open connection: HTTP in front, and the engine's word on who may connect.
 
-use super::Server;
+use super::state::Server;
 use crate::http::{self, Decision, HttpError, Upgraded};
 use ::http::header::SEC_WEBSOCKET_EXTENSIONS;
 use ::http::request::Parts;

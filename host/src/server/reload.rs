@@ -1,25 +1,16 @@
 //! A reload: loads a plugin anew, and has the new generation of its engine take over.
 
-use super::loading::{LoadRules, NotLoaded, load_next};
+use super::loading::{NotLoaded, load_next};
+use super::settings::ReloadLimits;
+use super::state::Server;
+use crate::http::are_same;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::thread;
 use wshost_core::engine::Config;
 use wshost_core::plugin::find;
 use wshost_core::serving::mount::Mount;
-use wshost_core::serving::swap::{self, Probation, Reloaded, Successor, SwapLimits, Trial, succeed};
-
-/// What reloads are held to.
-#[derive(Clone, Copy, Debug)]
-pub struct ReloadLimits {
-    /// Limits of the swap.
-    pub swap: SwapLimits,
-    /// Generations of one engine at most, each of which costs memory until the host ends.
-    pub max_generations: usize,
-    /// What a plugin is held to before it is opened.
-    pub load: LoadRules,
-    /// How new generations are tried, if they are.
-    pub probation: Option<Probation>,
-}
+use wshost_core::serving::swap::{self, Probation, Reloaded, Successor, Trial, succeed};
 
 /// Why the old generation goes on as if nothing had happened.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +50,109 @@ pub enum NotReloaded {
     Swap(#[from] swap::Refused),
 }
 
+impl Server {
+    /// Loads an engine's plugin again, and lets the new generation take over. `path` is the engine's, or `None` for the
+    /// only one or the one without a path. Takes as long as it takes: not for an event loop. Reloads of different engines
+    /// may go on at the same time; of two of the same engine, the second is refused.
+    ///
+    /// # Errors
+    ///
+    /// Why the old generation goes on as if nothing had happened.
+    pub fn reload(&self, path: Option<&str>) -> Result<Reloaded, NotReloaded> {
+        self.load(path, None)
+    }
+
+    /// The same with another file, which is the engine's from then on, if it takes over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::reload`].
+    pub fn reload_from(&self, path: Option<&str>, file: &Path) -> Result<Reloaded, NotReloaded> {
+        self.load(path, Some(file))
+    }
+
+    fn load(&self, path: Option<&str>, file: Option<&Path>) -> Result<Reloaded, NotReloaded> {
+        let mount = self.mount(path)?;
+        if *self.draining.borrow() {
+            return Err(NotReloaded::Ending);
+        }
+        let usual = mount.plugin_file();
+        let reloaded = reload(mount, file, &self.settings.reload);
+        let file = file.unwrap_or(&usual).display();
+        match reloaded {
+            Ok((reloaded, trial)) => {
+                self.show_present_engines();
+                if let Some(probation) = self.settings.reload.probation {
+                    self.try_out(mount, trial, probation);
+                }
+                let Reloaded { engine, version, generation, way } = &reloaded;
+                let pause_ms = way.pause().map(|pause| pause.as_secs_f64() * 1000.0);
+                tracing::info!(%file, engine, version, generation, pause_ms, "reloaded: {way}");
+                Ok(reloaded)
+            }
+            Err(refused) => {
+                tracing::error!(%file, "reload refused, the engine runs on as it was: {refused}");
+                Err(refused)
+            }
+        }
+    }
+
+    /// Loads every engine's plugin again, one after the other. What comes of each is in the log.
+    pub fn reload_all(&self) {
+        for mount in &self.mounts {
+            loop {
+                // Not the reload that is under way: it may have read the file before it was what it is now.
+                drop(mount.wait_to_swap());
+                if !matches!(self.reload(mount.path()), Err(NotReloaded::Swap(swap::Refused::Busy))) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Watches over a generation on probation, on a thread of its own, and goes back where it panics too often.
+    fn try_out(&self, mount: &Mount, trial: Trial, probation: Probation) {
+        let (server, path) = (Weak::clone(&self.this), mount.path().map(str::to_owned));
+        let body = move || {
+            if let Some(panics) = trial.wait(&probation)
+                && let Some(server) = server.upgrade()
+                && let Ok(mount) = server.mount(path.as_deref())
+            {
+                server.go_back(mount, trial, panics);
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("wshost-probation".into()).spawn(body) {
+            tracing::error!("no thread to watch over the new engine's probation: {error}");
+        }
+    }
+
+    fn go_back(&self, mount: &Mount, trial: Trial, panics: u32) {
+        let file = mount.plugin_file();
+        let file = file.display();
+        if *self.draining.borrow() {
+            return;
+        }
+        tracing::error!(%file, panics, "the new engine has panicked on probation: going back to the one before");
+        match swap::go_back(mount, trial, &self.settings.reload.swap) {
+            Ok(Some(Reloaded { engine, version, generation, way })) => {
+                self.show_present_engines();
+                tracing::warn!(%file, engine, version, generation, "went back: {way}");
+            }
+            Ok(None) => tracing::info!(%file, "not going back: the engine has been replaced meanwhile"),
+            Err(refused) => tracing::error!(%file, "cannot go back, the new engine runs on: {refused}"),
+        }
+    }
+
+    fn mount(&self, path: Option<&str>) -> Result<&Mount, NotReloaded> {
+        let only = if self.mounts.len() == 1 && path.is_none() { self.mounts.first() } else { None };
+        let found = only.or_else(|| self.mounts.iter().find(|mount| are_same(mount.path(), path)));
+        found.ok_or_else(|| NotReloaded::NoSuchPath {
+            path: path.unwrap_or("every path").to_owned(),
+            paths: self.mounts.iter().map(|mount| mount.path().unwrap_or("every path")).collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
 /// Loads the mount's plugin file again, or `file` in its place, and lets it take over. A `file` that does so is the mount's
 /// from then on.
 ///
@@ -67,11 +161,7 @@ pub enum NotReloaded {
 /// # Errors
 ///
 /// Why the old generation goes on.
-pub(crate) fn reload(
-    mount: &Mount,
-    file: Option<&Path>,
-    limits: &ReloadLimits,
-) -> Result<(Reloaded, Trial), NotReloaded> {
+fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) -> Result<(Reloaded, Trial), NotReloaded> {
     let _alone = mount.swap_alone().ok_or(swap::Refused::Busy)?;
     let loaded = mount.loaded();
     if loaded >= limits.max_generations {

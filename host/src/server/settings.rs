@@ -1,11 +1,12 @@
 //! The server's settings, checked: what the command line comes to.
 
-use super::reload::ReloadLimits;
+use super::loading::LoadRules;
 use crate::http::{Folder, HttpLimits};
 use std::time::Duration;
 use wshost_core::client::audience::Backlog;
 use wshost_core::protocol::Limits;
 use wshost_core::protocol::deflate::Compression;
+use wshost_core::serving::swap::{Probation, SwapLimits};
 
 /// A message at most, unless set: 1 MiB.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
@@ -51,6 +52,19 @@ pub struct Settings {
     pub static_folder: Option<Folder>,
     /// Limits of the handshake.
     pub http: HttpLimits,
+}
+
+/// What reloads are held to.
+#[derive(Clone, Copy, Debug)]
+pub struct ReloadLimits {
+    /// Limits of the swap.
+    pub swap: SwapLimits,
+    /// Generations of one engine at most, each of which costs memory until the host ends.
+    pub max_generations: usize,
+    /// What a plugin is held to before it is opened.
+    pub load: LoadRules,
+    /// How new generations are tried, if they are.
+    pub probation: Option<Probation>,
 }
 
 impl Settings {

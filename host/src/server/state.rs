@@ -1,0 +1,74 @@
+//! What all event loops share: the engines, and what they are held to.
+
+use super::settings::Settings;
+use crate::http::{Site, SiteEngine};
+use arc_swap::ArcSwap;
+use std::sync::mpsc;
+use std::sync::{Arc, Weak};
+use tokio::sync::watch;
+use wshost_core::client::Client;
+use wshost_core::engine::Facilities;
+use wshost_core::protocol::close;
+use wshost_core::serving::mount::Mount;
+
+/// What all event loops share.
+#[derive(Debug)]
+pub struct Server {
+    pub(crate) settings: Settings,
+    /// What the outside sees of `mounts`, in their order.
+    site: ArcSwap<Site>,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) facilities: Facilities,
+    pub(crate) draining: watch::Sender<bool>,
+    /// Itself, for threads that may outlive it.
+    pub(super) this: Weak<Server>,
+    /// Says nothing; hangs up when the engines are dropped, whoever does that: it is the last of the fields.
+    _dropped: mpsc::Sender<()>,
+}
+
+impl Server {
+    /// Nobody is served yet. `dropped` hangs up when the engines are dropped.
+    pub(super) fn new(
+        settings: Settings,
+        facilities: Facilities,
+        mounts: Vec<Mount>,
+        dropped: mpsc::Sender<()>,
+    ) -> Arc<Server> {
+        let site = ArcSwap::from_pointee(site_of(&mounts, &settings));
+        let draining = watch::Sender::new(false);
+        Arc::new_cyclic(|this| {
+            let this = Weak::clone(this);
+            Server { settings, site, mounts, facilities, draining, this, _dropped: dropped }
+        })
+    }
+
+    /// The engines and their paths, as of now.
+    pub(crate) fn site(&self) -> Arc<Site> {
+        self.site.load_full()
+    }
+
+    /// The engine that serves a path.
+    pub(crate) fn serving(&self, path: &str) -> Option<&Mount> {
+        self.site.load().serves(path).and_then(|index| self.mounts.get(index))
+    }
+
+    /// Brings what the outside sees up to date.
+    pub(super) fn show_present_engines(&self) {
+        // Made anew where a swap of another engine has come in between: it must not be undone.
+        self.site.rcu(|_| Arc::new(site_of(&self.mounts, &self.settings)));
+    }
+
+    /// Closes a client because the server ends.
+    pub(crate) fn say_goodbye(&self, client: &Client) {
+        client.close(close::GOING_AWAY, "the server is shutting down");
+    }
+}
+
+fn site_of(mounts: &[Mount], settings: &Settings) -> Site {
+    let engine = |mount: &Mount| {
+        let instance = mount.current();
+        let plugin = instance.plugin();
+        SiteEngine::new(mount.path(), plugin.name(), plugin.version(), plugin.description())
+    };
+    Site { engines: mounts.iter().map(engine).collect(), folder: settings.static_folder.clone() }
+}

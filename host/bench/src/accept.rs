@@ -4,7 +4,7 @@
 //! A client's latency is the time from connecting to its first reply: how long one waits to be served. The server is left
 //! to close TCP first, as RFC 6455 section 7.1.1 has it, so that the ports of clients that are gone are free at once.
 //!
-//! A client that fails is counted, and the run goes on; one that gets a wrong reply ends it, as everywhere.
+//! A client that fails is counted, and the run goes on; one that gets a wrong reply ends it, as in all loads.
 
 use crate::connection::{AfterReply, flush, read};
 use crate::fault::{Fault, OnConnection};
@@ -34,7 +34,7 @@ pub(crate) struct Accept {
     opener: Opener,
     registry: Registry,
     places: Vec<Place>,
-    /// The places where no client is.
+    /// The places without a client.
     vacant: Vec<usize>,
     messages: usize,
     tally: Tally,
@@ -50,7 +50,7 @@ struct Tally {
     first: Option<Fault>,
 }
 
-/// Where clients come and go: what they send and must get is prepared once.
+/// A place for clients. The bytes that they send and must get are prepared once.
 #[derive(Debug)]
 struct Place {
     ring: Ring,
@@ -265,7 +265,7 @@ fn ring(work: &Workload) -> Ring {
     Ring::new(1, work.size, work.wire, b"")
 }
 
-/// Writes a few bytes where nothing else waits to be written: a socket takes them, or something is wrong with it.
+/// Writes a few bytes when nothing else waits to be written: a socket takes them, or something is wrong with it.
 fn write_at_once(socket: &mut TcpStream, bytes: &[u8]) -> Result<(), Fault> {
     socket.write_all(bytes).map_err(Fault::Broken)
 }

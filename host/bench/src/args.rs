@@ -1,4 +1,4 @@
-//! The command line of `wshost bench`, and what stands for what is not given.
+//! The options of `wshost bench`, and the defaults of each mode and preset.
 
 use crate::fault::Fault;
 use crate::units::{duration, duration_or_zero, message_size};
@@ -13,7 +13,7 @@ const MOST: u32 = 10_000_000;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct BenchArgs {
-    /// The server's address: ws://HOST, ws://HOST:PORT or with a path behind it; tcp://HOST:PORT is a server that echoes
+    /// The server's address: ws://HOST, ws://HOST:PORT or either with a path. tcp://HOST:PORT measures a server that echoes
     /// bytes, without WebSocket
     #[arg(value_name = "URL")]
     target: Target,
@@ -22,7 +22,7 @@ pub struct BenchArgs {
     #[arg(long, default_value = "echo", hide_default_value = true)]
     mode: ModeArg,
 
-    /// A load test with all that belongs to it; what else is given takes precedence.
+    /// A load test with all its options; options that are given beside it take precedence.
     #[arg(long, value_name = "NAME", conflicts_with = "mode")]
     preset: Option<Preset>,
 
@@ -43,7 +43,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     duration: Duration,
 
-    /// How long to keep the server busy before that, unmeasured.
+    /// How long to keep the server busy before measuring begins.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration_or_zero)]
     warmup: Duration,
 
@@ -55,16 +55,16 @@ pub struct BenchArgs {
     #[arg(long, conflicts_with = "text")]
     binary: bool,
 
-    /// With accept: the messages that each client has answered before it goes [default: 1]
+    /// With accept: how many messages each client has echoed before it goes [default: 1]
     #[arg(long, value_name = "N", value_parser = count())]
     messages: Option<u32>,
 
-    /// With fanout: so many further clients that never read [default: 0]
+    /// With fanout: how many further clients there are that never read [default: 0]
     #[arg(long, value_name = "N", value_parser = count())]
     stalled: Option<u32>,
 
-    /// The server's process on this machine, to report its processor time for each message and its memory for each
-    /// connection.
+    /// The server's process on this machine. The report then has its processor time for each message and its memory for
+    /// each connection.
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
 
@@ -108,7 +108,7 @@ Examples:
 
 Reading the table: latency is from handing a message to its socket until having read its reply (accept: from connecting
 until the first reply); of 1,000 messages, 500 took at most p50, 990 at most p99, 999 at most p99.9. A fan-out counts
-deliveries: one message at one client. The generator is one thread; where it used all of its core, the table says so, and
+deliveries: one message at one client. The generator is one thread; if it used all of its core, the table says so, and
 the server may be faster than that. Give generator and server different cores (taskset -c). Figures of one run mean
 little: machines drift. tests/load/compare sets servers against each other, by ratios of many runs.
 
@@ -118,7 +118,7 @@ connections, raise the limit on open files (ulimit -n) here and for the server.
 Exit codes: 0 every reply was right; 64 wrong usage; 69 no server there; 71 the system refuses what is needed; 76 the server
 answered wrongly or not at all; 130 Ctrl-C before anything was measured.";
 
-/// What a mode or a preset takes where nothing is given.
+/// The defaults of a mode or a preset.
 struct Shape {
     mode: Mode,
     connections: u32,
@@ -127,7 +127,7 @@ struct Shape {
 }
 
 impl BenchArgs {
-    /// What is to be done.
+    /// The load that these options ask for.
     ///
     /// # Errors
     ///

@@ -21,7 +21,7 @@ pub(crate) struct Connection {
     next: usize,
 }
 
-/// What is to be done with a connection whose replies have come.
+/// How a connection goes on when its replies have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AfterReply {
     /// Send as many messages again.
@@ -67,7 +67,7 @@ impl Connection {
         self.flush()
     }
 
-    /// Writes what is left of messages sent.
+    /// Writes the rest of the messages sent, as much of it as the socket takes.
     pub(crate) fn flush(&mut self) -> Result<(), Fault> {
         flush(&mut self.socket, &mut self.ring)
     }
@@ -112,7 +112,7 @@ impl Connection {
     }
 }
 
-/// Writes as much of what is stamped as the socket takes.
+/// Writes stamped messages, as much of them as the socket takes.
 pub(crate) fn flush(socket: &mut TcpStream, ring: &mut Ring) -> Result<(), Fault> {
     loop {
         let written = match ring.unsent() {
@@ -129,7 +129,7 @@ pub(crate) fn flush(socket: &mut TcpStream, ring: &mut Ring) -> Result<(), Fault
     }
 }
 
-/// Reads what is there, if anything; the end of the stream is an error.
+/// Reads the bytes that have arrived, if there are any; the end of the stream is an error.
 pub(crate) fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> Result<Option<usize>, Fault> {
     loop {
         match socket.read(buffer) {

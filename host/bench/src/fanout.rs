@@ -2,7 +2,7 @@
 //!
 //! A message is in flight until **all** clients have got it; only then is another one sent in its place. So a server
 //! cannot look fast by serving the sender and letting others wait, and no client is ever further behind than the
-//! messages in flight, which is why one ring holds the replies of all. What is measured is deliveries: one message that
+//! messages in flight, which is why one ring holds the replies of all. The run counts deliveries: one message that
 //! has arrived at one client.
 //!
 //! Stalled clients complete the handshake and never read. They are not counted; they show whether the others notice.

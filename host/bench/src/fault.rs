@@ -12,7 +12,7 @@ pub enum Fault {
     /// Options that do not go together.
     #[error("{0}")]
     Usage(String),
-    /// What another fault is about, where there are many connections.
+    /// Another fault, and the connection that had it.
     #[error("connection {index}: {fault}")]
     On {
         /// The number of the connection, from 0.
@@ -23,7 +23,7 @@ pub enum Fault {
     /// No connection came about.
     #[error("cannot connect to {address}: {error}; is the server running, and is that its address?")]
     Connect {
-        /// Where to.
+        /// The address.
         address: String,
         /// What the system says.
         error: io::Error,

@@ -57,12 +57,12 @@ impl Handshake {
         Handshake { request: request.into_bytes(), accept: derive_accept_key(key.as_bytes()) }
     }
 
-    /// What is to be sent.
+    /// The bytes to send.
     pub(crate) fn request(&self) -> &[u8] {
         &self.request
     }
 
-    /// Checks what was received from the first byte on; `None` while more must come, and else where the head ends.
+    /// Checks what was received from the first byte on; `None` while more must come, and then the length of the head.
     ///
     /// # Errors
     ///

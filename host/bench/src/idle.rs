@@ -45,7 +45,7 @@ impl Idle {
         let mut opener = Opener::new(&work.target)?;
         let mut connections = Vec::with_capacity(work.connections);
         let mut full = None;
-        // Where this process has no files left, it must still be able to look at the server's memory.
+        // If this process has no files left, it must still be able to look at the server's memory.
         let spare = File::open("/dev/null").map_err(Fault::system("open /dev/null"))?;
         let begin = Instant::now();
         for index in 0..work.connections {

@@ -17,7 +17,7 @@
 //! | `run` | the phases of a run: warm up, measure, let the last replies come in |
 //! | `load`, `measured` | what all loads have in common; what is counted while a run measures |
 //! | `echo`, `fanout`, `idle`, `accept`, `jobs` | what a run puts on a server, one file each |
-//! | `process` | who used how much processor time and memory |
+//! | `process` | how much processor time and memory the generator and the server used |
 //! | `progress` | the bar on a terminal, and Ctrl-C |
 //! | `report`, `table` | what was found, for machines and for people |
 //! | `fault` | why a run ended, and the exit code for it |
@@ -69,14 +69,14 @@ use std::time::Duration;
 pub struct Workload {
     /// What the connections do.
     pub mode: Mode,
-    /// Where the server listens.
+    /// The server's address.
     pub target: Target,
     /// How many connections are open at the same time; at least 1.
     pub connections: usize,
     /// Bytes of payload in each message.
     pub size: usize,
     /// Messages that have been sent and whose replies have not all come; at least 1. For each connection in an echo and
-    /// in jobs, for all together in the other modes; where clients come and go it is not used.
+    /// in jobs, for all together in the other modes; if clients come and go, it is not used.
     pub in_flight: usize,
     /// What the messages are on the wire.
     pub wire: Wire,

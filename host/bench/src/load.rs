@@ -15,7 +15,7 @@ pub(crate) trait Load {
     fn start(&mut self) -> Result<(), Fault>;
     /// Reads and writes on the connection that an event is about.
     fn serve(&mut self, event: &Event, then: AfterReply, measured: &mut Measured) -> Result<(), Fault>;
-    /// Does what is left to do after all events that came together.
+    /// Does the rest of the work, after all events that came together.
     fn settle(&mut self, then: AfterReply) -> Result<(), Fault>;
     /// Whether every message sent has been answered.
     fn is_idle(&self) -> bool;

@@ -1,4 +1,4 @@
-//! What is counted while a run measures.
+//! The counts of a run while it measures.
 
 use hdrhistogram::Histogram;
 use std::time::Duration;

@@ -22,7 +22,7 @@ impl Progress {
         Progress { bar: ProgressBar::hidden(), stopped: Arc::default() }
     }
 
-    /// Shows a bar on stderr where that is a terminal, unless `hidden`. From now on Ctrl-C and SIGTERM end a run; once more
+    /// Shows a bar on stderr if that is a terminal, unless `hidden`. From now on Ctrl-C and SIGTERM end a run; once more
     /// ends the process at once.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Progress {
                 .map_err(Fault::system("wait for Ctrl-C"))?;
         }
         if !hidden {
-            // It draws only where stderr is a terminal.
+            // It draws only if stderr is a terminal.
             progress.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(RATE));
         }
         let style = ProgressStyle::with_template("{msg:>10} {wide_bar} {percent:>3} %");

@@ -1,8 +1,9 @@
-//! The replies that a run must cause, and the comparison with what was received. Knows no socket and no clock.
+//! The replies that a run must cause, and the comparison with what was received. This file knows no socket and no
+//! clock.
 //!
-//! The replies of all slots of a ring lie next to each other, so that what is received, in whatever pieces, is compared
+//! The replies of all slots of a ring lie next to each other, so that received bytes, in whatever pieces, are compared
 //! with memory at once: opcode, length, payload and order. Each connection that must get the same replies has a
-//! [`Cursor`] of its own: one for an echo, one for each client where a message goes to all.
+//! [`Cursor`] of its own: one for an echo, one for each client if a message goes to all.
 
 use thiserror::Error;
 
@@ -37,7 +38,7 @@ pub(crate) struct Cursor {
     skip: Skip,
 }
 
-/// What is left to skip of a control frame that came between two replies.
+/// The rest of a control frame that came between two replies, which is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Skip {
     Nothing,
@@ -94,7 +95,7 @@ impl Replies {
         Replies { bytes, len, size, control, expected: 0 }
     }
 
-    /// Writes the sequence number into the reply of a slot, from where on it is expected.
+    /// Writes the sequence number into the reply of a slot, which is expected from now on.
     pub(crate) fn expect(&mut self, slot: usize, sequence: &[u8]) {
         let payload = (slot + 1) * self.len - self.size;
         self.bytes[payload..][..sequence.len()].copy_from_slice(sequence);

@@ -33,7 +33,7 @@ pub struct Report {
     pub messages: u64,
     /// The same, per second.
     pub messages_per_second: f64,
-    /// From handing a message to its socket until having read its reply. Where clients come and go, from connecting until
+    /// From handing a message to its socket until having read its reply. If clients come and go, from connecting until
     /// having read a client's first reply.
     pub latency_us: Latency,
     /// Connections that failed, and wrong replies.

@@ -1,4 +1,4 @@
-//! The frames to send, prepared once, and the replies they must cause. Knows no socket and no clock.
+//! The frames to send, prepared once, and the replies they must cause. This file knows no socket and no clock.
 //!
 //! A ring has one slot for each message in flight. Each slot holds a whole frame with a random mask of its own, ready
 //! to be written, and beside it, in [`Replies`], the frame that a server must answer with. Sending again from a slot,
@@ -29,7 +29,7 @@ pub(crate) struct Ring {
     frame_len: usize,
     /// What turns the sequence number in a reply into the one in the masked frame, by slot.
     sequence_masks: Vec<u64>,
-    /// Where in `frames` the bytes start that are to be written next, and how many there are.
+    /// The position in `frames` of the bytes to write next, and their number.
     unsent_at: usize,
     unsent_len: usize,
 
@@ -125,7 +125,7 @@ impl Ring {
         &self.replies
     }
 
-    /// What is to be written next; the second part is empty unless the first reaches the end of the ring.
+    /// The bytes to write next; the second part is empty unless the first reaches the end of the ring.
     pub(crate) fn unsent(&self) -> (&[u8], &[u8]) {
         let end = self.unsent_at + self.unsent_len;
         match end.checked_sub(self.frames.len()) {

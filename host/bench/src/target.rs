@@ -1,4 +1,4 @@
-//! Where the server is: an address as on the command line, and what it comes to. Opens no socket.
+//! The address of the server, as on the command line, and its parts. Nothing here opens a socket.
 
 use http::Uri;
 use std::fmt;
@@ -33,7 +33,7 @@ impl Target {
         self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// 80 where none is given, RFC 6455 section 3.
+    /// 80 if the address has none, RFC 6455 section 3.
     pub(crate) fn port(&self) -> u16 {
         self.uri.port_u16().unwrap_or(80)
     }

@@ -137,6 +137,7 @@
 pub mod abi;
 mod accept;
 pub mod close_code;
+mod codes;
 mod config;
 mod contain;
 mod engine;

@@ -6,8 +6,8 @@
 
 use super::{contain, take_text};
 use crate::abi::{
-    AuthenticateReturned, ClientId, ClientObject, Code, EngineObject, Exported, Failure, Imported, NewReturned,
-    Returned, SessionObject,
+    AuthenticateReturned, ClientId, ClientObject, EngineObject, Exported, Failure, Imported, NewReturned, Returned,
+    SessionObject,
 };
 use abi_stable::std_types::{ROption, RStr, RVec};
 use std::error::Error;
@@ -91,7 +91,6 @@ macro_rules! without_failure {
 without_failure! {
     () => ();
     bool => false;
-    u32 => crate::Sent::Gone.code();
     u64 => 0;
     usize => 0;
     RStr<'static> => RStr::empty();

@@ -1,14 +1,22 @@
 //! `wshost.client/1`: the host's side of an engine's client handle.
 
 use super::Event;
-use crate::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, Code, EventObject, PartView};
-use crate::contain::entry::entries;
+use crate::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, Code, EventObject, Failure, PartView};
+use crate::contain::entry::{Answer, entries, tell};
 use crate::testing::message::{Frame, Message};
 use crate::testing::outgoing::Closing;
 use crate::testing::remote::Remote;
-use crate::{Client, State};
+use crate::{Client, Sent, State};
 use abi_stable::std_types::{RSlice, RStr};
 use std::sync::Arc;
+
+/// A function that failed says that the client is gone.
+impl Answer for u32 {
+    fn failed(failure: *mut Failure) -> Self {
+        tell(failure);
+        Sent::Gone.code()
+    }
+}
 
 /// Lends a client for the length of a call.
 pub(super) fn lend(client: &Arc<Remote>) -> ClientHandle {

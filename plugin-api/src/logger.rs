@@ -1,6 +1,7 @@
 //! Brings the engine's `log` output to the host's log.
 
 use crate::Host;
+use crate::contain::{Listener, tell_panics_to};
 use log::{Log, Metadata, Record};
 use std::sync::OnceLock;
 
@@ -11,17 +12,22 @@ struct HostLogger {
     host: Host,
 }
 
-/// The host, once it has been met.
-pub(crate) fn host() -> Option<&'static Host> {
-    HOST.get()
-}
-
 /// Installs the logger, once per loaded library. An engine that installed one of its own keeps it.
 pub(crate) fn install(host: &Host) {
     HOST.get_or_init(|| host.clone());
+    tell_panics_to(Listener {
+        note_panic: |location, message| with_host(|host| host.note_panic(location, message)),
+        log: |text| with_host(|host| host.log(log::Level::Error, "panic", text)),
+    });
     let level = host.log_level();
     if log::set_boxed_logger(Box::new(HostLogger { host: host.clone() })).is_ok() {
         log::set_max_level(level);
+    }
+}
+
+fn with_host(tell: impl FnOnce(&Host)) {
+    if let Some(host) = HOST.get() {
+        tell(host);
     }
 }
 

@@ -6,12 +6,11 @@
 pub(crate) mod entry;
 
 use crate::abi::Failure;
-use crate::logger;
 use entry::entries;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 /// Beside the depth: a panic has been told to the host, and not that it was caught.
 const PANICKED: u32 = 1 << 31;
@@ -21,6 +20,23 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     /// Where the latest panic of this thread happened.
     static LOCATION: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Who hears of panics, once there is a host.
+static LISTENER: OnceLock<Listener> = OnceLock::new();
+
+/// Hears of panics.
+pub(crate) struct Listener {
+    /// A thread panics, at this location and with this message; with two empty texts, the panic has been caught.
+    pub(crate) note_panic: fn(&str, &str),
+    /// A thread of the engine's own has panicked, and this is to be logged.
+    pub(crate) log: fn(&str),
+}
+
+/// Tells this listener of all panics from now on, unless another one listens already.
+pub(crate) fn tell_panics_to(listener: Listener) {
+    // The first stays: there is one host per loaded library.
+    let _ = LISTENER.set(listener);
 }
 
 /// Runs one entry from the host. A panic becomes a [`Failure`] with its message and location.
@@ -59,13 +75,9 @@ pub(crate) fn install_hook() {
             if DEPTH.get() != 0 {
                 DEPTH.set(DEPTH.get() | PANICKED);
                 note(location);
-            } else if let Some(host) = logger::host() {
+            } else if let Some(listener) = LISTENER.get() {
                 // Rust's own hook would wait for whoever reads stderr.
-                host.log(
-                    log::Level::Error,
-                    "panic",
-                    &format!("a thread of the engine panicked at {location}: {message}"),
-                );
+                (listener.log)(&format!("a thread of the engine panicked at {location}: {message}"));
             } else {
                 previous(info);
             }
@@ -74,8 +86,8 @@ pub(crate) fn install_hook() {
 }
 
 fn tell_host(location: &str, message: &str) {
-    if let Some(host) = logger::host() {
-        host.note_panic(location, message);
+    if let Some(listener) = LISTENER.get() {
+        (listener.note_panic)(location, message);
     }
 }
 

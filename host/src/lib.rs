@@ -2,6 +2,7 @@
 
 // What nobody reads must not be able to end the server, nor to hold it up: see `log`, and `cli::answer` for commands.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![warn(unreachable_pub)]
 
 pub mod check;
 pub mod cli;
@@ -9,12 +10,12 @@ pub mod control;
 pub mod crash;
 pub mod descriptors;
 pub mod exit;
-pub mod http;
+mod http;
 pub mod log;
 pub mod net;
 mod rehearsal;
 pub mod serve;
 pub mod server;
-pub mod signals;
+mod signals;
 mod units;
 mod watch;

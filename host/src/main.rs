@@ -2,6 +2,7 @@
 
 // See `wshost::log`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![warn(unreachable_pub)]
 
 use clap::Parser;
 use std::io::{self, Write};

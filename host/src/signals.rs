@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub(crate) enum Told {
     /// To end, in an orderly way.
     End(Ending),
     /// To load every engine again.
@@ -19,7 +19,7 @@ pub enum Told {
 
 /// A signal that asks the server to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ending {
+pub(crate) struct Ending {
     /// The signal, in the operator's words.
     pub name: &'static str,
     /// The exit code of a process that this signal has ended, as shells have it: 128 and the signal's number.
@@ -34,7 +34,7 @@ const SIGNALS: [(i32, Told); 3] = [
 
 /// The signals that the server listens to. Each has a pipe of its own, in which none gets lost.
 #[derive(Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     pipes: Vec<(UnixStream, Told)>,
 }
 
@@ -44,7 +44,7 @@ impl Signals {
     /// # Errors
     ///
     /// What the system says.
-    pub fn listen() -> io::Result<Signals> {
+    pub(crate) fn listen() -> io::Result<Signals> {
         let listen = |(signal, told)| {
             let (reading, writing) = UnixStream::pair()?;
             pipe::register(signal, writing)?;
@@ -58,7 +58,7 @@ impl Signals {
     /// # Errors
     ///
     /// What the system says.
-    pub fn next(&mut self, until: Option<Instant>) -> io::Result<Option<Told>> {
+    pub(crate) fn next(&mut self, until: Option<Instant>) -> io::Result<Option<Told>> {
         loop {
             let mut polled: Vec<_> = self.pipes.iter().map(|(pipe, _)| PollFd::new(pipe, PollFlags::IN)).collect();
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));

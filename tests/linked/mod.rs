@@ -7,7 +7,7 @@ use plugin_api::export::engine_module;
 use std::ffi::OsString;
 use tokio::runtime::Handle;
 use wshost::cli::Cli;
-use wshost::net::listener::Listener;
+use wshost::net::Listener;
 use wshost::server::Running;
 use wshost::server::facilities;
 use wshost_core::engine::{Config, Unborn};

@@ -21,5 +21,5 @@ mod life;
 mod report;
 mod table;
 
-pub use args::CheckArgs;
+pub(crate) use args::CheckArgs;
 pub use command::check;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// What a check found; the names of the fields are those of `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub(super) struct Report {
     /// The file that was checked.
     pub file: PathBuf,
     /// Whether it can be served: no step failed.
@@ -26,7 +26,7 @@ pub struct Report {
 
 /// A step that was taken.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct StepReport {
+pub(super) struct StepReport {
     /// Which.
     pub name: Step,
     /// How it went.
@@ -63,12 +63,12 @@ impl Report {
     }
 
     /// The step that failed.
-    pub fn failed(&self) -> Option<&StepReport> {
+    pub(super) fn failed(&self) -> Option<&StepReport> {
         self.steps.last().filter(|step| step.outcome == StepOutcome::Failed)
     }
 
     /// `chat 1.0.0`, or the name of the file where nothing says who it is.
-    pub fn engine(&self) -> String {
+    pub(super) fn engine(&self) -> String {
         match &self.manifest {
             Some(FileManifest { name, version, .. }) => format!("{name} {version}"),
             None => self.file.file_name().unwrap_or(self.file.as_os_str()).to_string_lossy().into_owned(),

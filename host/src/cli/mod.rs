@@ -4,8 +4,8 @@ pub mod answer;
 mod serve;
 mod values;
 
-pub use serve::ServeArgs;
-pub use values::{PluginArg, PolicyArg, RehearseArg};
+pub(crate) use serve::ServeArgs;
+pub(crate) use values::PluginArg;
 
 use crate::check::CheckArgs;
 use crate::control::{ReloadArgs, StatusArgs};

@@ -265,28 +265,28 @@ impl ServeArgs {
     }
 
     /// What plugins are held to before they run.
-    pub fn load_rules(&self) -> LoadRules {
+    pub(crate) fn load_rules(&self) -> LoadRules {
         LoadRules { rehearse: self.rehearse.extent(), strict: self.strict }
     }
 
     /// The path that two plugins claim, if there is one.
-    pub fn path_claimed_twice(&self) -> Option<&str> {
+    pub(crate) fn path_claimed_twice(&self) -> Option<&str> {
         named_twice(&self.plugins)
     }
 
     /// The path for which two configurations are given, if there is one.
-    pub fn path_configured_twice(&self) -> Option<&str> {
+    pub(crate) fn path_configured_twice(&self) -> Option<&str> {
         named_twice(&self.engine_config)
     }
 
     /// A path for which a configuration is given, but no plugin.
-    pub fn configured_without_plugin(&self) -> Option<&str> {
+    pub(crate) fn configured_without_plugin(&self) -> Option<&str> {
         let has_plugin = |config: &&PluginArg| self.plugins.iter().any(|plugin| plugin.is_of(config.path.as_deref()));
         self.engine_config.iter().find(|config| !has_plugin(config)).map(PluginArg::path_in_words)
     }
 
     /// The file with the configuration of the engine under this path.
-    pub fn config_of(&self, path: Option<&str>) -> Option<&Path> {
+    pub(crate) fn config_of(&self, path: Option<&str>) -> Option<&Path> {
         let of_path = |config: &&PluginArg| config.is_of(path);
         self.engine_config.iter().find(of_path).map(|config| config.file.as_path())
     }

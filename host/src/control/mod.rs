@@ -26,7 +26,7 @@ mod socket;
 mod status;
 mod text;
 
-pub use args::{ReloadArgs, StatusArgs};
+pub(crate) use args::{ReloadArgs, StatusArgs};
 pub use commands::{reload, status};
-pub use place::ControlArg;
+pub(crate) use place::ControlArg;
 pub(crate) use socket::ControlSocket;

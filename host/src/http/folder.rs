@@ -52,7 +52,7 @@ pub(super) struct Opened {
     /// Bytes.
     pub length: u64,
     /// When its content changed last, where the file system knows.
-    pub modified: Option<SystemTime>,
+    pub(crate) modified: Option<SystemTime>,
 }
 
 impl Folder {
@@ -61,7 +61,7 @@ impl Folder {
     /// # Errors
     ///
     /// What the system says.
-    pub fn open(folder: &Path) -> io::Result<Folder> {
+    pub(crate) fn open(folder: &Path) -> io::Result<Folder> {
         let root = folder.canonicalize()?;
         fs::read_dir(&root)?;
         Ok(Folder { root })

@@ -13,10 +13,10 @@ mod response;
 mod site;
 mod upgrade;
 
-pub use folder::Folder;
-pub use path::{Segments, are_same, without_slashes_behind};
-pub use site::{Site, SiteEngine};
-pub use upgrade::{Upgraded, upgrade};
+pub(crate) use folder::Folder;
+pub(crate) use path::{Segments, are_same, without_slashes_behind};
+pub(crate) use site::{Site, SiteEngine};
+pub(crate) use upgrade::{Upgraded, upgrade};
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Default for HttpLimits {
 
 /// What the caller says to a valid upgrade request.
 #[derive(Debug)]
-pub enum Decision<T> {
+pub(crate) enum Decision<T> {
     /// The client may connect.
     Accept {
         /// The subprotocol, one of those that the client offered.
@@ -77,7 +77,7 @@ pub enum Decision<T> {
 
 /// Why a connection did not become a WebSocket. The client has been answered where that was possible.
 #[derive(Debug, thiserror::Error)]
-pub enum HttpError {
+pub(crate) enum HttpError {
     /// The handshake was not complete in time.
     #[error("not complete after {0:?}")]
     Timeout(Duration),

@@ -12,11 +12,11 @@ use std::borrow::Cow;
 /// as `%zz`, stays as it is. The segments `.` and `..`, encoded or not, do what they do in a browser (RFC 3986 section
 /// 5.2.4), and cannot lead above the root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Segments<'p>(Vec<Cow<'p, [u8]>>);
+pub(crate) struct Segments<'p>(Vec<Cow<'p, [u8]>>);
 
 impl<'p> Segments<'p> {
     /// Of a request's path. The last one is empty if the path ends with a slash.
-    pub fn of(path: &'p str) -> Self {
+    pub(crate) fn of(path: &'p str) -> Self {
         let mut segments: Vec<Cow<'p, [u8]>> = Vec::new();
         let mut parts = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
         while let Some(part) = parts.next() {
@@ -40,7 +40,7 @@ impl<'p> Segments<'p> {
     }
 
     /// Of a path under which something lies: a slash at its end does not matter.
-    pub fn of_place(path: &'p str) -> Self {
+    pub(crate) fn of_place(path: &'p str) -> Self {
         let mut segments = Segments::of(path);
         while segments.0.last().is_some_and(|last| last.is_empty()) {
             segments.0.pop();
@@ -49,28 +49,28 @@ impl<'p> Segments<'p> {
     }
 
     /// Whether `path` is this place or lies below it.
-    pub fn cover(&self, path: &Segments<'_>) -> bool {
+    pub(crate) fn cover(&self, path: &Segments<'_>) -> bool {
         path.0.starts_with(&self.0)
     }
 
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
     /// The same with memory of its own.
-    pub fn into_owned(self) -> Segments<'static> {
+    pub(crate) fn into_owned(self) -> Segments<'static> {
         Segments(self.0.into_iter().map(|segment| Cow::Owned(segment.into_owned())).collect())
     }
 }
 
 /// Whether two paths, each as somebody wrote it, mean the same place; `None` is every path.
-pub fn are_same(one: Option<&str>, other: Option<&str>) -> bool {
+pub(crate) fn are_same(one: Option<&str>, other: Option<&str>) -> bool {
     one.map(Segments::of_place) == other.map(Segments::of_place)
 }
 
 /// A path under which something lies, as it is shown.
-pub fn without_slashes_behind(path: &str) -> &str {
+pub(crate) fn without_slashes_behind(path: &str) -> &str {
     let trimmed = path.trim_end_matches('/');
     if trimmed.is_empty() { "/" } else { trimmed }
 }

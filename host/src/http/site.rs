@@ -4,7 +4,7 @@ use super::{Folder, Segments};
 
 /// What a host serves.
 #[derive(Clone, Debug, Default)]
-pub struct Site {
+pub(crate) struct Site {
     /// In the order of the command line.
     pub engines: Vec<SiteEngine>,
     /// Whose files are served to requests that ask for no WebSocket.
@@ -13,7 +13,7 @@ pub struct Site {
 
 /// One engine, as the outside sees it.
 #[derive(Clone, Debug)]
-pub struct SiteEngine {
+pub(crate) struct SiteEngine {
     /// `/chat`, as the operator wrote it; `/` for the root.
     pub path: String,
     /// The same, as it is compared.
@@ -31,7 +31,7 @@ pub struct SiteEngine {
 impl Site {
     /// The index of the engine that serves `path`: the longest prefix of whole segments, decoded, wins, and an engine without
     /// a path of its own takes the rest.
-    pub fn serves(&self, path: &str) -> Option<usize> {
+    pub(crate) fn serves(&self, path: &str) -> Option<usize> {
         let path = Segments::of(path);
         let own = self.engines.iter().enumerate().filter(|(_, engine)| !engine.every_path && engine.place.cover(&path));
         let longest = own.max_by_key(|(_, engine)| engine.place.count());
@@ -42,7 +42,7 @@ impl Site {
 
 impl SiteEngine {
     /// An engine under `path`, or under every path that no other engine has.
-    pub fn new(path: Option<&str>, name: &str, version: &str, description: &str) -> Self {
+    pub(crate) fn new(path: Option<&str>, name: &str, version: &str, description: &str) -> Self {
         let every_path = path.is_none();
         let path = path.unwrap_or("/");
         SiteEngine {

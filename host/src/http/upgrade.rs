@@ -33,7 +33,7 @@ const ENDING: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/p
 
 /// A connection that speaks WebSocket from here on.
 #[derive(Debug)]
-pub struct Upgraded<S, T> {
+pub(crate) struct Upgraded<S, T> {
     /// The stream, with the response written to it.
     pub io: S,
     /// What the client sent right behind its request.
@@ -50,7 +50,7 @@ pub struct Upgraded<S, T> {
 /// # Errors
 ///
 /// Why there was no upgrade. The client has been answered where that was possible.
-pub async fn upgrade<S, T>(
+pub(crate) async fn upgrade<S, T>(
     stream: S,
     limits: &HttpLimits,
     site: &Site,

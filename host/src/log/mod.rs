@@ -17,8 +17,6 @@ mod queue;
 mod signals;
 mod writer;
 
-pub use queue::Lost;
-
 use crate::exit::{INTERNAL, Refused};
 use clap::ValueEnum;
 use layer::ToQueue;
@@ -92,7 +90,7 @@ pub fn start(format: LogFormat) -> Result<(), Refused> {
 
 /// Waits until what has been logged is written. Whoever reads it, if anybody, may keep us waiting for `patience`. If the log
 /// could be written at once, its thread only waits for a processor, and has the time until `at_most`.
-pub fn flush(patience: Duration, at_most: Duration) {
+pub(crate) fn flush(patience: Duration, at_most: Duration) {
     if let Some(Destination { stderr, .. }) = DESTINATION.get() {
         writer::wait_until_written(&QUEUE, stderr, patience, at_most);
     }
@@ -114,7 +112,7 @@ pub(crate) fn waiting() -> usize {
 }
 
 /// Says why the process ends, as a line without a time.
-pub fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let mut line = String::new();
     escape::push(&mut line, text);
     line.push('\n');
@@ -122,7 +120,7 @@ pub fn say(text: &str) {
 }
 
 /// Lines that nobody will read.
-pub fn lost() -> Lost {
+pub(crate) fn lost() -> queue::Lost {
     QUEUE.lost()
 }
 

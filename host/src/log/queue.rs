@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// Lines that nobody will read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
+pub(crate) struct Lost {
     /// For which there was no room: nobody took those before them.
     pub dropped: u64,
     /// That could not be written.
@@ -22,7 +22,7 @@ pub struct Lost {
 
 impl Lost {
     /// All of them.
-    pub fn sum(self) -> u64 {
+    pub(crate) fn sum(self) -> u64 {
         self.dropped + self.unwritten
     }
 }

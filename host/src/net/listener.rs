@@ -2,7 +2,7 @@
 //!
 //! Knows addresses, not what comes in; `accept` does.
 
-pub use super::addresses::Address;
+pub(crate) use super::addresses::Address;
 use super::addresses::{canonical, is_for_ipv6_alone, is_part};
 use super::unix_socket::{self, BoundPath};
 use listenfd::ListenFd;
@@ -19,7 +19,7 @@ const BACKLOG: i32 = 4096;
 
 /// Why nobody listens.
 #[derive(Debug, thiserror::Error)]
-pub enum NotBound {
+pub(crate) enum NotBound {
     /// Two of the addresses are one.
     #[error("{part} is part of {whole}, which is listened on as well; give one of them with --listen")]
     Twice {
@@ -84,7 +84,7 @@ impl Listener {
     /// # Errors
     ///
     /// The first of them that cannot be.
-    pub fn bind_all(addresses: &[Address], beside: &[Listener]) -> Result<Vec<Listener>, NotBound> {
+    pub(crate) fn bind_all(addresses: &[Address], beside: &[Listener]) -> Result<Vec<Listener>, NotBound> {
         let beside = beside.iter().filter_map(Listener::address);
         let named = addresses.iter().flat_map(Address::of_tcp).copied();
         let all: Vec<SocketAddr> = beside.clone().chain(named).collect();
@@ -147,7 +147,7 @@ impl Listener {
     /// # Errors
     ///
     /// One of them is no stream socket that listens.
-    pub fn from_environment() -> io::Result<Vec<Listener>> {
+    pub(crate) fn from_environment() -> io::Result<Vec<Listener>> {
         let mut handed_over = ListenFd::from_env();
         let mut listeners = Vec::new();
         for index in 0..handed_over.len() {

@@ -7,7 +7,7 @@ use std::fmt;
 /// A step of an engine's life, in their order; `check --help` tells what each is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Step {
+pub(crate) enum Step {
     File,
     Open,
     Interfaces,
@@ -23,7 +23,7 @@ pub enum Step {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Step; 11] = [
+    pub(crate) const ALL: [Step; 11] = [
         Step::File,
         Step::Open,
         Step::Interfaces,
@@ -43,7 +43,7 @@ impl Step {
     }
 
     /// As in reports.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Step::File => "file",
             Step::Open => "open",
@@ -69,7 +69,7 @@ impl fmt::Display for Step {
 /// How a step went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum StepOutcome {
+pub(crate) enum StepOutcome {
     /// As it should.
     Ok,
     /// It can be served, and somebody should look at this.
@@ -80,7 +80,7 @@ pub enum StepOutcome {
 
 /// A warning or an error of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
+pub(crate) struct LogLine {
     /// `WARN` or `ERROR`.
     pub level: String,
     /// Its message.

@@ -10,5 +10,5 @@ pub(crate) mod findings;
 mod rehearse;
 pub(crate) mod subject;
 
-pub use rehearse::{Extent, Unfit};
+pub(crate) use rehearse::{Extent, Unfit};
 pub(crate) use rehearse::{LONGEST, rehearse};

@@ -28,7 +28,7 @@ pub enum Extent {
 
 /// Why a plugin is not opened.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfit {
+pub(crate) enum Unfit {
     /// There is no process for it.
     #[error("it cannot be rehearsed, since no process can be started for that: {0}; --rehearse no does without")]
     NotStarted(io::Error),

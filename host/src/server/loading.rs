@@ -18,7 +18,7 @@ pub struct LoadRules {
 
 /// Why a plugin is not loaded.
 #[derive(Debug, thiserror::Error)]
-pub enum NotLoaded {
+pub(crate) enum NotLoaded {
     /// It is no engine for this host.
     #[error(transparent)]
     Load(#[from] LoadError),

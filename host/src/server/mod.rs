@@ -27,4 +27,4 @@ pub(crate) mod settings;
 mod state;
 
 pub use running::{Left, Running};
-pub use state::Server;
+pub(crate) use state::Server;

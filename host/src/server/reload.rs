@@ -14,7 +14,7 @@ use wshost_core::serving::swap::{self, Probation, Reloaded, Successor, Trial, su
 
 /// Why the old generation goes on as if nothing had happened.
 #[derive(Debug, thiserror::Error)]
-pub enum NotReloaded {
+pub(crate) enum NotReloaded {
     /// Nobody serves this path.
     #[error("no engine is served under {path}; there are {paths}")]
     NoSuchPath {
@@ -58,7 +58,7 @@ impl Server {
     /// # Errors
     ///
     /// Why the old generation goes on as if nothing had happened.
-    pub fn reload(&self, path: Option<&str>) -> Result<Reloaded, NotReloaded> {
+    pub(crate) fn reload(&self, path: Option<&str>) -> Result<Reloaded, NotReloaded> {
         self.load(path, None)
     }
 
@@ -67,7 +67,7 @@ impl Server {
     /// # Errors
     ///
     /// As [`Server::reload`].
-    pub fn reload_from(&self, path: Option<&str>, file: &Path) -> Result<Reloaded, NotReloaded> {
+    pub(crate) fn reload_from(&self, path: Option<&str>, file: &Path) -> Result<Reloaded, NotReloaded> {
         self.load(path, Some(file))
     }
 
@@ -98,7 +98,7 @@ impl Server {
     }
 
     /// Loads every engine's plugin again, one after the other. What comes of each is in the log.
-    pub fn reload_all(&self) {
+    pub(crate) fn reload_all(&self) {
         for mount in &self.mounts {
             loop {
                 // Not the reload that is under way: it may have read the file before it was what it is now.

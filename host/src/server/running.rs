@@ -91,7 +91,7 @@ impl Running {
     }
 
     /// The server, to ask things of it while it runs.
-    pub fn server(&self) -> &Arc<Server> {
+    pub(crate) fn server(&self) -> &Arc<Server> {
         &self.server
     }
 

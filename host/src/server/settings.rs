@@ -9,13 +9,13 @@ use wshost_core::protocol::deflate::Compression;
 use wshost_core::serving::swap::{Probation, SwapLimits};
 
 /// A message at most, unless set: 1 MiB.
-pub const MAX_MESSAGE: usize = 1024 * 1024;
+pub(crate) const MAX_MESSAGE: usize = 1024 * 1024;
 /// Bytes per read, unless set: 512 KiB. One buffer of this size per event loop; what arrives whole in one read is not
 /// copied.
-pub const READ_SIZE: usize = 512 * 1024;
+pub(crate) const READ_SIZE: usize = 512 * 1024;
 
 /// The backlog of one client at most, unless set: 1 MiB.
-pub const MAX_BACKLOG: usize = 1024 * 1024;
+pub(crate) const MAX_BACKLOG: usize = 1024 * 1024;
 
 /// How the server behaves.
 #[derive(Clone, Debug)]

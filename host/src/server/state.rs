@@ -13,7 +13,7 @@ use wshost_core::serving::mount::Mount;
 
 /// What all event loops share.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     pub(crate) settings: Settings,
     /// What the outside sees of `mounts`, in their order.
     site: ArcSwap<Site>,

@@ -28,7 +28,7 @@ const EVERY_NOW_AND_THEN: Duration = Duration::from_secs(2);
 
 /// Watches, on a thread of its own, until it is dropped.
 #[derive(Debug)]
-pub struct PluginWatch {
+pub(crate) struct PluginWatch {
     over: Arc<AtomicBool>,
     look: SyncSender<()>,
 }
@@ -39,7 +39,7 @@ impl PluginWatch {
     /// # Errors
     ///
     /// What the system says, for example that there are too many watches already.
-    pub fn start(server: Arc<Server>) -> io::Result<PluginWatch> {
+    pub(crate) fn start(server: Arc<Server>) -> io::Result<PluginWatch> {
         // One that is not taken yet says all that another could.
         let (look, looks) = sync_channel(1);
         let tell = look.clone();

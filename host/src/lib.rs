@@ -17,5 +17,6 @@ mod rehearsal;
 pub mod serve;
 pub mod server;
 mod signals;
+mod threads;
 mod units;
 mod watch;

@@ -22,10 +22,10 @@ pub fn start(options: impl IntoIterator<Item = OsString>, runtime: &Handle) -> a
     let facilities = facilities::start(&settings)?;
     let plugin = Plugin::linked(engine_module::<Echo>())?;
     let program = plugin.path().to_owned();
-    let instance = Unborn::first(plugin, Config::default(), &facilities).make();
+    let instance = Unborn::first(plugin, Config::default(), &facilities.0).make();
     let instance = instance.map_err(|not_made| anyhow!("echo refused to start: {}", not_made.failure))?;
-    let mount = Mount::new(None, instance, program, None, runtime.clone());
+    let mount = Mount::new(None, instance, program, None);
     let listeners = options.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
     let url = listeners.first().ok_or_else(|| anyhow!("--listen is needed"))?.url();
-    Ok((Running::start(settings, facilities, vec![mount], listeners)?, url))
+    Ok((Running::start(settings, facilities, vec![mount], listeners, runtime.clone())?, url))
 }

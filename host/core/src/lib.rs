@@ -11,10 +11,19 @@ pub mod client;
 pub mod clock;
 pub mod connection;
 pub mod engine;
+pub mod executor;
 pub mod jobs;
 pub mod lock;
 pub mod loops;
 pub mod plugin;
 pub mod protocol;
 pub mod serving;
-pub mod standby;
+
+/// Uses each thread-local of the core that has a destructor and that the calling thread may need later: while a library that
+/// is being opened hangs, a thread stops at its first use of one.
+pub fn touch_thread_locals() {
+    calls::watch::touch();
+    client::outbox::touch();
+    loops::prefer_read::touch();
+    protocol::touch();
+}

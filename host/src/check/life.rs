@@ -14,6 +14,7 @@ use crate::server::loading::LoadRules;
 use crate::server::settings::ReloadLimits;
 use crate::server::settings::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::server::{Left, Running};
+use crate::threads::Threads;
 use anyhow::Context;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use signal_hook::low_level;
@@ -68,7 +69,7 @@ fn live(args: &CheckArgs, journal: &Journal) -> Result<(), Stop> {
     let step = journal.begin(Step::Connect);
     let started = Listener::bind(&Address::Tcp(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))).and_then(|listener| {
         let url = listener.url();
-        Ok((url, Running::start(settings, facilities, vec![mount], vec![listener])?))
+        Ok((url, Running::start(settings, facilities, vec![mount], vec![listener], runtime.handle().clone())?))
     });
     let (url, running) = match started {
         Ok(started) => started,
@@ -135,7 +136,7 @@ fn make(
     journal: &Journal,
     plugin: Plugin,
     settings: &Settings,
-) -> Result<(Runtime, Mount, Facilities), Stop> {
+) -> Result<(Runtime, Mount, (Facilities, Threads)), Stop> {
     let step = journal.begin(Step::New);
     let config = args.engine_config.as_deref();
     let read = match config.map(Config::read).transpose() {
@@ -156,7 +157,7 @@ fn make(
     };
     // Until then the parent has ended this process.
     let deadline = 2 * args.timeout;
-    let instance = match newborn::first(Unborn::first(plugin, read, &facilities), deadline) {
+    let instance = match runtime.block_on(newborn::first(Unborn::first(plugin, read, &facilities.0), deadline)) {
         Some(Ok(instance)) => instance,
         Some(Err(not_made)) => return Err(step.failed(not_made.failure)),
         None => return Err(step.failed(format_args!("it has not returned after {deadline:?}"))),
@@ -166,7 +167,7 @@ fn make(
         None => step.ok("made without a configuration")?,
     }
     let config = args.engine_config.clone();
-    let mount = Mount::new(None, instance, args.file.clone(), config, runtime.handle().clone());
+    let mount = Mount::new(None, instance, args.file.clone(), config);
     Ok((runtime, mount, facilities))
 }
 
@@ -304,11 +305,13 @@ async fn hand_over(journal: &Journal, running: &Running, guest: Option<Box<Guest
 
 /// Waits until no job runs, for a while. Returns whether none does.
 async fn jobs_end(running: &Running) -> bool {
-    let server = Arc::clone(running.server());
     let until = Instant::now() + PATIENCE;
-    spawn_blocking(move || server.mounts.iter().all(|mount| mount.current().audience().activity.wait_until_idle(until)))
-        .await
-        .unwrap_or(false)
+    for mount in &running.server().mounts {
+        if !mount.current().audience().activity.wait_until_idle(until).await {
+            return false;
+        }
+    }
+    true
 }
 
 /// Waits until all connections are over, `on_closed` included, which comes behind what the client sees.

@@ -13,6 +13,7 @@ use crate::exit::{self, Refused};
 use crate::net::unix_socket::{self, BoundPath};
 use crate::server::Server;
 use crate::server::reload::NotReloaded;
+use crate::threads::standby::{Crew, Standby};
 use futures_util::FutureExt;
 use rustix::fs::Mode;
 use std::convert::Infallible;
@@ -26,7 +27,6 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use wshost_core::standby::{Crew, Standby};
 
 /// Connections at a time.
 const MOST_CONNECTIONS: usize = 8;

@@ -9,13 +9,13 @@ use crate::exit::{self, Refused, by_ourselves};
 use crate::net::unix_socket;
 use crate::server::{Left, Running, Server};
 use crate::signals::{Ending, Signals, Told};
+use crate::threads::standby::Standby;
 use crate::watch::plugin_watch::PluginWatch;
 use crate::{crash, log};
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use wshost_core::standby::Standby;
 
 /// What the drain may take beyond its deadline, for the work that it is itself.
 const GRACE: Duration = Duration::from_secs(1);

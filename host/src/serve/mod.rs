@@ -15,18 +15,18 @@ use crate::server::Running;
 use crate::server::facilities;
 use crate::server::loading::load_first;
 use crate::server::settings::Settings;
+use crate::threads::standby::{Standby, touch_thread_locals};
 use crate::watch::plugin_watch::PluginWatch;
 use anyhow::Context;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use tokio::runtime::Handle;
+use tokio::runtime::Runtime;
 use wshost_core::engine::{Config, Facilities, Unborn};
 use wshost_core::plugin::find;
 use wshost_core::serving::mount::Mount;
 use wshost_core::serving::newborn;
-use wshost_core::standby::{Standby, touch_thread_locals};
 
 /// Where to listen, unless told otherwise.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
@@ -55,12 +55,12 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, Refused> {
         .map_err(Refused::internal)?;
     let settings = Settings { static_folder: static_folder(args)?, ..args.settings() };
     let facilities = facilities::start(&settings).context("cannot start the workers").map_err(Refused::internal)?;
-    let mounts = load(args, &facilities, runtime.handle())?;
+    let mounts = load(args, &facilities.0, &runtime)?;
     let listeners = listen(&args.listen)?;
     let addresses = listeners.iter().map(Listener::url).collect::<Vec<_>>().join(", ");
     let engines = describe(&mounts);
     let control = ControlSocket::open(args.control.as_ref())?;
-    let running = Running::start(settings, facilities, mounts, listeners)
+    let running = Running::start(settings, facilities, mounts, listeners, runtime.handle().clone())
         .context("cannot start the event loops")
         .map_err(Refused::internal)?;
     let plugin_watch = args.watch.then(|| PluginWatch::start(Arc::clone(running.server()))).transpose();
@@ -117,7 +117,7 @@ fn static_folder(args: &ServeArgs) -> Result<Option<Folder>, Refused> {
 }
 
 /// Loads every plugin and makes its engine, before anything else starts.
-fn load(args: &ServeArgs, facilities: &Facilities, runtime: &Handle) -> Result<Vec<Mount>, Refused> {
+fn load(args: &ServeArgs, facilities: &Facilities, runtime: &Runtime) -> Result<Vec<Mount>, Refused> {
     let load_one = |argument: &PluginArg| {
         let file = find(&argument.file)?;
         let plugin = load_first(&file, args.load_rules(), args.reload_timeout)?;
@@ -126,7 +126,7 @@ fn load(args: &ServeArgs, facilities: &Facilities, runtime: &Handle) -> Result<V
         tracing::info!(engine = name, version, file = %file.display(), plugin_api, rustc, "plugin loaded");
         let config = read_config(args.config_of(argument.path.as_deref()))?;
         let unborn = Unborn::first(plugin, config, facilities);
-        let made = newborn::first(unborn, args.start_timeout).ok_or_else(|| {
+        let made = runtime.block_on(newborn::first(unborn, args.start_timeout)).ok_or_else(|| {
             let (file, deadline) = (file.display(), args.start_timeout);
             let why = format!(
                 "engine {name} {version} from {file} did not start: new has not returned after {deadline:?}; see what it \
@@ -140,7 +140,7 @@ fn load(args: &ServeArgs, facilities: &Facilities, runtime: &Handle) -> Result<V
             Refused::new(code, format!("engine {name} {version} from {} refused to start: {why}", file.display()))
         })?;
         let config_file = args.config_of(argument.path.as_deref()).map(Path::to_owned);
-        Ok(Mount::new(argument.path.clone(), instance, argument.file.clone(), config_file, runtime.clone()))
+        Ok(Mount::new(argument.path.clone(), instance, argument.file.clone(), config_file))
     };
     args.plugins.iter().map(load_one).collect()
 }

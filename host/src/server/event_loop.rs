@@ -1,11 +1,11 @@
 //! Event loops: one thread with one single-threaded runtime each, and one task per connection.
 
 use super::accept::accept;
-use super::allocator;
 use super::connection_task::{Presence, start};
 use super::handle::{Accepted, Command, LoopHandle};
 use super::state::Server;
 use crate::net::wire::Socket;
+use crate::threads::{allocator, standby::touch_thread_locals};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -20,7 +20,6 @@ use wshost_core::connection::Shared;
 use wshost_core::loops::deadlines::{Deadlines, TICK};
 use wshost_core::loops::prefer_read;
 use wshost_core::loops::turnstile::Turnstile;
-use wshost_core::standby::touch_thread_locals;
 
 /// Threads of a loop that may read files of `--static` while it goes on; without that, none is started.
 const FILE_READERS: usize = 4;
@@ -73,7 +72,7 @@ impl EventLoop {
     }
 }
 
-/// Has a runtime start all of its threads that may block. They stay, see [`wshost_core::standby`].
+/// Has a runtime start all of its threads that may block. They stay, see [`crate::threads::standby`].
 fn start_file_readers(runtime: &LocalRuntime) {
     let all_there = Arc::new(Barrier::new(FILE_READERS));
     for _ in 0..FILE_READERS {
@@ -147,7 +146,7 @@ async fn tick(shared: Rc<Shared>) {
         interval.tick().await;
         let now = Instant::now();
         shared.deadlines.borrow_mut().advance(now);
-        if now.duration_since(gave_back) >= wshost_core::jobs::QUIET {
+        if now.duration_since(gave_back) >= allocator::QUIET {
             gave_back = now;
             shared.give_back();
             allocator::give_back();

@@ -2,9 +2,10 @@
 
 use crate::exit::{self, Refused};
 use crate::rehearsal::{Extent, Unfit, rehearse};
+use crate::threads::{NotOpened, check_opening, open};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use wshost_core::plugin::{Image, LoadError, NotOpened, Plugin, check_opening, open};
+use wshost_core::plugin::{Image, LoadError, Plugin};
 
 /// What plugins are held to before they run.
 #[derive(Clone, Copy, Debug, Default)]

@@ -9,11 +9,10 @@
 //! | `handle` | what an event loop can be told |
 //! | `accept` | accepts, and deals each connection to the loop with the fewest |
 //! | `handshake`, `connection_task` | HTTP and the engine's word, to an open connection; a connection's task |
-//! | `event_loop`, `allocator` | a thread, its runtime, a task per connection; memory that nobody uses goes back |
+//! | `event_loop` | a thread, its runtime, a task per connection |
 //! | `running`, `blocking` | starts and drains event loops; what the log says of callbacks that block |
 
 mod accept;
-mod allocator;
 mod blocking;
 mod connection_task;
 mod event_loop;

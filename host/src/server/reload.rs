@@ -77,7 +77,7 @@ impl Server {
             return Err(NotReloaded::Ending);
         }
         let usual = mount.plugin_file();
-        let reloaded = reload(mount, file, &self.settings.reload);
+        let reloaded = self.runtime.block_on(reload(mount, file, &self.settings.reload));
         let file = file.unwrap_or(&usual).display();
         match reloaded {
             Ok((reloaded, trial)) => {
@@ -102,7 +102,7 @@ impl Server {
         for mount in &self.mounts {
             loop {
                 // Not the reload that is under way: it may have read the file before it was what it is now.
-                drop(mount.wait_to_swap());
+                drop(self.runtime.block_on(mount.wait_to_swap()));
                 if !matches!(self.reload(mount.path()), Err(NotReloaded::Swap(swap::Refused::Busy))) {
                     break;
                 }
@@ -113,8 +113,9 @@ impl Server {
     /// Watches over a generation on probation, on a thread of its own, and goes back where it panics too often.
     fn try_out(&self, mount: &Mount, trial: Trial, probation: Probation) {
         let (server, path) = (Weak::clone(&self.this), mount.path().map(str::to_owned));
+        let runtime = self.runtime.clone();
         let body = move || {
-            if let Some(panics) = trial.wait(&probation)
+            if let Some(panics) = runtime.block_on(trial.wait(&probation))
                 && let Some(server) = server.upgrade()
                 && let Ok(mount) = server.mount(path.as_deref())
             {
@@ -133,7 +134,7 @@ impl Server {
             return;
         }
         tracing::error!(%file, panics, "the new engine has panicked on probation: going back to the one before");
-        match swap::go_back(mount, trial, &self.settings.reload.swap) {
+        match self.runtime.block_on(swap::go_back(mount, trial, &self.settings.reload.swap)) {
             Ok(Some(Reloaded { engine, version, generation, way })) => {
                 self.show_present_engines();
                 tracing::warn!(%file, engine, version, generation, "went back: {way}");
@@ -161,7 +162,7 @@ impl Server {
 /// # Errors
 ///
 /// Why the old generation goes on.
-fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) -> Result<(Reloaded, Trial), NotReloaded> {
+async fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) -> Result<(Reloaded, Trial), NotReloaded> {
     let _alone = mount.swap_alone().ok_or(swap::Refused::Busy)?;
     let loaded = mount.loaded();
     if loaded >= limits.max_generations {
@@ -176,7 +177,7 @@ fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) -> Result<(
     mount.note_loaded(&plugin);
     let old = mount.current();
     let successor = Successor { plugin, config, always_gently: false };
-    let reloaded = succeed(mount, &successor, &limits.swap)?;
+    let reloaded = succeed(mount, &successor, &limits.swap).await?;
     if let Some(file) = file {
         mount.set_plugin_file(file);
     }

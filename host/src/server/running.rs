@@ -7,16 +7,17 @@ use super::settings::Settings;
 use super::state::Server;
 use crate::descriptors::Reserve;
 use crate::net::listener::Listener;
+use crate::threads::standby::Standby;
+use crate::threads::{Threads, Watchdog, wait_until_retired};
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use wshost_core::calls::watch::Watchdog;
+use tokio::runtime::Handle;
 use wshost_core::client::audience::Whom;
-use wshost_core::engine::{Facilities, retire};
+use wshost_core::engine::Facilities;
 use wshost_core::serving::mount::Mount;
-use wshost_core::standby::Standby;
 
 /// So many clients are closed at a time when the server ends.
 const GOODBYES: usize = 1000;
@@ -49,19 +50,21 @@ pub struct Left {
 }
 
 impl Running {
-    /// Starts the event loops and accepts on `listeners`.
+    /// Starts the event loops and accepts on `listeners`. The time of `runtime`, which must be at work whenever something is
+    /// reloaded, is that of reloads.
     ///
     /// # Errors
     ///
     /// What the system says, for example that there are no threads or descriptors left.
     pub fn start(
         settings: Settings,
-        facilities: Facilities,
+        facilities: (Facilities, Threads),
         mounts: Vec<Mount>,
         listeners: Vec<Listener>,
+        runtime: Handle,
     ) -> io::Result<Running> {
         let (dropping, dropped) = mpsc::channel();
-        let server = Server::new(settings, facilities, mounts, dropping);
+        let server = Server::new(settings, facilities, runtime, mounts, dropping);
 
         let (event_loops, handles): (Vec<_>, Vec<_>) = (0..server.settings.loops).map(EventLoop::new).unzip();
         let loops: Arc<[LoopHandle]> = handles.into();
@@ -121,7 +124,7 @@ impl Running {
         // From here on things of engines' are dropped, now that everybody has been told.
         last.run(move || engines.iter().for_each(|engine| engine.end_timers()));
         let all_gone = has_hung_up(&ended, until);
-        let jobs = server.facilities.pool.drain(until);
+        let jobs = server.threads.drain_jobs(until);
         if !all_gone || jobs > 0 {
             return Left { connections: load(&loops), jobs, engines: true };
         }
@@ -138,9 +141,8 @@ impl Running {
         });
         // Whoever else held the server may be the one who drops it. A reload that goes on is not waited for: it has nothing
         // to finish for anybody.
-        let engines_are_gone = has_hung_up(&joined, until)
-            && (reloads_go_on || has_hung_up(&dropped, until))
-            && retire::wait_until_done(until);
+        let engines_are_gone =
+            has_hung_up(&joined, until) && (reloads_go_on || has_hung_up(&dropped, until)) && wait_until_retired(until);
         Left { engines: !engines_are_gone, ..Left::default() }
     }
 }

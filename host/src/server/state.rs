@@ -2,9 +2,11 @@
 
 use super::settings::Settings;
 use crate::http::{Site, SiteEngine};
+use crate::threads::Threads;
 use arc_swap::ArcSwap;
 use std::sync::mpsc;
 use std::sync::{Arc, Weak};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use wshost_core::client::Client;
 use wshost_core::engine::Facilities;
@@ -19,6 +21,9 @@ pub(crate) struct Server {
     site: ArcSwap<Site>,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) facilities: Facilities,
+    pub(super) threads: Threads,
+    /// Tells swaps the time.
+    pub(super) runtime: Handle,
     pub(crate) draining: watch::Sender<bool>,
     /// Itself, for threads that may outlive it.
     pub(super) this: Weak<Server>,
@@ -30,7 +35,8 @@ impl Server {
     /// Nobody is served yet. `dropped` hangs up when the engines are dropped.
     pub(super) fn new(
         settings: Settings,
-        facilities: Facilities,
+        (facilities, threads): (Facilities, Threads),
+        runtime: Handle,
         mounts: Vec<Mount>,
         dropped: mpsc::Sender<()>,
     ) -> Arc<Server> {
@@ -38,7 +44,7 @@ impl Server {
         let draining = watch::Sender::new(false);
         Arc::new_cyclic(|this| {
             let this = Weak::clone(this);
-            Server { settings, site, mounts, facilities, draining, this, _dropped: dropped }
+            Server { settings, site, mounts, facilities, threads, runtime, draining, this, _dropped: dropped }
         })
     }
 

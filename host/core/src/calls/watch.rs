@@ -1,16 +1,14 @@
 //! The watchdog: tells when a callback blocks an event loop, or `authenticate` a worker, while it does so.
 //!
 //! Reading a clock around every callback would cost more than the callback. So each thread only notes which callback it
-//! is in, and a thread of the watchdog's own looks at these notes from time to time.
+//! is in, and a [`Lookout`] looks at these notes from time to time, on a thread of its own.
 
 use crate::calls::{self, Callback, Whom, Whose};
-use crate::standby::touch_thread_locals;
 use std::cell::OnceCell;
+use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use std::{fmt, io};
 
 /// A callback that is at work for longer is reported, at the latest when half as much more has passed.
 const TOO_LONG: Duration = Duration::from_millis(100);
@@ -37,7 +35,7 @@ thread_local! {
     static WATCH: OnceCell<Arc<Watch>> = const { OnceCell::new() };
 }
 
-/// Uses those of the calling thread, see [`crate::standby`].
+/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
 pub fn touch() {
     WATCH.with(|_| ());
 }
@@ -158,46 +156,33 @@ pub struct Blocking {
     pub over: Duration,
 }
 
-/// Looks at all loops until it is dropped.
+/// Looks at event loops and workers, whenever it is asked to.
 #[derive(Debug)]
-pub struct Watchdog {
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+pub struct Lookout {
+    loops: Vec<Arc<Watch>>,
+    seen: Vec<(Weak<Watch>, Seen)>,
 }
 
-impl Watchdog {
-    /// Starts to look at the loops' watches, and at the workers'. `report` is told once for each call that takes too long.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it has no thread left.
-    pub fn start(loops: Vec<Arc<Watch>>, report: impl Fn(Blocking) + Send + 'static) -> io::Result<Watchdog> {
-        let (stop, stopped) = mpsc::channel();
-        let body = move || {
-            touch_thread_locals();
-            let mut seen: Vec<(Weak<Watch>, Seen)> = Vec::new();
-            while stopped.recv_timeout(LOOK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
-                seen.retain(|(watch, _)| watch.strong_count() > 0);
-                for watch in loops.iter().map(Arc::downgrade).chain(lock(&WORKERS).iter().cloned()) {
-                    if !seen.iter().any(|(known, _)| known.ptr_eq(&watch)) {
-                        seen.push((watch, Seen::default()));
-                    }
-                }
-                let look = |(watch, seen): &mut (Weak<Watch>, Seen)| seen.look(&*watch.upgrade()?);
-                seen.iter_mut().filter_map(look).for_each(&report);
-            }
-        };
-        let thread = thread::Builder::new().name("wshost-watchdog".into()).spawn(body)?;
-        Ok(Watchdog { stop: Some(stop), thread: Some(thread) })
+impl Lookout {
+    /// How often it is to look.
+    pub const EVERY: Duration = LOOK_EVERY;
+
+    /// For these loops, and all workers.
+    pub fn new(loops: Vec<Arc<Watch>>) -> Lookout {
+        Lookout { loops, seen: Vec::new() }
     }
-}
 
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+    /// Looks at each. Returns the calls that take too long, each one once.
+    pub fn look(&mut self) -> Vec<Blocking> {
+        let Lookout { loops, seen } = self;
+        seen.retain(|(watch, _)| watch.strong_count() > 0);
+        for watch in loops.iter().map(Arc::downgrade).chain(lock(&WORKERS).iter().cloned()) {
+            if !seen.iter().any(|(known, _)| known.ptr_eq(&watch)) {
+                seen.push((watch, Seen::default()));
+            }
         }
+        let look = |(watch, seen): &mut (Weak<Watch>, Seen)| seen.look(&*watch.upgrade()?);
+        seen.iter_mut().filter_map(look).collect()
     }
 }
 
@@ -246,6 +231,8 @@ impl fmt::Debug for Seen {
 mod tests {
     use super::*;
     use crate::calls::watched;
+    use std::sync::mpsc;
+    use std::thread;
 
     const WHOSE: Whose<'static> = Whose { number: 4_000_000_000, name: "blocking", version: "1.2.3" };
 
@@ -258,12 +245,20 @@ mod tests {
                 reported.send(blocking).unwrap_or_default();
             }
         };
-        let _watchdog = Watchdog::start(vec![Arc::clone(&watch)], report).unwrap();
+        let (stop, stopped) = mpsc::channel::<()>();
+        let mut lookout = Lookout::new(vec![Arc::clone(&watch)]);
+        let looking = thread::spawn(move || {
+            while stopped.recv_timeout(Lookout::EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+                lookout.look().into_iter().for_each(&report);
+            }
+        });
         let blocking = thread::spawn(move || {
             watch.keep();
             body(reports);
         });
         blocking.join().unwrap();
+        drop(stop);
+        looking.join().unwrap();
     }
 
     #[test]

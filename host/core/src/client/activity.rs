@@ -4,11 +4,12 @@
 //! A swap waits until nothing is. Before it makes anybody wait for that, it waits until all that is under way now has
 //! ended, which may take long; what has begun since then is most likely short.
 
-use crate::clock;
-use crate::lock::{Held, Lock};
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar};
 use std::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
 
 /// Counts what is under way.
 #[derive(Debug, Default)]
@@ -17,9 +18,8 @@ pub struct Activity {
     /// and in odd ones.
     counts: AtomicU64,
     epoch: AtomicU32,
-    lock: Lock<()>,
     /// One of the counts has come down to zero.
-    idle: Condvar,
+    idle: Notify,
 }
 
 /// One piece of work that is under way, until this is dropped.
@@ -37,40 +37,42 @@ impl Activity {
         Busy { activity: Arc::clone(self), odd }
     }
 
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.counts.load(Ordering::Acquire) == 0
+    }
+
     /// Waits until nothing is under way. Returns whether that was so when `until` came.
-    pub fn wait_until_idle(&self, until: Instant) -> bool {
-        self.wait(self.lock(), until, |counts| counts == 0).is_some()
+    pub async fn wait_until_idle(&self, until: Instant) -> bool {
+        self.wait(until, |counts| counts == 0).await
     }
 
     /// Waits until all that is under way now has ended, whatever begins meanwhile. Returns whether that was so when `until`
     /// came.
-    pub fn wait_for_present(&self, until: Instant) -> bool {
+    pub async fn wait_for_present(&self, until: Instant) -> bool {
         let odd = self.epoch.load(Ordering::Relaxed) & 1 == 1;
         let ended = |odd: bool| move |counts: u64| count(counts, odd) == 0;
         // What an earlier wait has given up on is in the other count.
-        let Some(guard) = self.wait(self.lock(), until, ended(!odd)) else { return false };
-        self.epoch.fetch_add(1, Ordering::Relaxed);
-        self.wait(guard, until, ended(odd)).is_some()
-    }
-
-    fn wait<'g>(
-        &'g self,
-        mut guard: Held<'g, ()>,
-        until: Instant,
-        is_over: impl Fn(u64) -> bool,
-    ) -> Option<Held<'g, ()>> {
-        while !is_over(self.counts.load(Ordering::Acquire)) {
-            let left = until.saturating_duration_since(clock::now());
-            if left.is_zero() {
-                return None;
-            }
-            guard = guard.wait_timeout(&self.idle, left).0;
+        if !self.wait(until, ended(!odd)).await {
+            return false;
         }
-        Some(guard)
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.wait(until, ended(odd)).await
     }
 
-    fn lock(&self) -> Held<'_, ()> {
-        self.lock.hold()
+    async fn wait(&self, until: Instant, is_over: impl Fn(u64) -> bool) -> bool {
+        let over = async {
+            loop {
+                // Before the look at the counts, so that a notice between the two is not lost.
+                let mut notified = pin!(self.idle.notified());
+                notified.as_mut().enable();
+                if is_over(self.counts.load(Ordering::Acquire)) {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        timeout_at(until.into(), over).await.is_ok()
     }
 }
 
@@ -87,9 +89,7 @@ impl Drop for Busy {
     fn drop(&mut self) {
         let before = self.activity.counts.fetch_sub(one(self.odd), Ordering::AcqRel);
         if count(before, self.odd) == 1 {
-            // Under the lock, so that nobody is between looking and waiting.
-            let _guard = self.activity.lock();
-            self.activity.idle.notify_all();
+            self.activity.idle.notify_waiters();
         }
     }
 }
@@ -103,42 +103,49 @@ mod tests {
         Instant::now() + Duration::from_secs(60)
     }
 
-    #[test]
-    fn waits_for_the_last_piece_of_work() {
+    #[tokio::test]
+    async fn waits_for_the_last_piece_of_work() {
         let activity = Arc::<Activity>::default();
         let (one, other) = (activity.begin(), activity.begin());
-        assert!(!activity.wait_until_idle(Instant::now()));
+        assert!(!activity.wait_until_idle(Instant::now()).await);
         drop(one);
-        assert!(!activity.wait_until_idle(Instant::now()));
-        let waiting = std::thread::spawn({
-            let activity = Arc::clone(&activity);
-            move || activity.wait_until_idle(later())
-        });
-        drop(other);
-        assert!(waiting.join().unwrap());
+        assert!(!activity.wait_until_idle(Instant::now()).await);
+        let (idle, ()) = tokio::join!(activity.wait_until_idle(later()), async move { drop(other) });
+        assert!(idle);
     }
 
-    #[test]
-    fn what_begins_later_is_not_waited_for_where_the_present_is() {
+    #[tokio::test]
+    async fn work_that_ends_on_another_thread_is_heard_of() {
+        let activity = Arc::<Activity>::default();
+        for _ in 0..1000 {
+            let work = activity.begin();
+            let ending = std::thread::spawn(move || drop(work));
+            assert!(activity.wait_until_idle(later()).await);
+            ending.join().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_begins_later_is_not_waited_for_where_the_present_is() {
         let activity = Arc::<Activity>::default();
         let first = activity.begin();
-        assert!(!activity.wait_for_present(Instant::now()));
+        assert!(!activity.wait_for_present(Instant::now()).await);
         // That has given up on the first, which is of the epoch before now.
         let second = activity.begin();
-        assert!(!activity.wait_for_present(Instant::now()));
+        assert!(!activity.wait_for_present(Instant::now()).await);
         drop(first);
-        let waiting = std::thread::spawn({
+        let waiting = tokio::spawn({
             let activity = Arc::clone(&activity);
-            move || activity.wait_for_present(later())
+            async move { activity.wait_for_present(later()).await }
         });
         while activity.epoch.load(Ordering::Relaxed) < 2 {
-            std::thread::yield_now();
+            tokio::task::yield_now().await;
         }
         let third = activity.begin();
         drop(second);
-        assert!(waiting.join().unwrap());
-        assert!(!activity.wait_until_idle(Instant::now()));
+        assert!(waiting.await.unwrap());
+        assert!(!activity.wait_until_idle(Instant::now()).await);
         drop(third);
-        assert!(activity.wait_until_idle(later()));
+        assert!(activity.wait_until_idle(later()).await);
     }
 }

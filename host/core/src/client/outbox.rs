@@ -70,7 +70,7 @@ thread_local! {
     static CURRENT: RefCell<Option<(u64, Box<Batch>)>> = const { RefCell::new(None) };
 }
 
-/// Uses those of the calling thread, see [`crate::standby`].
+/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
 pub fn touch() {
     CURRENT.with(|_| ());
 }

@@ -1,6 +1,8 @@
 //! One generation of an engine, as its handles know it: whether they reach anybody.
 
 use crate::calls::{self, Whose};
+use crate::executor::Executor;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// It is being made, and another serves the clients.
@@ -15,15 +17,17 @@ const RETIRED: u8 = 2;
 pub(super) struct Generation {
     whose: Whose<'static>,
     stage: AtomicU8,
+    /// Ends what it made.
+    executor: Arc<dyn Executor>,
 }
 
 impl Generation {
     /// The next one of all engines: this engine's, in this version.
-    pub(super) fn next(name: &'static str, version: &'static str) -> &'static Generation {
+    pub(super) fn next(name: &'static str, version: &'static str, executor: Arc<dyn Executor>) -> &'static Generation {
         static NUMBERS: AtomicU32 = AtomicU32::new(1);
         let whose = Whose { number: NUMBERS.fetch_add(1, Ordering::Relaxed), name, version };
         calls::register(whose);
-        Box::leak(Box::new(Generation { whose, stage: AtomicU8::new(PRESENT) }))
+        Box::leak(Box::new(Generation { whose, stage: AtomicU8::new(PRESENT), executor }))
     }
 
     /// Counted over all engines of the host.
@@ -38,6 +42,11 @@ impl Generation {
 
     pub(super) fn name(&self) -> &'static str {
         self.whose.name
+    }
+
+    /// Has something that it made come to its end elsewhere: that runs the author's code.
+    pub(super) fn end(&self, what: &'static str, end: impl FnOnce() + Send + 'static) {
+        self.executor.retire(Some(self.whose.name), what, Box::new(end));
     }
 
     /// Its handles reach nobody until it begins. To be said before it has any.
@@ -69,10 +78,26 @@ impl Generation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::Thread;
+    use crate::jobs::Work;
+    use std::io;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Executor for Nobody {
+        fn thread(&self, _: &'static str) -> io::Result<Thread> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn retire(&self, _: Option<&'static str>, _: &'static str, end: Work) {
+            end();
+        }
+    }
 
     #[test]
     fn what_is_retired_does_not_come_back() {
-        let generation = Generation::next("engine", "1.0.0");
+        let generation = Generation::next("engine", "1.0.0", Arc::new(Nobody));
         assert!(generation.is_present());
         generation.wait_for_its_turn();
         assert!(!generation.is_present() && !generation.is_retired());

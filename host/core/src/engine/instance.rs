@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::client::audience::Audience;
 use crate::engine::keepalive::{Idle, Keepalive};
 use crate::engine::panics::Panics;
-use crate::engine::retire::retire;
+use crate::executor::Executor;
 use crate::jobs::Pool;
 use crate::plugin::Plugin;
 use abi_stable::std_types::RStr;
@@ -148,6 +148,11 @@ impl Unborn {
         Ok(Arc::new(Instance { plugin, table, engine, config, services }))
     }
 
+    /// Threads for what may block.
+    pub fn executor(&self) -> &Arc<dyn Executor> {
+        &self.services.facilities.executor
+    }
+
     /// To be called if nobody waits any more for [`Unborn::make`]: the handles that `new` has reach nobody from then on.
     pub fn given_up(&self) -> impl FnOnce() + use<> {
         let services = Arc::clone(&self.services);
@@ -238,6 +243,11 @@ impl Instance {
         let wish = |millis| (millis > 0).then(|| Duration::from_millis(millis));
         let engine = (wish(self.table.ping_after_ms), wish(self.table.close_after_no_pong_ms));
         Keepalive::settle(self.services.facilities.keepalive, engine)
+    }
+
+    /// Threads for what may block.
+    pub fn executor(&self) -> &Arc<dyn Executor> {
+        &self.services.facilities.executor
     }
 
     /// The workers that run its jobs.
@@ -462,7 +472,7 @@ impl Drop for Session {
         const CALLBACK: Callback = Callback::DropOfSession;
         let object = std::mem::replace(&mut self.object, SessionObject(std::ptr::null_mut()));
         let session = Session { object, instance: Arc::clone(&self.instance) };
-        retire(Some(self.instance.plugin.name()), CALLBACK.name(), move || {
+        self.instance.services.generation.end(CALLBACK.name(), move || {
             let instance = Arc::clone(&session.instance);
             let object = session.into_object();
             let discarded = watched(CALLBACK, instance.services.generation.whose(), Whom::Nobody, || {
@@ -488,7 +498,7 @@ impl Drop for Instance {
             services: Arc::clone(&self.services),
             _plugin: Arc::clone(&self.plugin),
         };
-        retire(Some(self.plugin.name()), Ending::CALLBACK.name(), move || ending.run());
+        self.services.generation.end(Ending::CALLBACK.name(), move || ending.run());
     }
 }
 

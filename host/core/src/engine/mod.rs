@@ -16,7 +16,6 @@ mod metric_table;
 pub mod metrics;
 mod object;
 pub mod panics;
-pub mod retire;
 mod services;
 pub mod timers;
 

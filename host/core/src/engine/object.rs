@@ -3,7 +3,6 @@
 use super::generation::Generation;
 use crate::calls::{Callback, Whom, watched};
 use crate::client::activity::Busy;
-use crate::engine::retire::retire;
 use plugin_api::abi::{EventObject, Failure, JobObject, TimerObject};
 use std::fmt;
 
@@ -70,7 +69,7 @@ unsafe fn discard_elsewhere<T: 'static>(
         }
     }
     let given_up = GivenUp(object);
-    retire(Some(generation.name()), callback.name(), move || {
+    generation.end(callback.name(), move || {
         // SAFETY: the caller's promise.
         if let Err(failure) = unsafe { discard_now(generation, callback, given_up.object(), discard) } {
             tracing::error!(engine = generation.name(), "{failure}");

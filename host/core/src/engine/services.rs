@@ -7,6 +7,7 @@ use crate::client::audience::{Audience, Backlog};
 use crate::engine::metrics::Metrics;
 use crate::engine::panics::Panics;
 use crate::engine::timers::{Clock, Timers, Work};
+use crate::executor::Executor;
 use crate::jobs::Pool;
 use crate::loops::wakes::Wakes;
 use crate::protocol::deflate::Compression;
@@ -16,6 +17,8 @@ use std::time::Duration;
 /// What all engines of a host share.
 #[derive(Clone, Debug)]
 pub struct Facilities {
+    /// Threads for what may block.
+    pub executor: Arc<dyn Executor>,
     /// Runs jobs.
     pub pool: Arc<Pool>,
     /// Wakes connections from other threads.
@@ -73,7 +76,7 @@ impl Services {
             engine,
             version,
             facilities: facilities.clone(),
-            generation: Generation::next(engine, version),
+            generation: Generation::next(engine, version, Arc::clone(&facilities.executor)),
             panics: Arc::default(),
             timers: Timers::new(&facilities.clock, Arc::clone(&facilities.pool), Arc::clone(&audience.activity)),
             audience,

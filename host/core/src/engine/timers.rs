@@ -1,8 +1,7 @@
 //! Timers of one engine: work that the pool runs later, or again and again.
 //!
-//! The timers of an engine wait in its own queue, in the order in which they are due. One thread of the host's, the
-//! [`Clock`], hands what is due to the pool. It runs and drops nothing of an engine's itself, so that timers are on time
-//! whatever an engine does, and they go on while the main thread waits for an engine's `new`.
+//! The timers of an engine wait in its own queue, in the order in which they are due. A [`Ticker`] hands what is due to the
+//! pool. It runs and drops nothing of an engine's itself, so that timers are on time whatever an engine does.
 //!
 //! A timer costs some 300 bytes beside what its closure holds, until it is cancelled or has run out.
 
@@ -10,18 +9,32 @@ use crate::client::activity::{Activity, Busy};
 use crate::clock;
 use crate::jobs::Pool;
 use crate::lock::{Held, Lock};
-use crate::standby::touch_thread_locals;
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{Arc, Condvar, Weak};
 use std::time::{Duration, Instant};
-use std::{fmt, io, thread};
 
 /// What a timer does each time.
 pub type Work = Box<dyn FnMut() + Send>;
 
-/// Tells the engines' timers when they are due. Its thread ends when it is dropped.
+/// Where the engines' timers are known. When it is dropped, its [`Ticker`] has nothing to do any more.
 #[derive(Debug)]
 pub struct Clock(Arc<Board>);
+
+/// Hands to the pool what is due. Somebody has to call it: a thread of the host's, or whoever moves the time of a test.
+#[derive(Debug)]
+pub struct Ticker(Arc<Board>);
+
+/// When a [`Ticker`] has something to do again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextRun {
+    /// Then, unless a timer is started that is due before.
+    At(Instant),
+    /// Once a timer is started.
+    Unknown,
+    /// The host is gone.
+    Never,
+}
 
 #[derive(Debug, Default)]
 struct Board {
@@ -66,19 +79,30 @@ struct Timer {
 }
 
 impl Clock {
-    /// Starts its thread.
-    ///
-    /// # Errors
-    ///
-    /// What the system says when it has no thread left.
-    pub fn start() -> io::Result<Clock> {
+    /// One without timers.
+    #[allow(clippy::new_without_default, reason = "it comes with its ticker")]
+    pub fn new() -> (Clock, Ticker) {
         let board = Arc::<Board>::default();
-        let watched = Arc::clone(&board);
-        thread::Builder::new().name("wshost-timers".into()).spawn(move || {
-            touch_thread_locals();
-            watched.serve();
-        })?;
-        Ok(Clock(board))
+        (Clock(Arc::clone(&board)), Ticker(board))
+    }
+}
+
+impl Ticker {
+    /// Has the pool run what is due now.
+    pub fn tick(&self) -> NextRun {
+        let Some(engines) = self.0.engines() else { return NextRun::Never };
+        let now = clock::now();
+        let next = engines.iter().filter_map(|timers| timers.hand_out(now)).min();
+        next.map_or(NextRun::Unknown, NextRun::At)
+    }
+
+    /// Waits until there is something to do: for a thread that does nothing else.
+    pub fn wait(&self, next: NextRun) {
+        match next {
+            NextRun::At(at) => self.0.wait(Some(at)),
+            NextRun::Unknown => self.0.wait(None),
+            NextRun::Never => {}
+        }
     }
 }
 
@@ -90,15 +114,6 @@ impl Drop for Clock {
 }
 
 impl Board {
-    fn serve(&self) {
-        while let Some(engines) = self.engines() {
-            let now = clock::now();
-            let next = engines.iter().filter_map(|timers| timers.hand_out(now)).min();
-            drop(engines);
-            self.wait(next);
-        }
-    }
-
     /// The engines that there are. `None`: the host is gone.
     fn engines(&self) -> Option<Vec<Arc<Timers>>> {
         let mut state = self.lock();
@@ -282,11 +297,28 @@ impl fmt::Debug for Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::Next;
     use std::sync::mpsc;
+    use std::thread;
 
-    fn timers(workers: usize) -> (Clock, Arc<Timers>) {
-        let clock = Clock::start().unwrap();
-        let timers = Timers::new(&clock, Arc::new(Pool::new(workers, 0, || ()).unwrap()), Arc::default());
+    fn timers() -> (Clock, Arc<Timers>) {
+        let (clock, ticker) = Clock::new();
+        let pool = Arc::new(Pool::new(false));
+        let timers = Timers::new(&clock, Arc::clone(&pool), Arc::default());
+        thread::spawn(move || {
+            loop {
+                match ticker.tick() {
+                    NextRun::Never => break,
+                    next => ticker.wait(next),
+                }
+            }
+        });
+        thread::spawn(move || {
+            let mut worked_on = None;
+            while let Next::Lane(lane) = pool.next(worked_on.take(), Duration::MAX) {
+                worked_on = pool.work_on(lane);
+            }
+        });
         (clock, timers)
     }
 
@@ -297,26 +329,24 @@ mod tests {
 
     #[test]
     fn runs_once_or_again_and_again_until_cancelled() {
-        for workers in [0, 2] {
-            let (_clock, timers) = timers(workers);
-            let (once, once_beeps) = beeping();
-            timers.start(once, Duration::ZERO, None);
-            let (often, often_beeps) = beeping();
-            let number = timers.start(often, Duration::from_millis(1), Some(Duration::from_millis(1)));
-            (0..5).for_each(|_| often_beeps.recv().unwrap());
-            timers.cancel(number);
-            // This thread may have been away before it cancelled.
-            let before = often_beeps.try_iter().count();
-            // Then the work, and with it its end of the channel, is dropped.
-            assert!(often_beeps.iter().count() <= 2, "beside {before} before the end");
-            assert_eq!(once_beeps.iter().count(), 1);
-            assert!(timers.lock().timers.is_empty() && timers.lock().due.is_empty());
-        }
+        let (_clock, timers) = timers();
+        let (once, once_beeps) = beeping();
+        timers.start(once, Duration::ZERO, None);
+        let (often, often_beeps) = beeping();
+        let number = timers.start(often, Duration::from_millis(1), Some(Duration::from_millis(1)));
+        (0..5).for_each(|_| often_beeps.recv().unwrap());
+        timers.cancel(number);
+        // This thread may have been away before it cancelled.
+        let before = often_beeps.try_iter().count();
+        // Then the work, and with it its end of the channel, is dropped.
+        assert!(often_beeps.iter().count() <= 2, "beside {before} before the end");
+        assert_eq!(once_beeps.iter().count(), 1);
+        assert!(timers.lock().timers.is_empty() && timers.lock().due.is_empty());
     }
 
     #[test]
     fn none_runs_after_the_end() {
-        let (_clock, timers) = timers(1);
+        let (_clock, timers) = timers();
         let (work, beeps) = beeping();
         timers.start(work, Duration::from_secs(3600), None);
         timers.end();
@@ -327,7 +357,7 @@ mod tests {
 
     #[test]
     fn stopping_drops_nothing_and_runs_nothing() {
-        let (_clock, timers) = timers(1);
+        let (_clock, timers) = timers();
         let (work, beeps) = beeping();
         timers.start(work, Duration::from_millis(20), None);
         timers.stop();
@@ -338,19 +368,19 @@ mod tests {
 
     #[test]
     fn while_held_none_runs_and_then_all_that_are_due() {
-        let (_clock, timers) = timers(1);
+        let (_clock, timers) = timers();
         timers.hold();
         let (work, beeps) = beeping();
         timers.start(work, Duration::ZERO, None);
         assert!(beeps.recv_timeout(Duration::from_millis(20)).is_err());
-        assert!(timers.activity.wait_until_idle(Instant::now() + Duration::from_secs(60)));
+        assert!(timers.activity.is_idle());
         timers.release();
         beeps.recv().unwrap();
     }
 
     #[test]
     fn a_timer_may_cancel_itself_and_the_largest_delay_is_for_ever() {
-        let (_clock, timers) = timers(1);
+        let (_clock, timers) = timers();
         let (sender, number) = mpsc::channel::<u64>();
         let (beep, beeps) = mpsc::channel();
         let own = Arc::clone(&timers);
@@ -368,7 +398,7 @@ mod tests {
 
     #[test]
     fn what_a_timer_holds_is_dropped_when_it_is_cancelled() {
-        let (_clock, timers) = timers(1);
+        let (_clock, timers) = timers();
         let held = Arc::new(());
         let numbers: Vec<_> = (0..10_000)
             .map(|seconds| {
@@ -391,7 +421,7 @@ mod tests {
                 self.0.start(Box::new(|| ()), Duration::ZERO, None);
             }
         }
-        let (_clock, timers) = timers(1);
+        let (_clock, timers) = timers();
         let starts = Starts(Arc::clone(&timers));
         let number = timers.start(Box::new(move || drop(Arc::clone(&starts.0))), Duration::from_secs(3600), None);
         timers.cancel(number);

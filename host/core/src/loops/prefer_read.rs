@@ -16,7 +16,7 @@ thread_local! {
     static ROUND_BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Uses those of the calling thread, see [`crate::standby`].
+/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
 pub fn touch() {
     WAITING.with(|_| ());
 }

@@ -28,7 +28,7 @@ pub use message::{Limits, Received, Receiver};
 pub use progress::give_back;
 pub use write_buffer::WriteBuffer;
 
-/// Uses the thread-locals of the calling thread that messages may need, see [`crate::standby`].
+/// Uses the thread-locals of the calling thread that messages may need, see [`crate::touch_thread_locals`].
 pub fn touch() {
     progress::touch();
     deflate::touch();

@@ -83,7 +83,7 @@ pub fn give_back() {
     SPARES.take();
 }
 
-/// Uses those of the calling thread, see [`crate::standby`].
+/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
 pub(super) fn touch() {
     SPARES.with(|_| ());
 }

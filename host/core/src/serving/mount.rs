@@ -4,10 +4,8 @@ use crate::engine::Instance;
 use crate::plugin::{Fingerprint, Plugin};
 use arc_swap::ArcSwap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Instant;
-use tokio::runtime::Handle;
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{MutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// An engine and the path under which it is served.
 #[derive(Debug)]
@@ -18,8 +16,7 @@ pub struct Mount {
     current: ArcSwap<Instance>,
     /// Held shared from the engine's word on a client until its connection is open; held alone by a swap.
     gate: Arc<RwLock<()>>,
-    runtime: Handle,
-    swapping: Mutex<()>,
+    swapping: tokio::sync::Mutex<()>,
     /// A state of the file that was found to be of no use.
     refused: Mutex<Option<Fingerprint>>,
     /// Libraries loaded for it so far; none is ever unloaded.
@@ -53,7 +50,6 @@ impl Mount {
         instance: Arc<Instance>,
         plugin_file: PathBuf,
         config_file: Option<PathBuf>,
-        runtime: Handle,
     ) -> Mount {
         let loaded = Mutex::new(vec![LoadedLibrary::of(instance.plugin())]);
         Mount {
@@ -62,8 +58,7 @@ impl Mount {
             config_file,
             current: ArcSwap::new(instance),
             gate: Arc::default(),
-            runtime,
-            swapping: Mutex::new(()),
+            swapping: tokio::sync::Mutex::new(()),
             refused: Mutex::new(None),
             loaded,
         }
@@ -99,11 +94,6 @@ impl Mount {
         self.current.store(instance);
     }
 
-    /// Runs what is to be done later on behalf of the engine.
-    pub fn runtime(&self) -> &Handle {
-        &self.runtime
-    }
-
     /// How many libraries were loaded for it so far.
     pub fn loaded(&self) -> usize {
         self.loaded_libraries().len()
@@ -134,23 +124,18 @@ impl Mount {
         Arc::clone(&self.gate).read_owned().await
     }
 
-    /// Lets no connection open, as long as the guard is held. `None`: connections were opening until `until`.
-    pub fn close_gate(&self, until: Instant) -> Option<OwnedRwLockWriteGuard<()>> {
-        let closed = Arc::clone(&self.gate).write_owned();
-        self.runtime.block_on(async { tokio::time::timeout_at(until.into(), closed).await.ok() })
+    /// Lets no connection open, as long as the guard is held. Waits for those that are opening.
+    pub(super) async fn close_gate(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.gate).write_owned().await
     }
 
     /// Waits for the right to swap.
-    pub fn wait_to_swap(&self) -> MutexGuard<'_, ()> {
-        self.swapping.lock().unwrap_or_else(PoisonError::into_inner)
+    pub async fn wait_to_swap(&self) -> MutexGuard<'_, ()> {
+        self.swapping.lock().await
     }
 
     /// The right to swap. `None`: somebody else has it.
     pub fn swap_alone(&self) -> Option<MutexGuard<'_, ()>> {
-        match self.swapping.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        self.swapping.try_lock().ok()
     }
 }

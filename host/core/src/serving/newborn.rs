@@ -3,9 +3,10 @@
 
 use crate::engine::{EngineFailure, Instance, NotMade, Unborn};
 use std::io;
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 /// After so long at the start, the operator is told what the host waits for.
 const WORTH_A_WORD: Duration = Duration::from_secs(5);
@@ -13,29 +14,30 @@ const WORTH_A_WORD: Duration = Duration::from_secs(5);
 type Made = Result<Arc<Instance>, NotMade>;
 
 /// Makes a first generation. `None`: it was not done after `deadline`.
-pub fn first(unborn: Unborn, deadline: Duration) -> Option<Made> {
+pub async fn first(unborn: Unborn, deadline: Duration) -> Option<Made> {
     let (engine, version) = (unborn.plugin().name(), unborn.plugin().version());
-    let made = match on_own_thread(unborn) {
+    let mut made = match on_own_thread(unborn) {
         Ok(made) => made,
         Err(error) => return Some(Err(no_thread(&error))),
     };
     let in_silence = deadline.min(WORTH_A_WORD);
-    made.recv_timeout(in_silence).ok().or_else(|| {
-        tracing::warn!(
-            engine,
-            version,
-            "new has been at work for over {in_silence:?}; nothing is served before it returns, see --start-timeout"
-        );
-        made.recv_timeout(deadline - in_silence).ok()
-    })
+    if let Ok(made) = timeout(in_silence, &mut made).await {
+        return made.ok();
+    }
+    tracing::warn!(
+        engine,
+        version,
+        "new has been at work for over {in_silence:?}; nothing is served before it returns, see --start-timeout"
+    );
+    timeout(deadline - in_silence, made).await.ok()?.ok()
 }
 
 /// Makes the generation that is to follow. `None`: it was not done after `deadline`, and is left to itself; should it be
 /// done one day, it is dropped, and its handles reach nobody until then.
-pub fn next(unborn: Unborn, deadline: Duration) -> Option<Made> {
+pub async fn next(unborn: Unborn, deadline: Duration) -> Option<Made> {
     let given_up = unborn.given_up();
     let made = match on_own_thread(unborn) {
-        Ok(made) => made.recv_timeout(deadline).ok(),
+        Ok(made) => timeout(deadline, made).await.ok().and_then(Result::ok),
         Err(error) => return Some(Err(no_thread(&error))),
     };
     if made.is_none() {
@@ -44,13 +46,12 @@ pub fn next(unborn: Unborn, deadline: Duration) -> Option<Made> {
     made
 }
 
-fn on_own_thread(unborn: Unborn) -> io::Result<mpsc::Receiver<Made>> {
-    let (done, made) = mpsc::channel();
-    let body = move || {
-        // Nobody may wait any more: the instance is dropped.
+fn on_own_thread(unborn: Unborn) -> io::Result<oneshot::Receiver<Made>> {
+    let (done, made) = oneshot::channel();
+    let thread = unborn.executor().thread("wshost-new")?;
+    thread.run(move || {
         let _ = done.send(unborn.make());
-    };
-    thread::Builder::new().name("wshost-new".into()).spawn(body)?;
+    });
     Ok(made)
 }
 

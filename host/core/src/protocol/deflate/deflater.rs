@@ -32,7 +32,7 @@ thread_local! {
     static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Uses those of the calling thread, see [`crate::standby`].
+/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
 pub(super) fn touch() {
     SHARED.with(|_| ());
     OUTPUT.with(|_| ());

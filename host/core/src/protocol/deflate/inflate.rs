@@ -22,7 +22,7 @@ thread_local! {
     static SPARE: Cell<Option<Box<Inflater>>> = const { Cell::new(None) };
 }
 
-/// Uses those of the calling thread, see [`crate::standby`].
+/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
 pub(super) fn touch() {
     SPARE.with(|_| ());
 }

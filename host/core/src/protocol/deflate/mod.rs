@@ -58,7 +58,7 @@ pub struct Reach {
     pub window_bits: u8,
 }
 
-/// Uses the thread-locals of the calling thread that messages may need, see [`crate::standby`].
+/// Uses the thread-locals of the calling thread that messages may need, see [`crate::touch_thread_locals`].
 pub(super) fn touch() {
     deflater::touch();
     inflate::touch();

@@ -4,16 +4,16 @@
 //! A connection gives its session away for its own export, and gets it back at once; only its client waits. The bytes are
 //! thrown away: what a session holds may change in other ways than by its callbacks, so they are out of date at once.
 
+use super::Held;
 use super::errands::{Call, Errands};
-use super::seats::{Seats, Step};
-use super::{Held, tell};
+use super::seats::{Answers, Seats, Step};
 use crate::client::{Client, Closing};
 use crate::clock;
 use crate::engine::{EngineFailure, Handover};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
+use tokio::time::sleep;
 
 /// So many clients are asked for their sessions at a time: one wake-up per loop does for several.
 const AT_ONCE: usize = 64;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// # Errors
 ///
 /// The engine's error or panic, or what was at work when `until` came.
-pub(super) fn try_exports(
+pub(super) async fn try_exports(
     from: &Handover,
     clients: &[Arc<Client>],
     errands: &Errands,
@@ -35,11 +35,11 @@ pub(super) fn try_exports(
         return Ok(());
     }
     let own = from.clone();
-    let state = errands.begin(move |at| {
+    let mut state = errands.begin(move |at| {
         at.come_to(Call::ExportState, None);
         own.export_state().map(drop)
     });
-    state.wait(until).ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??;
+    state.wait(until).await.ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??;
     let mut left = clients.to_vec();
     while let Some(first) = left.first() {
         if clock::now() >= until {
@@ -48,17 +48,17 @@ pub(super) fn try_exports(
         }
         let later = left.split_off(AT_ONCE.min(left.len()));
         let seats = Arc::new(Seats::default());
-        tell(&seats, &left, Step::HandIn);
-        let all_answered = seats.wait((clock::now() + PATIENCE).min(until));
-        let exported = export_those_here(from, &seats, errands, until)?;
+        let mut answers = Answers::ask(&left, Step::HandIn);
+        let all_answered = answers.wait(&seats, (clock::now() + PATIENCE).min(until)).await;
+        let exported = export_those_here(from, &seats, errands, until).await?;
         left.retain(|client| !exported.contains(&client.number()) && client.closing() != Closing::Gone);
-        // Those whose loop is in a callback: nobody waits for that but we.
-        if !all_answered && !seats.wait(until) {
+        // Those whose loop is in a callback: nobody waits for that but we. They keep their sessions.
+        if !all_answered && !answers.wait(&seats, until).await {
             return Err(Held::Late("a callback was at work".to_owned()));
         }
         // Those whose session an export of an earlier reload still has.
         if all_answered && exported.is_empty() && !left.is_empty() {
-            thread::sleep(PATIENCE);
+            sleep(PATIENCE).await;
         }
         // First the others: those that are left may be held up again.
         left.splice(0..0, later);
@@ -66,15 +66,16 @@ pub(super) fn try_exports(
     Ok(())
 }
 
-/// Exports the sessions that have been handed in, and lets each go on at once. Returns the numbers of their clients.
-fn export_those_here(
+/// Exports the sessions that have been handed in, and lets each go on at once. Whoever comes later goes on at once as well.
+/// Returns the numbers of the clients whose sessions were exported.
+async fn export_those_here(
     from: &Handover,
     seats: &Arc<Seats>,
     errands: &Errands,
     until: Instant,
 ) -> Result<HashSet<u64>, Held> {
     let (own, shared) = (from.clone(), Arc::clone(seats));
-    let exporting = errands.begin(move |at| {
+    let mut exporting = errands.begin(move |at| {
         let mut exported = HashSet::new();
         // None: the others have gone on without waiting for the one before.
         while let Some(seat) = shared.take() {
@@ -86,11 +87,11 @@ fn export_those_here(
         }
         Ok::<_, EngineFailure>(exported)
     });
-    let exported = exporting.wait((clock::now() + PATIENCE).min(until));
+    let mut exported = exporting.wait((clock::now() + PATIENCE).min(until)).await;
     // Whoever is late keeps its session.
     seats.end(false);
-    let exported = exported
-        .or_else(|| exporting.wait(until))
-        .ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))?;
-    Ok(exported?)
+    if exported.is_none() {
+        exported = exporting.wait(until).await;
+    }
+    Ok(exported.ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??)
 }

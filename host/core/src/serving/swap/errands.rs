@@ -2,24 +2,23 @@
 
 use crate::client::Client;
 use crate::client::audience::Audience;
-use crate::clock;
+use crate::executor::{Executor, Thread};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::Instant;
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
 
-/// The thread of one reload. It ends after its last errand once this is dropped.
+/// The thread of one swap. It ends after its last errand once this is dropped.
 #[derive(Debug)]
 pub(super) struct Errands {
-    orders: mpsc::Sender<Errand>,
+    thread: Thread,
     at: Arc<At>,
 }
 
-type Errand = Box<dyn FnOnce() + Send>;
-
 /// What comes of an errand.
-pub(super) struct Pending<R>(mpsc::Receiver<R>);
+pub(super) struct Pending<R>(oneshot::Receiver<R>);
 
 /// A call of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,31 +46,26 @@ impl Errands {
     /// # Errors
     ///
     /// What the system says when it has no thread left.
-    pub(super) fn start() -> io::Result<Errands> {
-        let (orders, errands) = mpsc::channel::<Errand>();
-        let body = move || errands.into_iter().for_each(|errand| errand());
-        thread::Builder::new().name("wshost-handover".into()).spawn(body)?;
-        Ok(Errands { orders, at: Arc::default() })
+    pub(super) fn start(executor: &dyn Executor) -> io::Result<Errands> {
+        Ok(Errands { thread: executor.thread("wshost-handover")?, at: Arc::default() })
     }
 
     /// Has the thread do this, behind what it does.
     pub(super) fn begin<R: Send + 'static>(&self, work: impl FnOnce(&At) -> R + Send + 'static) -> Pending<R> {
-        let (done, result) = mpsc::channel();
+        let (done, result) = oneshot::channel();
         let at = Arc::clone(&self.at);
-        let errand = move || {
+        self.thread.run(move || {
             let result = work(&at);
             at.leave();
             // Nobody may wait any more.
             let _ = done.send(result);
-        };
-        // The thread lives as long as this; if it did not, the result would never come, as that of one that blocks.
-        let _ = self.orders.send(Box::new(errand));
+        });
         Pending(result)
     }
 
     /// Waits until the thread has done everything. Returns whether that was so when `until` came.
-    pub(super) fn wait_until_done(&self, until: Instant) -> bool {
-        self.begin(|_| ()).wait(until).is_some()
+    pub(super) async fn wait_until_done(&self, until: Instant) -> bool {
+        self.begin(|_| ()).wait(until).await.is_some()
     }
 
     /// The call that it is in, in words. The client is one of these.
@@ -89,8 +83,8 @@ impl Errands {
 
 impl<R> Pending<R> {
     /// Waits for the result. `None`: it was not there when `until` came; it may be asked for again.
-    pub(super) fn wait(&self, until: Instant) -> Option<R> {
-        self.0.recv_timeout(until.saturating_duration_since(clock::now())).ok()
+    pub(super) async fn wait(&mut self, until: Instant) -> Option<R> {
+        timeout_at(until.into(), &mut self.0).await.ok().and_then(Result::ok)
     }
 }
 
@@ -109,23 +103,32 @@ impl At {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc;
+    use std::thread;
     use std::time::Duration;
 
-    #[test]
-    fn a_result_can_be_asked_for_again_and_the_next_errand_waits() {
-        let errands = Errands::start().unwrap();
+    fn errands() -> Errands {
+        let (give, taken) = mpsc::channel::<crate::jobs::Work>();
+        thread::spawn(move || taken.into_iter().for_each(|work| work()));
+        let thread = Thread::new(move |work| give.send(work).unwrap_or_default());
+        Errands { thread, at: Arc::default() }
+    }
+
+    #[tokio::test]
+    async fn a_result_can_be_asked_for_again_and_the_next_errand_waits() {
+        let errands = errands();
         let (release, held) = mpsc::channel::<()>();
         let later = || Instant::now() + Duration::from_secs(60);
-        let pending = errands.begin(move |at| {
+        let mut pending = errands.begin(move |at| {
             at.come_to(Call::ExportState, None);
             held.recv().unwrap_or_default();
             7
         });
-        assert_eq!(pending.wait(Instant::now() + Duration::from_millis(20)), None);
-        assert!(!errands.wait_until_done(Instant::now() + Duration::from_millis(20)));
+        assert_eq!(pending.wait(Instant::now() + Duration::from_millis(20)).await, None);
+        assert!(!errands.wait_until_done(Instant::now() + Duration::from_millis(20)).await);
         assert_eq!(NAMES[usize::from(errands.at.call.load(Ordering::Relaxed)) - 1], "export_state");
         drop(release);
-        assert_eq!(pending.wait(later()), Some(7));
-        assert!(errands.wait_until_done(later()));
+        assert_eq!(pending.wait(later()).await, Some(7));
+        assert!(errands.wait_until_done(later()).await);
     }
 }

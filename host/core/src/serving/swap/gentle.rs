@@ -10,14 +10,14 @@ use crate::serving::mount::Mount;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Lets new connections go to `new`. Those with earlier generations are closed with 1012 after `drain`, if there is one.
+/// To be called in a runtime. Lets new connections go to `new`. Those with earlier generations are closed with 1012 after `drain`, if there is one.
 pub(super) fn take_over(mount: &Mount, new: &Arc<Instance>, drain: Option<Duration>) -> Way {
     mount.set_current(Arc::clone(new));
     new.release_timers();
     let (audience, generation) = (Arc::clone(new.audience()), new.generation());
     let left = of_earlier_generations(&audience, generation).len();
     if let Some(drain) = drain {
-        mount.runtime().spawn(async move {
+        tokio::spawn(async move {
             tokio::time::sleep(drain).await;
             // Looked up now: some of those that were opening then are clients by now.
             for client in of_earlier_generations(&audience, generation) {

@@ -30,20 +30,18 @@ mod succession;
 
 pub use probation::Probation;
 pub use probation::{Trial, go_back};
-pub use seats::Step;
+pub use seats::{Step, Ticket};
 pub use succession::{Refused, Reloaded, Successor, SwapLimits, Way, succeed};
 
 use crate::client::Client;
-use crate::client::order::Order;
 use crate::clock;
 use crate::engine::{EngineFailure, Handover, Instance, Schema};
 use crate::serving::mount::Mount;
 use errands::{At, Call, Errands};
-use plugin_api::Sent;
-use seats::{Ended, Seats, Ticket};
+use seats::{Answers, Ended, Seats, tell};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
+use tokio::time::{sleep_until, timeout_at};
 
 /// For how many pauses newcomers may wait until the handshakes that are under way are finished: an engine's word on a
 /// client may take longer than all clients may be held up, and with many newcomers one is always under way.
@@ -76,20 +74,22 @@ impl From<EngineFailure> for Held {
 /// # Errors
 ///
 /// Why the old generation goes on.
-fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapLimits) -> Result<HandedOver, Refused> {
+async fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapLimits) -> Result<HandedOver, Refused> {
     let &SwapLimits { deadline, max_pause, .. } = limits;
     let until = clock::now() + deadline;
     let late = |what| Refused::Late { what, deadline };
-    let errands = Errands::start().map_err(|error| {
+    let errands = Errands::start(&**from.instance().executor()).map_err(|error| {
         let message = format!("no thread for it: {error}");
         Refused::Failed(EngineFailure { callback: "handover", message, location: String::new() })
     })?;
-    if !accepts(from, to, &errands, until).ok_or_else(|| late("accepts was at work".to_owned()))? {
+    if !accepts(from, to, &errands, until).await.ok_or_else(|| late("accepts was at work".to_owned()))? {
         return Err(Refused::Schema(from.schema()));
     }
     tracing::debug!("handing over: first every export is tried");
-    let tried = beforehand::try_exports(from, &clients_of(from.instance()), &errands, until);
-    let mut outcome = tried.and_then(|()| try_once(mount, from, to, &errands, until, max_pause));
+    let mut outcome = match beforehand::try_exports(from, &clients_of(from.instance()), &errands, until).await {
+        Ok(()) => try_once(mount, from, to, &errands, until, max_pause).await,
+        Err(held) => Err(held),
+    };
     loop {
         match outcome {
             Ok(handed_over) => return Ok(handed_over),
@@ -102,24 +102,24 @@ fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapLimits)
                 }
                 tracing::info!("handover put off, everyone goes on for now: {what}");
                 // An export that has not returned comes first.
-                if !errands.wait_until_done(until) {
+                if !errands.wait_until_done(until).await {
                     return Err(late(what));
                 }
-                thread::sleep(next.saturating_duration_since(clock::now()));
-                outcome = try_once(mount, from, to, &errands, until, max_pause);
+                sleep_until(next.into()).await;
+                outcome = try_once(mount, from, to, &errands, until, max_pause).await;
             }
         }
     }
 }
 
 /// Whether the new generation can read what the old one exports. `None`: it had not said so when `until` came.
-fn accepts(from: &Handover, to: &Handover, errands: &Errands, until: Instant) -> Option<bool> {
+async fn accepts(from: &Handover, to: &Handover, errands: &Errands, until: Instant) -> Option<bool> {
     let (schema, own) = (from.schema(), to.clone());
-    errands.begin(move |_| own.accepts(schema)).wait(until)
+    errands.begin(move |_| own.accepts(schema)).wait(until).await
 }
 
 /// Waits for a good moment, then freezes everyone, for no longer than `max_pause`.
-fn try_once(
+async fn try_once(
     mount: &Mount,
     from: &Handover,
     to: &Handover,
@@ -127,11 +127,12 @@ fn try_once(
     until: Instant,
     max_pause: Duration,
 ) -> Result<HandedOver, Held> {
-    wait_for_those_at_work(from.instance(), until)?;
+    wait_for_those_at_work(from.instance(), until).await?;
     let late = |what: &str| Held::Late(what.to_owned());
     // From here on nobody opens a connection: all there are, are in the audience. They go on until the gate is closed.
     let patience = clock::now() + GATE_PAUSES * max_pause;
-    let closed_gate = mount.close_gate(until.min(patience)).ok_or_else(|| late("a handshake was under way"))?;
+    let closed_gate = timeout_at(until.min(patience).into(), mount.close_gate()).await;
+    let closed_gate = closed_gate.map_err(|_| late("a handshake was under way"))?;
     let began = clock::now();
     let longest_pause = began + max_pause;
     let (is_last, until) = (until <= longest_pause, until.min(longest_pause));
@@ -139,20 +140,19 @@ fn try_once(
     let clients = clients_of(old);
     let seats = Arc::new(Seats::default());
     old.hold_timers();
-    let gone_on = (|| {
-        tell(&seats, &clients, Step::Freeze);
-        if !seats.wait(until) {
+    let gone_on = async {
+        if !Answers::ask(&clients, Step::Freeze).wait(&seats, until).await {
             return Err(late("a callback was at work"));
         }
-        if !old.audience().activity.wait_until_idle(until) {
+        if !old.audience().activity.wait_until_idle(until).await {
             return Err(late("jobs were at work"));
         }
-        tell(&seats, &clients, Step::HandIn);
-        if !seats.wait(until) {
+        if !Answers::ask(&clients, Step::HandIn).wait(&seats, until).await {
             return Err(late("a connection did not answer"));
         }
-        exchange(from, to, &seats, errands, until)
-    })();
+        exchange(from, to, &seats, errands, until).await
+    }
+    .await;
     match gone_on {
         Ok(()) => {
             mount.set_current(Arc::clone(to.instance()));
@@ -184,18 +184,16 @@ fn try_once(
 }
 
 /// Waits until every callback and job that is at work now has ended, so that nobody is frozen to wait for those.
-fn wait_for_those_at_work(old: &Instance, until: Instant) -> Result<(), Held> {
+async fn wait_for_those_at_work(old: &Instance, until: Instant) -> Result<(), Held> {
     tracing::debug!("the handover waits for callbacks and jobs that are at work");
-    let seats = Arc::new(Seats::default());
     // One client of each loop answers for all.
     let mut clients = clients_of(old);
     clients.sort_unstable_by_key(|client| client.event_loop());
     clients.dedup_by_key(|client| client.event_loop());
-    tell(&seats, &clients, Step::Answer);
-    if !seats.wait(until) {
+    if !Answers::ask(&clients, Step::Answer).wait(&Seats::default(), until).await {
         return Err(Held::Late("a callback was at work".to_owned()));
     }
-    if !old.audience().activity.wait_for_present(until) {
+    if !old.audience().activity.wait_for_present(until).await {
         return Err(Held::Late("jobs were at work".to_owned()));
     }
     Ok(())
@@ -208,29 +206,26 @@ fn clients_of(instance: &Instance) -> Vec<Arc<Client>> {
     clients
 }
 
-fn tell(seats: &Arc<Seats>, clients: &[Arc<Client>], step: fn(Ticket) -> Step) {
-    for (client, ticket) in clients.iter().zip(seats.tickets(clients.len())) {
-        // Where the connection is gone, the order is dropped, and its ticket is the answer.
-        let _: Sent = client.outbox().enqueue(Order::Swap(step(ticket)));
-    }
-}
-
 /// Those that had no session to hand in are frozen all the same, or will be when they get to it. Which they are only they
 /// know, so that all are told, unless all have been `resumed`.
 fn resume_others(clients: &[Arc<Client>], resumed: usize) {
     if resumed == clients.len() {
         return;
     }
-    for client in clients {
-        let _: Sent = client.outbox().enqueue(Order::Swap(Step::Resume(None)));
-    }
+    clients.iter().for_each(|client| tell(client, Step::Resume(None)));
 }
 
 /// Exports from one generation and imports into the other.
-fn exchange(from: &Handover, to: &Handover, seats: &Arc<Seats>, errands: &Errands, until: Instant) -> Result<(), Held> {
+async fn exchange(
+    from: &Handover,
+    to: &Handover,
+    seats: &Arc<Seats>,
+    errands: &Errands,
+    until: Instant,
+) -> Result<(), Held> {
     let (own_from, own_to, shared) = (from.clone(), to.clone(), Arc::clone(seats));
-    let exchanging = errands.begin(move |at| export_and_import(&own_from, &own_to, &shared, at));
-    Ok(exchanging.wait(until).ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??)
+    let mut exchanging = errands.begin(move |at| export_and_import(&own_from, &own_to, &shared, at));
+    Ok(exchanging.wait(until).await.ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??)
 }
 
 fn export_and_import(from: &Handover, to: &Handover, seats: &Seats, at: &At) -> Result<(), EngineFailure> {

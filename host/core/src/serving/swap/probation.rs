@@ -42,8 +42,8 @@ impl Trial {
     }
 
     /// Waits for the end of the probation. Returns how many panics there were, if there were too many.
-    pub fn wait(&self, probation: &Probation) -> Option<u32> {
-        self.panics.wait_for_more_than(probation.panics, self.began + probation.length)
+    pub async fn wait(&self, probation: &Probation) -> Option<u32> {
+        self.panics.wait_for_more_than(probation.panics, self.began + probation.length).await
     }
 }
 
@@ -53,8 +53,8 @@ impl Trial {
 /// # Errors
 ///
 /// Why the engine of before cannot run again: the one on trial goes on.
-pub fn go_back(mount: &Mount, trial: Trial, limits: &SwapLimits) -> Result<Option<Reloaded>, Refused> {
-    let _alone = mount.wait_to_swap();
+pub async fn go_back(mount: &Mount, trial: Trial, limits: &SwapLimits) -> Result<Option<Reloaded>, Refused> {
+    let _alone = mount.wait_to_swap().await;
     let failed = mount.current();
     if failed.generation() != trial.generation {
         return Ok(None);
@@ -62,12 +62,12 @@ pub fn go_back(mount: &Mount, trial: Trial, limits: &SwapLimits) -> Result<Optio
     mount.note_refused(*failed.plugin().fingerprint());
     let (plugin, config) = trial.before;
     let successor = Successor { plugin, config, always_gently: false };
-    let went_back = match succeed(mount, &successor, limits) {
+    let went_back = match succeed(mount, &successor, limits).await {
         Err(
             refused @ (Refused::Schema(_) | Refused::Failed(_) | Refused::Late { .. } | Refused::ImportsTooLong { .. }),
         ) => {
             tracing::warn!("connections stay with the engine that panics, since they cannot be handed over: {refused}");
-            succeed(mount, &Successor { always_gently: true, ..successor }, limits)
+            succeed(mount, &Successor { always_gently: true, ..successor }, limits).await
         }
         other => other,
     };

@@ -2,11 +2,13 @@
 
 use crate::client::Client;
 use crate::client::order::Order;
-use crate::clock;
 use crate::engine::Session;
 use crate::lock::{Held, Lock};
-use std::sync::{Arc, Condvar};
+use plugin_api::Sent;
+use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout_at;
 
 /// What a connection is told, one after the other.
 #[derive(Debug)]
@@ -21,21 +23,37 @@ pub enum Step {
     Resume(Option<Session>),
 }
 
+/// The right and duty to answer once. Dropped, it is an answer.
+#[derive(Debug)]
+pub struct Ticket(UnboundedSender<Seat>);
+
+impl Ticket {
+    /// Hands a session in.
+    ///
+    /// # Errors
+    ///
+    /// The session, if nobody waits for it any more.
+    pub fn hand_in(self, client: &Arc<Client>, session: Session) -> Result<(), Session> {
+        let seat = Seat { client: Arc::clone(client), session, exported: Vec::new(), successor: None };
+        self.0.send(seat).map_err(|refused| refused.0.session)
+    }
+}
+
 /// A client whose session is with the swap.
 #[derive(Debug)]
 pub struct Seat {
-    pub client: Arc<Client>,
+    pub(super) client: Arc<Client>,
     /// Of the generation that may have to go on.
-    pub session: Session,
-    pub exported: Vec<u8>,
+    pub(super) session: Session,
+    pub(super) exported: Vec<u8>,
     /// Of the new generation.
-    pub successor: Option<Session>,
+    pub(super) successor: Option<Session>,
 }
 
 impl Seat {
     /// Lets the connection go on with its session, or with the successor. Returns the session that is left behind.
     #[must_use]
-    pub fn resume(self, with_successor: bool) -> Option<Session> {
+    pub(super) fn resume(self, with_successor: bool) -> Option<Session> {
         let (session, left_behind) = match self.successor {
             Some(successor) if with_successor => (successor, Some(self.session)),
             other => (self.session, other),
@@ -43,21 +61,56 @@ impl Seat {
         // Now, and not when the connection gets to go on: a swap that begins before that must know it for one of its own.
         self.client.set_generation(session.instance().generation());
         // A connection is never over while its session is here.
-        self.client.outbox().enqueue(Order::Swap(Step::Resume(Some(session))));
+        tell(&self.client, Step::Resume(Some(session)));
         left_behind
     }
 }
 
-/// The sessions that were handed in, and how many answers are missing.
-#[derive(Debug, Default)]
-pub struct Seats {
-    state: Lock<State>,
-    changed: Condvar,
+/// Tells a connection something. If it is gone, its ticket is dropped, which is the answer.
+pub(super) fn tell(client: &Client, step: Step) {
+    let _: Sent = client.outbox().enqueue(Order::Swap(step));
 }
 
+/// The answers of connections that were asked for something.
+#[derive(Debug)]
+pub(super) struct Answers(UnboundedReceiver<Seat>);
+
+impl Answers {
+    /// Asks these clients' connections.
+    pub(super) fn ask(clients: &[Arc<Client>], step: fn(Ticket) -> Step) -> Answers {
+        let (ticket, answers) = unbounded_channel();
+        clients.iter().for_each(|client| tell(client, step(Ticket(ticket.clone()))));
+        Answers(answers)
+    }
+
+    /// Waits until everyone has answered, and seats those that hand in their sessions. Returns whether all had answered when
+    /// `until` came; it may be called again.
+    pub(super) async fn wait(&mut self, seats: &Seats, until: Instant) -> bool {
+        let all = async {
+            while let Some(seat) = self.0.recv().await {
+                seats.add(seat);
+            }
+        };
+        timeout_at(until.into(), all).await.is_ok()
+    }
+}
+
+impl Drop for Answers {
+    /// Nobody waits any more: whoever has not handed in its session keeps it, or goes on with it at once.
+    fn drop(&mut self) {
+        self.0.close();
+        while let Ok(seat) = self.0.try_recv() {
+            let _none_left_behind = seat.resume(false);
+        }
+    }
+}
+
+/// The sessions that were handed in.
 #[derive(Debug, Default)]
-struct State {
-    missing: usize,
+pub(super) struct Seats(Lock<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
     /// A place is empty while somebody works on the seat.
     seats: Vec<Option<Seat>>,
     /// The new generation imports: it is of no use any more if the swap is over before that is.
@@ -68,7 +121,7 @@ struct State {
 
 /// How a swap ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(super) struct Ended {
     /// How many connections were told to go on with a session.
     pub resumed: usize,
     /// Imports had begun.
@@ -77,74 +130,61 @@ pub struct Ended {
     pub left_behind: Vec<Session>,
 }
 
-/// The right and duty to answer once. Dropped, it is an answer.
-#[derive(Debug)]
-pub struct Ticket(Arc<Seats>);
-
 impl Seats {
-    /// Tickets for this many connections.
-    pub fn tickets(self: &Arc<Self>, count: usize) -> impl Iterator<Item = Ticket> + use<'_> {
-        self.lock().missing += count;
-        (0..count).map(|_| Ticket(Arc::clone(self)))
-    }
-
-    /// Waits for every answer. Returns whether all were there when `until` came.
-    pub fn wait(&self, until: Instant) -> bool {
-        let mut state = self.lock();
-        while state.missing > 0 {
-            let left = until.saturating_duration_since(clock::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = state.wait_timeout(&self.changed, left).0;
+    /// Takes a session, or lets its connection go on at once if the swap is over.
+    fn add(&self, seat: Seat) {
+        let mut taken = self.lock();
+        if !taken.over {
+            return taken.seats.push(Some(seat));
         }
-        true
+        drop(taken);
+        let _none_left_behind = seat.resume(false);
     }
 
     /// How many sessions there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.lock().seats.len()
     }
 
     /// Takes the seat of whoever handed in last, for good. `None`: there is none, or the swap is over.
-    pub fn take(&self) -> Option<Seat> {
+    pub(super) fn take(&self) -> Option<Seat> {
         self.lock().seats.pop().flatten()
     }
 
     /// Notes that the new generation imports from now on. Returns whether it may: the swap is not over.
-    pub fn begin_imports(&self) -> bool {
-        let mut state = self.lock();
-        state.importing = !state.over;
-        state.importing
+    pub(super) fn begin_imports(&self) -> bool {
+        let mut taken = self.lock();
+        taken.importing = !taken.over;
+        taken.importing
     }
 
     /// Works on one seat, outside of the lock. `None`: the swap is over, or the seat is.
-    pub fn with_seat<R>(&self, index: usize, work: impl FnOnce(&mut Seat) -> R) -> Option<R> {
-        let mut state = self.lock();
-        if state.over {
+    pub(super) fn with_seat<R>(&self, index: usize, work: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+        let mut taken = self.lock();
+        if taken.over {
             return None;
         }
-        let mut seat = state.seats.get_mut(index)?.take()?;
-        drop(state);
+        let mut seat = taken.seats.get_mut(index)?.take()?;
+        drop(taken);
         let result = work(&mut seat);
-        let mut state = self.lock();
-        if state.over {
-            drop(state);
+        let mut taken = self.lock();
+        if taken.over {
+            drop(taken);
             // The others have gone on without waiting for this one.
             drop(seat.resume(false));
             return None;
         }
-        state.seats[index] = Some(seat);
+        taken.seats[index] = Some(seat);
         Some(result)
     }
 
     /// Ends the swap: lets every connection go on, with its successor or with the session it had.
-    pub fn end(&self, with_successors: bool) -> Ended {
-        let mut state = self.lock();
-        state.over = true;
-        let importing = state.importing;
-        let seats = std::mem::take(&mut state.seats);
-        drop(state);
+    pub(super) fn end(&self, with_successors: bool) -> Ended {
+        let mut taken = self.lock();
+        taken.over = true;
+        let importing = taken.importing;
+        let seats = std::mem::take(&mut taken.seats);
+        drop(taken);
         let (mut resumed, mut left_behind) = (0, Vec::with_capacity(seats.len()));
         for seat in seats.into_iter().flatten() {
             left_behind.extend(seat.resume(with_successors));
@@ -153,34 +193,7 @@ impl Seats {
         Ended { resumed, importing, left_behind }
     }
 
-    fn lock(&self) -> Held<'_, State> {
-        self.state.hold()
-    }
-}
-
-impl Ticket {
-    /// Hands a session in.
-    ///
-    /// # Errors
-    ///
-    /// The session, where the swap is over.
-    pub fn hand_in(self, client: &Arc<Client>, session: Session) -> Result<(), Session> {
-        let mut state = self.0.lock();
-        if state.over {
-            return Err(session);
-        }
-        let seat = Seat { client: Arc::clone(client), session, exported: Vec::new(), successor: None };
-        state.seats.push(Some(seat));
-        Ok(())
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.missing -= 1;
-        if state.missing == 0 {
-            self.0.changed.notify_all();
-        }
+    fn lock(&self) -> Held<'_, Taken> {
+        self.0.hold()
     }
 }

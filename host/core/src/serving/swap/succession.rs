@@ -146,11 +146,11 @@ pub struct Successor {
 /// # Errors
 ///
 /// Why the old generation goes on.
-pub fn succeed(mount: &Mount, successor: &Successor, limits: &SwapLimits) -> Result<Reloaded, Refused> {
+pub async fn succeed(mount: &Mount, successor: &Successor, limits: &SwapLimits) -> Result<Reloaded, Refused> {
     let old = mount.current();
     let plugin = &successor.plugin;
     let (engine, version) = (plugin.name().to_owned(), plugin.version().to_owned());
-    let made = newborn::next(old.successor(Arc::clone(plugin), successor.config.clone()), limits.deadline);
+    let made = newborn::next(old.successor(Arc::clone(plugin), successor.config.clone()), limits.deadline).await;
     let not_in_time =
         || Refused::NotMadeInTime { engine: engine.clone(), version: version.clone(), deadline: limits.deadline };
     let new = made.ok_or_else(not_in_time)?.map_err(|not_made| Refused::NotMade {
@@ -162,7 +162,7 @@ pub fn succeed(mount: &Mount, successor: &Successor, limits: &SwapLimits) -> Res
     let taken_over = if successor.always_gently {
         Ok(gentle::take_over(mount, &new, limits.drain))
     } else {
-        take_over(mount, &old, &new, limits)
+        take_over(mount, &old, &new, limits).await
     };
     let way = match taken_over {
         Ok(way) => way,
@@ -175,10 +175,15 @@ pub fn succeed(mount: &Mount, successor: &Successor, limits: &SwapLimits) -> Res
     Ok(Reloaded { engine, version, generation: new.generation(), way })
 }
 
-fn take_over(mount: &Mount, old: &Arc<Instance>, new: &Arc<Instance>, limits: &SwapLimits) -> Result<Way, Refused> {
+async fn take_over(
+    mount: &Mount,
+    old: &Arc<Instance>,
+    new: &Arc<Instance>,
+    limits: &SwapLimits,
+) -> Result<Way, Refused> {
     let (Some(from), Some(to)) = (Handover::of(old), Handover::of(new)) else {
         return Ok(gentle::take_over(mount, new, limits.drain));
     };
-    let handed_over = hand_over(mount, &from, &to, limits)?;
+    let handed_over = hand_over(mount, &from, &to, limits).await?;
     Ok(Way::Handover { sessions: handed_over.sessions, pause: handed_over.pause })
 }

@@ -3,12 +3,12 @@
 //! Opening a library runs its initialisers under the lock of the system's loader. One that hangs there keeps this thread,
 //! and whoever needs that lock, for good; everybody else goes on.
 
-use super::{LoadError, Plugin, Staged};
-use crate::standby::Standby;
+use super::standby::Standby;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
+use wshost_core::plugin::{LoadError, Plugin, Staged};
 
 /// Opens one library after the other.
 static OPENER: Mutex<Opener> = Mutex::new(Opener { standby: None, underway: None });
@@ -35,7 +35,7 @@ impl Underway {
 
 /// Why a library was not opened.
 #[derive(Debug, thiserror::Error)]
-pub enum NotOpened {
+pub(crate) enum NotOpened {
     /// It is no engine for this host.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -70,7 +70,7 @@ pub enum NotOpened {
 /// # Errors
 ///
 /// What the system says when it has no thread left.
-pub fn start() -> io::Result<()> {
+pub(crate) fn start() -> io::Result<()> {
     let mut opener = lock();
     if opener.standby.is_none() {
         opener.standby = Some(Standby::start("wshost-opener")?);
@@ -83,7 +83,7 @@ pub fn start() -> io::Result<()> {
 /// # Errors
 ///
 /// One has been at it for `patience`.
-pub fn check(patience: Duration) -> Result<(), NotOpened> {
+pub(crate) fn check(patience: Duration) -> Result<(), NotOpened> {
     match &lock().underway {
         Some(underway) if underway.since.elapsed() >= patience => Err(underway.blocks()),
         _ => Ok(()),
@@ -95,7 +95,7 @@ pub fn check(patience: Duration) -> Result<(), NotOpened> {
 /// # Errors
 ///
 /// It is no engine for this host, or it hangs, or another one does.
-pub fn open(staged: Staged, patience: Duration) -> Result<Plugin, NotOpened> {
+pub(crate) fn open(staged: Staged, patience: Duration) -> Result<Plugin, NotOpened> {
     let path = staged.path().to_owned();
     let until = Instant::now() + patience;
     let mut opener = lock();

@@ -4,10 +4,6 @@
 //! at its first thread-local with a destructor, for which the C library takes the same lock. So what must work at any time
 //! runs on threads that were started in advance and have touched their thread-locals.
 
-use crate::calls::watch;
-use crate::client::outbox;
-use crate::loops::prefer_read;
-use crate::protocol;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -18,7 +14,7 @@ type Work = Box<dyn FnOnce() + Send>;
 /// A thread that waits for work, and does one piece after the other. It ends when this is dropped and all is done; nobody
 /// waits for that.
 #[derive(Clone)]
-pub struct Standby {
+pub(crate) struct Standby {
     work: mpsc::Sender<Work>,
 }
 
@@ -28,7 +24,7 @@ impl Standby {
     /// # Errors
     ///
     /// What the system says when it has no thread left.
-    pub fn start(name: &str) -> io::Result<Standby> {
+    pub(crate) fn start(name: &str) -> io::Result<Standby> {
         let (work, queued) = mpsc::channel::<Work>();
         let (ready, is_ready) = mpsc::channel();
         let body = move || {
@@ -44,7 +40,7 @@ impl Standby {
     }
 
     /// Does this, behind what was asked for before.
-    pub fn run(&self, work: impl FnOnce() + Send + 'static) {
+    pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
         // The thread stays for as long as it is held, unless work has panicked, which is a fault of wshost's and in its log.
         let _ = self.work.send(Box::new(work));
     }
@@ -58,7 +54,7 @@ impl fmt::Debug for Standby {
 
 /// Several such threads, for work that may take as long as it likes.
 #[derive(Clone, Debug)]
-pub struct Crew {
+pub(crate) struct Crew {
     free: Arc<Mutex<Vec<Standby>>>,
 }
 
@@ -68,13 +64,13 @@ impl Crew {
     /// # Errors
     ///
     /// What the system says when it has no thread left.
-    pub fn start(name: &str, threads: usize) -> io::Result<Crew> {
+    pub(crate) fn start(name: &str, threads: usize) -> io::Result<Crew> {
         let free = (0..threads).map(|number| Standby::start(&format!("{name}-{number}"))).collect::<io::Result<_>>()?;
         Ok(Crew { free: Arc::new(Mutex::new(free)) })
     }
 
     /// Does this at once. `false`: all threads are at work.
-    pub fn run(&self, work: impl FnOnce() + Send + 'static) -> bool {
+    pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) -> bool {
         let Some(standby) = lock(&self.free).pop() else { return false };
         let (free, own) = (Arc::clone(&self.free), standby.clone());
         standby.run(move || {
@@ -90,7 +86,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Uses each thread-local that has a destructor and that the calling thread may need later. Not to be called in a runtime.
-pub fn touch_thread_locals() {
+pub(crate) fn touch_thread_locals() {
     // That of a channel that is waited on.
     let (_held, nothing) = mpsc::channel::<()>();
     let _ = nothing.recv_timeout(std::time::Duration::from_nanos(1));
@@ -101,10 +97,7 @@ pub fn touch_thread_locals() {
     let (told, hears) = tokio::sync::oneshot::channel();
     let _ = told.send(());
     let _ = hears.blocking_recv();
-    outbox::touch();
-    prefer_read::touch();
-    protocol::touch();
-    watch::touch();
+    wshost_core::touch_thread_locals();
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@
 //! to take over if it does not come back. All are started before the first engine is loaded, since a library that is
 //! stuck in the loader keeps new threads from starting. Knows closures, not engines.
 
-use crate::clock;
-use crate::standby::touch_thread_locals;
+use super::standby::touch_thread_locals;
 use rustix::process::{getpriority_process, setpriority_process};
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,6 +13,7 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use wshost_core::jobs::Work;
 
 /// One of them ends things, one keeps watch over it, and the others may be held up.
 const THREADS: usize = 4;
@@ -29,18 +29,18 @@ static RETIREMENT: Retirement = Retirement::new(PATIENCE);
 /// # Errors
 ///
 /// What the system says when it has no thread left.
-pub fn start() -> io::Result<()> {
+pub(super) fn start() -> io::Result<()> {
     RETIREMENT.start()
 }
 
 /// Has something ended elsewhere, soon: `what` of `engine`, for the log, `None` if it is not known whose it is. It must not
 /// panic: who hands it in contains what can.
-pub fn retire(engine: Option<&'static str>, what: &'static str, end: impl FnOnce() + Send + 'static) {
-    RETIREMENT.retire(engine, what, Box::new(end));
+pub(super) fn retire(engine: Option<&'static str>, what: &'static str, end: Work) {
+    RETIREMENT.retire(engine, what, end);
 }
 
 /// Waits until everything has been ended that was not held up before. Returns whether that was so when `until` came.
-pub fn wait_until_done(until: Instant) -> bool {
+pub(crate) fn wait_until_done(until: Instant) -> bool {
     RETIREMENT.wait_until_done(until)
 }
 
@@ -69,7 +69,7 @@ struct State {
 struct Thing {
     engine: Option<&'static str>,
     what: &'static str,
-    end: Box<dyn FnOnce() + Send>,
+    end: Work,
 }
 
 struct Underway {
@@ -107,7 +107,7 @@ impl Retirement {
         Ok(())
     }
 
-    fn retire(&self, engine: Option<&'static str>, what: &'static str, end: Box<dyn FnOnce() + Send>) {
+    fn retire(&self, engine: Option<&'static str>, what: &'static str, end: Work) {
         let mut state = self.lock();
         state.waiting.push_back(Thing { engine, what, end });
         // Waking a thread is a system call: not for each of many.
@@ -128,7 +128,7 @@ impl Retirement {
             if !is_at_work {
                 return true;
             }
-            let left = until.saturating_duration_since(clock::now());
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
@@ -165,7 +165,7 @@ impl Retirement {
         state.idle += 1;
         if let Some(Underway { engine, what, since, held_up: true }) = state.underway[thread].take() {
             // Rare enough to be told under the lock; nothing of an engine's is in it.
-            tracing::info!(engine, "{what} has returned after {:.1?}", clock::since(since));
+            tracing::info!(engine, "{what} has returned after {:.1?}", since.elapsed());
         }
         self.done.notify_all();
     }
@@ -180,7 +180,7 @@ impl Retirement {
                 state
             }
             Some(underway) => {
-                let left = (underway.since + self.patience).saturating_duration_since(clock::now());
+                let left = (underway.since + self.patience).saturating_duration_since(Instant::now());
                 self.to_do.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
             }
         }
@@ -206,20 +206,20 @@ impl State {
     }
 
     /// Takes what comes next, unless another thread is at work, or this is the last that can keep watch.
-    fn take(&mut self, thread: usize) -> Option<Box<dyn FnOnce() + Send>> {
+    fn take(&mut self, thread: usize) -> Option<Work> {
         if self.is_at_work() || self.idle < 2 {
             return None;
         }
         let Thing { engine, what, end } = self.waiting.pop_front()?;
         self.called = false;
         self.idle -= 1;
-        self.underway[thread] = Some(Underway { engine, what, since: clock::now(), held_up: false });
+        self.underway[thread] = Some(Underway { engine, what, since: Instant::now(), held_up: false });
         Some(end)
     }
 
     /// Notes who has been at work for too long. Returns what is to be told.
     fn note_held_up(&mut self, patience: Duration) -> Vec<HeldUp> {
-        let late = |underway: &&mut Underway| !underway.held_up && clock::since(underway.since) >= patience;
+        let late = |underway: &&mut Underway| !underway.held_up && underway.since.elapsed() >= patience;
         let note = |underway: &mut Underway| {
             underway.held_up = true;
             HeldUp { engine: underway.engine, what: underway.what, patience }

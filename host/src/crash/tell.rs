@@ -89,7 +89,7 @@ fn within(line: &mut Line, call: &Call<'_>) {
         callback => write!(line, " in {} of engine {} {}", callback.name(), whose.name, whose.version),
     };
     let _ = match call.whom {
-        Whom::Client(client) => write!(line, ", client {} ({})", client.number(), client.peer()),
+        Whom::Client { number, peer } => write!(line, ", client {number} ({peer})"),
         Whom::Peer(peer) => write!(line, ", for {peer}"),
         Whom::Nobody => Ok(()),
     };

@@ -6,7 +6,6 @@
 pub mod watch;
 pub mod witness;
 
-use crate::client::Client;
 use crate::lock::about_to_call_engine;
 use std::cell::Cell;
 use std::ptr;
@@ -27,7 +26,11 @@ pub struct Whose<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Whom<'a> {
     Nobody,
-    Client(&'a Client),
+    /// A client: its number, and the address of its peer.
+    Client {
+        number: u64,
+        peer: &'a str,
+    },
     /// One that is not a client yet.
     Peer(&'a str),
 }

@@ -71,7 +71,7 @@ impl Watch {
         let call = self.call.load(Ordering::Relaxed);
         let before = if call & 0xFF == 0 { None } else { Some(self.present(call)) };
         let client = match whom {
-            Whom::Client(client) => client.number(),
+            Whom::Client { number, .. } => number,
             Whom::Nobody => 0,
             Whom::Peer(peer) => self.note_peer(peer),
         };

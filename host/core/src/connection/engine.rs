@@ -1,11 +1,10 @@
 //! Calls of the engine, and what comes of them: jobs, and faults of either side.
 
 use super::{Connection, Stage};
-use crate::calls::Whom;
 use crate::client::Client;
 use crate::client::outbox::with_batch;
 use crate::connection::wire::Wire;
-use crate::engine::{CallbackResult, EngineFailure, Event, Instance, Job, Session};
+use crate::engine::{CallbackResult, EngineFailure, Event, Instance, Job, Session, called_for};
 use crate::protocol::{Fault, close};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -40,7 +39,7 @@ impl<S: Wire> Connection<S> {
     pub(super) fn submit(&mut self, job: Job) {
         let (instance, client) = (Arc::clone(&self.instance), Arc::clone(&self.client));
         let work = move || {
-            if let Err(failure) = job.run(Whom::Client(&client)) {
+            if let Err(failure) = job.run(called_for(&client)) {
                 instance.report(&failure, client.peer());
                 client.fail();
             }

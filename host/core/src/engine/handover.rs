@@ -4,7 +4,7 @@
 //! could be: the sessions are with the swap then, and not with their connections.
 
 use super::client_table::lend;
-use super::instance::{Instance, Session};
+use super::instance::{Instance, Session, called_for};
 use super::object::EngineFailure;
 use crate::calls::{Callback, Whom, watched};
 use crate::client::Client;
@@ -106,7 +106,7 @@ impl Handover {
     pub fn export_session(&self, client: &Arc<Client>, session: &Session) -> Result<Vec<u8>, EngineFailure> {
         debug_assert!(Arc::ptr_eq(session.instance(), &self.instance));
         let lent = lend(client, self.instance.generation_of_handles());
-        let exported = self.call(Callback::ExportSession, Whom::Client(client), || {
+        let exported = self.call(Callback::ExportSession, called_for(client), || {
             // SAFETY: the session is this engine's, and borrowed, so that no callback has it.
             unsafe { (self.table.0.export_session)(self.instance.engine(), &lent, session.object()) }
         });
@@ -140,7 +140,7 @@ impl Handover {
         session: &[u8],
     ) -> Result<Session, EngineFailure> {
         let lent = lend(client, self.instance.generation_of_handles());
-        let imported = self.call(Callback::ImportSession, Whom::Client(client), || {
+        let imported = self.call(Callback::ImportSession, called_for(client), || {
             // SAFETY: the engine is alive; handle, view and bytes live for the call.
             unsafe { (self.table.0.import_session)(self.instance.engine(), &lent, schema.view(), session.into()) }
         });

@@ -393,7 +393,7 @@ impl Instance {
     /// The panic that ended the callback.
     pub fn on_closed(&self, client: &Arc<Client>, session: Session, code: u16) -> Result<(), EngineFailure> {
         let session = session.into_object();
-        let ended = watched(Callback::Closed, self.services.generation.whose(), Whom::Client(client), || {
+        let ended = watched(Callback::Closed, self.services.generation.whose(), called_for(client), || {
             // SAFETY: the session is this engine's, and given up here.
             unsafe { (self.table.on_closed)(self.engine, &lend(client, self.services.generation), session, code) }
         });
@@ -413,7 +413,7 @@ impl Instance {
         session: &mut Session,
         call: impl FnOnce(&EngineTable, EngineObject, &ClientHandle, SessionObject) -> Returned,
     ) -> CallbackResult {
-        let returned = watched(callback, self.services.generation.whose(), Whom::Client(client), || {
+        let returned = watched(callback, self.services.generation.whose(), called_for(client), || {
             call(self.table, self.engine, &lend(client, self.services.generation), session.object)
         });
         if !returned.failure.is_null() {
@@ -430,6 +430,12 @@ impl Instance {
     pub fn report(&self, failure: &EngineFailure, peer: &str) {
         self.services.report(failure, peer);
     }
+}
+
+/// How a call is noted that is made for a client.
+#[inline]
+pub fn called_for(client: &Client) -> Whom<'_> {
+    Whom::Client { number: client.number(), peer: client.peer() }
 }
 
 /// Why an engine's instance could not be made.

@@ -20,6 +20,6 @@ mod services;
 pub mod timers;
 
 pub use handover::{Handover, Schema};
-pub use instance::{Answer, CallbackResult, Config, Instance, NotMade, Session, Template, Unborn};
+pub use instance::{Answer, CallbackResult, Config, Instance, NotMade, Session, Template, Unborn, called_for};
 pub use object::{EngineFailure, Event, Job};
 pub use services::Facilities;

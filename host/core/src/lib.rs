@@ -23,7 +23,7 @@ pub mod serving;
 /// is being opened hangs, a thread stops at its first use of one.
 pub fn touch_thread_locals() {
     calls::watch::touch();
-    client::outbox::touch();
+    client::at_hand::touch();
     loops::prefer_read::touch();
     protocol::touch();
 }

@@ -1,7 +1,7 @@
 //! What the log says of callbacks that block.
 
 use wshost_core::calls::watch::Blocking;
-use wshost_core::client::Client;
+use wshost_core::engine::Client;
 use wshost_core::serving::mount::Mount;
 
 /// Logs that a callback blocks its event loop, or `authenticate` a worker.

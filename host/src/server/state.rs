@@ -8,8 +8,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use wshost_core::client::Client;
-use wshost_core::engine::Facilities;
+use wshost_core::engine::{Client, Facilities};
 use wshost_core::protocol::close;
 use wshost_core::serving::mount::Mount;
 

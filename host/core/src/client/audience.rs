@@ -39,8 +39,8 @@ pub struct Backlog {
 
 /// The clients of one engine and their groups.
 #[derive(Debug)]
-pub struct Audience {
-    shards: Box<[Lock<Shard>]>,
+pub struct Audience<N> {
+    shards: Box<[Lock<Shard<N>>]>,
     pub wakes: Arc<Wakes>,
     pub backlog: Backlog,
     /// The engine's work on their behalf.
@@ -50,15 +50,21 @@ pub struct Audience {
 }
 
 /// Clients by number; dense, since it is mostly walked.
-type Clients = IndexMap<u64, Arc<Client>>;
+type Clients<N> = IndexMap<u64, Arc<Client<N>>>;
 
-#[derive(Debug, Default)]
-struct Shard {
-    clients: Clients,
+#[derive(Debug)]
+struct Shard<N> {
+    clients: Clients<N>,
     /// Without empty ones.
-    groups: HashMap<Arc<str>, Clients>,
+    groups: HashMap<Arc<str>, Clients<N>>,
     /// The groups of each client that is in any.
     memberships: HashMap<u64, Vec<Arc<str>>>,
+}
+
+impl<N> Default for Shard<N> {
+    fn default() -> Self {
+        Shard { clients: IndexMap::new(), groups: HashMap::new(), memberships: HashMap::new() }
+    }
 }
 
 /// Some of the clients.
@@ -70,7 +76,7 @@ pub enum Whom<'a> {
     Group(&'a str),
 }
 
-impl Audience {
+impl<N> Audience<N> {
     /// Nobody yet.
     pub fn new(wakes: Arc<Wakes>, backlog: Backlog, compression: Option<Compression>) -> Self {
         Audience {
@@ -83,17 +89,17 @@ impl Audience {
     }
 
     /// A client has connected.
-    pub fn enter(&self, client: &Arc<Client>) {
+    pub fn enter(&self, client: &Arc<Client<N>>) {
         self.shard(client.event_loop()).clients.insert(client.number(), Arc::clone(client));
     }
 
     /// A client's connection ends, and its memberships with it.
-    pub fn exit(&self, client: &Client) {
+    pub fn exit(&self, client: &Client<N>) {
         self.shard(client.event_loop()).exit(client.number());
     }
 
     /// Makes a client a member of a group.
-    pub fn join(&self, client: &Client, group: &str) -> Sent {
+    pub fn join(&self, client: &Client<N>, group: &str) -> Sent {
         if group.is_empty() || group.len() > MAX_GROUP_NAME {
             tracing::warn!(
                 peer = client.peer(),
@@ -106,12 +112,12 @@ impl Audience {
     }
 
     /// Ends a membership. Returns whether there was one.
-    pub fn leave(&self, client: &Client, group: &str) -> bool {
+    pub fn leave(&self, client: &Client<N>, group: &str) -> bool {
         self.shard(client.event_loop()).leave(client.number(), group)
     }
 
     /// The connected client of this number.
-    pub fn client(&self, number: u64) -> Option<Arc<Client>> {
+    pub fn client(&self, number: u64) -> Option<Arc<Client<N>>> {
         (0..self.shards.len()).find_map(|index| self.shard(index).clients.get(&number).cloned())
     }
 
@@ -121,7 +127,7 @@ impl Audience {
     }
 
     /// The clients, as of now.
-    pub fn clients(&self, whom: Whom<'_>) -> Vec<Arc<Client>> {
+    pub fn clients(&self, whom: Whom<'_>) -> Vec<Arc<Client<N>>> {
         let of_shard =
             |index| self.shard(index).among(whom).map(|clients| clients.values().cloned().collect::<Vec<_>>());
         (0..self.shards.len()).filter_map(of_shard).flatten().collect()
@@ -162,13 +168,13 @@ impl Audience {
         windows
     }
 
-    fn shard(&self, index: usize) -> Held<'_, Shard> {
+    fn shard(&self, index: usize) -> Held<'_, Shard<N>> {
         self.shards[index].hold()
     }
 }
 
-impl Shard {
-    fn among(&self, whom: Whom<'_>) -> Option<&Clients> {
+impl<N> Shard<N> {
+    fn among(&self, whom: Whom<'_>) -> Option<&Clients<N>> {
         match whom {
             Whom::Everyone => Some(&self.clients),
             Whom::Group(group) => self.groups.get(group),
@@ -220,11 +226,11 @@ mod tests {
     use crate::client::Closing;
     use crate::protocol::deflate::negotiate;
 
-    fn audience(policy: BacklogPolicy) -> Arc<Audience> {
+    fn audience(policy: BacklogPolicy) -> Arc<Audience<()>> {
         Arc::new(Audience::new(Arc::new(Wakes::new(2)), Backlog { limit: 150, policy }, None))
     }
 
-    fn clients(audience: &Arc<Audience>, count: usize) -> Vec<Arc<Client>> {
+    fn clients(audience: &Arc<Audience<()>>, count: usize) -> Vec<Arc<Client<()>>> {
         let client = |index| Arc::new(Client::new("peer", "/", "", None, Arc::clone(audience), index % 2));
         let clients: Vec<_> = (0..count).map(client).collect();
         clients.iter().for_each(|client| audience.enter(client));
@@ -255,7 +261,7 @@ mod tests {
     fn a_broadcast_is_compressed_for_those_who_agreed_to_it() {
         let how = Compression { threshold: 50, ..Compression::default() };
         let backlog = Backlog { limit: 10_000, policy: BacklogPolicy::Close };
-        let audience = Arc::new(Audience::new(Arc::new(Wakes::new(2)), backlog, Some(how)));
+        let audience = Arc::new(Audience::<()>::new(Arc::new(Wakes::new(2)), backlog, Some(how)));
         let offers = ["", "permessage-deflate", "permessage-deflate; server_max_window_bits=9"];
         let clients = offers.map(|offer| {
             let agreed = negotiate([offer], &how).map(|accepted| accepted.agreed);

@@ -2,10 +2,8 @@
 
 use crate::client::order::{Order, Part};
 use crate::client::short_way::ShortWay;
-use crate::engine::Event;
 use crate::protocol::deflate::{Compression, Deflater};
 use crate::protocol::{Opcode, WriteBuffer, is_compressed};
-use crate::serving::swap::Step;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -20,8 +18,6 @@ pub struct Batch {
     pub write: WriteBuffer,
     /// Where compression was agreed on.
     pub deflater: Option<Box<Deflater>>,
-    /// Values to deliver to the session.
-    pub events: VecDeque<Event>,
     /// Whether the engine has asked not to read from this client.
     pub paused: bool,
     /// Whether our close frame is in the write buffer, or was.
@@ -32,8 +28,6 @@ pub struct Batch {
     pub blocked: bool,
     /// Where large messages may go at once, during the connection's turn.
     pub socket: Option<ShortWay>,
-    /// What a swap wants of the connection.
-    pub steps: Vec<Step>,
     /// Since when nothing has been read from the client by our own choice.
     pub unread_since: Option<Instant>,
     /// The pong to send when the socket takes something again.
@@ -58,23 +52,12 @@ impl Batch {
 
     /// Whether it is as a new one for a connection without compression.
     pub fn is_blank(&self) -> bool {
-        let Batch {
-            write,
-            deflater,
-            events,
-            paused,
-            close_written,
-            failed,
-            blocked,
-            socket,
-            steps,
-            unread_since,
-            pong,
-            fragmented,
-        } = self;
-        let nothing_waits = write.is_empty() && events.is_empty() && steps.is_empty();
+        let Batch { write, deflater, paused, close_written, failed, blocked, socket, unread_since, pong, fragmented } =
+            self;
         let nothing_kept = deflater.is_none() && socket.is_none() && pong.is_none() && fragmented.is_none();
-        nothing_waits && nothing_kept && !(*paused || *close_written || *failed || *blocked || unread_since.is_some())
+        write.is_empty()
+            && nothing_kept
+            && !(*paused || *close_written || *failed || *blocked || unread_since.is_some())
     }
 
     /// Bytes that wait for the socket.
@@ -164,8 +147,6 @@ impl Batch {
             Order::Discard => {
                 self.discard();
             }
-            Order::Event(event) => self.events.push_back(event),
-            Order::Swap(step) => self.steps.push(step),
         }
     }
 

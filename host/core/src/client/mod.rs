@@ -3,6 +3,7 @@
 //! Knows no socket: what is sent goes to the outbox, and the connection takes it from there.
 
 pub mod activity;
+pub mod at_hand;
 pub mod audience;
 pub mod batch;
 pub mod broadcast;
@@ -18,7 +19,6 @@ use crate::client::broadcast::Broadcast;
 use crate::client::order::{Order, Part};
 use crate::client::outbox::Outbox;
 use crate::clock;
-use crate::engine::Event;
 use crate::protocol::deflate::{Agreed, Compression};
 use crate::protocol::{Opcode, close};
 use plugin_api::Sent;
@@ -30,9 +30,9 @@ use std::time::{Duration, Instant};
 /// Payload of a control frame at most (RFC 6455 section 5.5).
 const MAX_CONTROL: usize = 125;
 
-/// A connected client.
+/// A connected client. It carries notices of the type `N` to its connection, and cannot read them.
 #[derive(Debug)]
-pub struct Client {
+pub struct Client<N> {
     peer: Box<str>,
     resource: Box<str>,
     // Two boxes, since most have none.
@@ -45,10 +45,10 @@ pub struct Client {
     pinged: AtomicU64,
     /// Of the engine: which of them serves it.
     generation: AtomicU32,
-    outbox: Outbox,
+    outbox: Outbox<N>,
 }
 
-impl Client {
+impl<N> Client<N> {
     /// A client that has just been accepted, and whose connection is to live on `event_loop`. `deflate` is what was agreed
     /// on about compression.
     pub fn new(
@@ -56,9 +56,9 @@ impl Client {
         resource: &str,
         subprotocol: &str,
         deflate: Option<Agreed>,
-        audience: Arc<Audience>,
+        audience: Arc<Audience<N>>,
         event_loop: usize,
-    ) -> Client {
+    ) -> Client<N> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let client = Client {
@@ -125,7 +125,7 @@ impl Client {
     }
 
     /// The clients that it is one of.
-    pub fn audience(&self) -> &Audience {
+    pub fn audience(&self) -> &Audience<N> {
         self.outbox.audience()
     }
 
@@ -267,11 +267,6 @@ impl Client {
         self.outbox.pause_reading(paused)
     }
 
-    /// Posts a value to the session.
-    pub fn post(&self, event: Event) -> Sent {
-        self.outbox.post(event)
-    }
-
     /// Makes the client a member of a group.
     pub fn join(&self, group: &str) -> Sent {
         self.audience().join(self, group)
@@ -287,7 +282,7 @@ impl Client {
         self.outbox.fail();
     }
 
-    pub fn outbox(&self) -> &Outbox {
+    pub fn outbox(&self) -> &Outbox<N> {
         &self.outbox
     }
 }

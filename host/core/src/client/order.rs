@@ -1,8 +1,6 @@
 //! What a connection is told to send, by threads and callbacks other than its own.
 
-use crate::engine::Event;
 use crate::protocol::{Opcode, encoded_length};
-use crate::serving::swap::Step;
 use bytes::Bytes;
 
 /// Something that a connection is told to do.
@@ -22,10 +20,6 @@ pub enum Order {
     Close { code: u16, reason: String, now: bool },
     /// Drop what is queued.
     Discard,
-    /// Deliver a value to the session.
-    Event(Event),
-    /// Take part in a swap.
-    Swap(Step),
 }
 
 /// A part of a message that is sent in fragments (RFC 6455 section 5.4).
@@ -51,7 +45,7 @@ impl Order {
             Order::Shared(frames) => frames.len(),
             Order::Part(part) => encoded_length(part.data.len()),
             Order::Close { reason, .. } => encoded_length(2 + reason.len()),
-            Order::Discard | Order::Event(_) | Order::Swap(_) => 0,
+            Order::Discard => 0,
         }
     }
 

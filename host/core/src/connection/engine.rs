@@ -1,12 +1,10 @@
 //! Calls of the engine, and what comes of them: jobs, and faults of either side.
 
 use super::{Connection, Stage};
-use crate::client::Client;
-use crate::client::outbox::with_batch;
+use crate::client::at_hand::with_batch;
 use crate::connection::wire::Wire;
-use crate::engine::{CallbackResult, EngineFailure, Event, Instance, Job, Session, called_for};
+use crate::engine::{CallbackResult, Client, EngineFailure, Event, Instance, Job, Session, called_for};
 use crate::protocol::{Fault, close};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 impl<S: Wire> Connection<S> {
@@ -49,15 +47,14 @@ impl<S: Wire> Connection<S> {
 
     /// Delivers what was posted, unless the session is away.
     pub(super) fn deliver_events(&mut self) {
-        let Some(batch) = &mut self.batch else { return };
-        if !batch.events.is_empty() && self.session.is_some() {
-            let events = std::mem::take(&mut batch.events);
+        if !self.events.is_empty() && self.session.is_some() {
+            let events = std::mem::take(&mut self.events);
             self.client.outbox().note_delivered(events.len());
             self.deliver(events);
         }
     }
 
-    fn deliver(&mut self, events: VecDeque<Event>) {
+    fn deliver(&mut self, events: Vec<Event>) {
         self.with_batch(|connection| {
             // One that an earlier generation posted cannot be read by this one.
             let instance = Arc::clone(&connection.instance);

@@ -11,11 +11,10 @@ mod swapping;
 mod timing;
 pub mod wire;
 
-use crate::client::Client;
 use crate::client::batch::Batch;
 use crate::clock;
 use crate::connection::wire::Wire;
-use crate::engine::{Instance, Session};
+use crate::engine::{Client, Event, Instance, Notice, Session};
 use crate::jobs::Lane;
 use crate::loops::deadlines::{Alarm, Deadlines};
 use crate::loops::prefer_read::Turn;
@@ -71,6 +70,8 @@ pub struct Connection<S> {
     instance: Arc<Instance>,
     /// Away when the engine has got it back, or while a swap has it.
     session: Option<Session>,
+    /// Values for the session while a swap has it.
+    events: Vec<Event>,
     swap: Swap,
     /// The order of its jobs, once it has had one.
     lane: Option<Arc<Lane>>,
@@ -160,6 +161,7 @@ impl<S: Wire> Connection<S> {
             stream,
             instance: Arc::clone(session.instance()),
             session: Some(session),
+            events: Vec::new(),
             swap: Swap::None,
             lane: None,
             receiver: match client.deflate() {
@@ -315,11 +317,15 @@ impl<S: Wire> Connection<S> {
 
     fn take_orders(&mut self) {
         let Some(batch) = &mut self.batch else { return };
-        self.client.outbox().execute_queued(batch);
+        let mut steps = Vec::new();
+        for notice in self.client.outbox().take(batch) {
+            match notice {
+                Notice::Event(event) => self.events.push(event),
+                Notice::Step(step) => steps.push(step),
+            }
+        }
         self.deliver_events();
-        let Some(batch) = &mut self.batch else { return };
-        let steps = std::mem::take(&mut batch.steps);
-        if batch.failed && self.stage == Stage::Open {
+        if self.batch.as_ref().is_some_and(|batch| batch.failed) && self.stage == Stage::Open {
             self.fail(close::INTERNAL, "the engine failed");
         }
         if !steps.is_empty() {

@@ -1,10 +1,10 @@
 //! `wshost.client/1`: the host's side of an engine's client handle.
 
-use super::Event;
 use super::generation::Generation;
 use super::guard::table_functions;
+use super::{Client, Event};
+use crate::client::Closing;
 use crate::client::order::Part;
-use crate::client::{Client, Closing};
 use crate::protocol::Opcode;
 use abi_stable::std_types::{RSlice, RStr};
 use plugin_api::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, Code, EventObject, PartView};

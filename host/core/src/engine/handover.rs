@@ -5,9 +5,9 @@
 
 use super::client_table::lend;
 use super::instance::{Instance, Session, called_for};
+use super::notice::Client;
 use super::object::EngineFailure;
 use crate::calls::{Callback, Whom, watched};
-use crate::client::Client;
 use plugin_api::abi::{Exported, HandoverTable, SchemaView};
 use std::fmt;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ mod instance;
 pub mod keepalive;
 mod metric_table;
 pub mod metrics;
+mod notice;
 mod object;
 pub mod panics;
 mod services;
@@ -21,5 +22,6 @@ pub mod timers;
 
 pub use handover::{Handover, Schema};
 pub use instance::{Answer, CallbackResult, Config, Instance, NotMade, Session, Template, Unborn, called_for};
+pub use notice::{Audience, Client, Notice};
 pub use object::{EngineFailure, Event, Job};
 pub use services::Facilities;

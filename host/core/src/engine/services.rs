@@ -1,9 +1,10 @@
 //! What the host keeps for one engine's instance, and does for it.
 
 use super::generation::Generation;
+use super::notice::Audience;
 use super::object::{EngineFailure, Job, TimerJob};
 use crate::calls::Whom;
-use crate::client::audience::{Audience, Backlog};
+use crate::client::audience::Backlog;
 use crate::engine::metrics::Metrics;
 use crate::engine::panics::Panics;
 use crate::engine::timers::{Clock, Timers, Work};

@@ -7,9 +7,9 @@
 use super::Held;
 use super::errands::{Call, Errands};
 use super::seats::{Answers, Seats, Step};
-use crate::client::{Client, Closing};
+use crate::client::Closing;
 use crate::clock;
-use crate::engine::{EngineFailure, Handover};
+use crate::engine::{Client, EngineFailure, Handover};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

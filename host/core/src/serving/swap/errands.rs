@@ -1,7 +1,6 @@
 //! The thread that makes the engines' exports and imports, and what it is at. An engine that blocks there is left to itself.
 
-use crate::client::Client;
-use crate::client::audience::Audience;
+use crate::engine::{Audience, Client};
 use crate::executor::{Executor, Thread};
 use std::io;
 use std::sync::Arc;

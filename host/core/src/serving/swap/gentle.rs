@@ -2,9 +2,8 @@
 //! stay with theirs, until they end or a deadline ends them.
 
 use super::succession::Way;
-use crate::client::Client;
-use crate::client::audience::{Audience, Whom};
-use crate::engine::Instance;
+use crate::client::audience::Whom;
+use crate::engine::{Audience, Client, Instance};
 use crate::protocol::close;
 use crate::serving::mount::Mount;
 use std::sync::Arc;

@@ -33,9 +33,8 @@ pub use probation::{Trial, go_back};
 pub use seats::{Step, Ticket};
 pub use succession::{Refused, Reloaded, Successor, SwapLimits, Way, succeed};
 
-use crate::client::Client;
 use crate::clock;
-use crate::engine::{EngineFailure, Handover, Instance, Schema};
+use crate::engine::{Client, EngineFailure, Handover, Instance, Schema};
 use crate::serving::mount::Mount;
 use errands::{At, Call, Errands};
 use seats::{Answers, Ended, Seats, tell};

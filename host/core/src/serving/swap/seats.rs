@@ -1,8 +1,6 @@
 //! Where connections and a swap meet: the connections hand in their sessions, and get them or their successors back.
 
-use crate::client::Client;
-use crate::client::order::Order;
-use crate::engine::Session;
+use crate::engine::{Client, Session};
 use crate::lock::{Held, Lock};
 use plugin_api::Sent;
 use std::sync::Arc;
@@ -68,7 +66,7 @@ impl Seat {
 
 /// Tells a connection something. If it is gone, its ticket is dropped, which is the answer.
 pub(super) fn tell(client: &Client, step: Step) {
-    let _: Sent = client.outbox().enqueue(Order::Swap(step));
+    let _: Sent = client.take_part(step);
 }
 
 /// The answers of connections that were asked for something.

@@ -1,0 +1,295 @@
+//! What goes out to one client: the way from any thread to the connection's write buffer.
+//!
+//! There are two ways in. A callback that sends to its own client writes the frame straight into the connection's
+//! [`Batch`], which is [at hand](at_hand) while the callback runs: no lock, no allocation, no wake-up. Everything else
+//! goes through a queue under a lock and wakes the connection's task. The batch way looks at the queue first, so that
+//! what happened before stays before.
+//!
+//! Everything that waits has a bound, whatever the engine does. Data and pings count for the backlog's limit with what they
+//! put on the wire and what it costs to keep them; of pongs only the newest waits; of pauses in reading only the last word is
+//! kept. Beside orders, the queue carries notices, which it cannot read: those that are posted have a bound of their own, and
+//! others always go through.
+//!
+//! Here is what senders do. `queue` is the way through the queue, and `taking` the connection's end of it.
+
+mod queue;
+mod taking;
+
+use crate::client::at_hand;
+use crate::client::audience::Audience;
+use crate::client::batch::Batch;
+use crate::client::closing::Closing;
+use crate::client::order::Order;
+use crate::lock::Lock;
+use crate::protocol::Opcode;
+use bytes::Bytes;
+use plugin_api::Sent;
+use queue::{FAILURE, PAUSE, Queue, RESUME};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::task::Waker;
+
+/// Posted notices that wait for one client at most. What is in them is memory that nobody here sees.
+const MAX_POSTED: u32 = 65_536;
+
+/// Shared by the connection and every handle of the client.
+#[derive(Debug)]
+pub struct Outbox<N> {
+    /// The client's number; never 0, unique within this run of the host.
+    number: u64,
+    event_loop: u32,
+    /// Those that the client is one of, who have their settings in common: each client has only what is its own.
+    audience: Arc<Audience<N>>,
+    /// Whether compression was agreed on: large messages are for the connection to compress then.
+    compresses: bool,
+    queue: Lock<Queue<N>>,
+    /// What waits in the queue, and what else the connection was told: bits that `queue` names. Changed under its lock.
+    waiting: AtomicU8,
+    queued_bytes: AtomicUsize,
+    /// The batch's backlog when the connection's turn ended.
+    unwritten: AtomicUsize,
+    /// What it costs to keep that, beside itself.
+    overhead: AtomicU32,
+    /// Posted notices that have not been delivered.
+    posted: AtomicU32,
+    /// Whether a message was refused since the connection last asked.
+    refused: AtomicBool,
+    closing: AtomicU8,
+}
+
+/// A notice that was refused.
+#[derive(Debug)]
+pub struct NotPosted<N> {
+    pub why: Sent,
+    pub notice: N,
+}
+
+impl<N> Outbox<N> {
+    /// The outbox of the client `number`, whose connection lives on `event_loop`.
+    pub fn new(number: u64, event_loop: usize, audience: Arc<Audience<N>>, compresses: bool) -> Self {
+        Outbox {
+            number,
+            event_loop: u32::try_from(event_loop).unwrap_or(u32::MAX),
+            audience,
+            compresses,
+            queue: Lock::default(),
+            waiting: AtomicU8::default(),
+            queued_bytes: AtomicUsize::default(),
+            unwritten: AtomicUsize::default(),
+            overhead: AtomicU32::default(),
+            posted: AtomicU32::default(),
+            refused: AtomicBool::default(),
+            closing: AtomicU8::default(),
+        }
+    }
+
+    /// The client's number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Sends one message.
+    #[inline]
+    pub fn send(&self, opcode: Opcode, payload: &[u8]) -> Sent {
+        if self.closing() >= Closing::Sent {
+            return Sent::Gone;
+        }
+        let in_batch = self.in_batch(|batch| {
+            let room = batch.cost() <= self.limit();
+            if room {
+                batch.message(opcode, payload);
+            }
+            room
+        });
+        match in_batch {
+            Some(true) => Sent::Sent,
+            Some(false) => self.refuse(),
+            None => self.send_queued(opcode, payload),
+        }
+    }
+
+    /// Sends a message that is encoded, or a part of one.
+    pub fn send_order(&self, order: Order) -> Sent {
+        if self.closing() >= Closing::Sent {
+            return Sent::Gone;
+        }
+        let mut order = Some(order);
+        let in_batch = self.in_batch(|batch| {
+            let room = batch.cost() <= self.limit();
+            if room && let Some(order) = order.take() {
+                batch.data(order);
+            }
+            room
+        });
+        match (in_batch, order) {
+            (Some(false), _) => self.refuse(),
+            (None, Some(order)) => match self.queue_data(order) {
+                Ok(waker) => {
+                    waker.into_iter().for_each(|waker| self.audience.wakes.wake(self.event_loop(), waker));
+                    Sent::Sent
+                }
+                Err(refused) => refused,
+            },
+            (_, _) => Sent::Sent,
+        }
+    }
+
+    /// Sends one encoded message that many clients get. The task that is to be woken for it, if any, goes to `wake`.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not queued.
+    pub fn send_shared(&self, frames: &Bytes, wake: &mut Vec<Waker>) -> Sent {
+        if self.closing() >= Closing::Sent {
+            return Sent::Gone;
+        }
+        match self.queue_data(Order::Shared(frames.clone())) {
+            Ok(waker) => {
+                wake.extend(waker);
+                Sent::Sent
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// Sends a control frame ahead of data.
+    pub fn send_control(&self, opcode: Opcode, payload: &[u8]) -> Sent {
+        if self.closing() >= Closing::Sent {
+            return Sent::Gone;
+        }
+        let in_batch = self.in_batch(|batch| {
+            let room = opcode == Opcode::Pong || batch.cost() <= self.limit();
+            if room {
+                batch.control(opcode, payload, self.limit());
+            }
+            room
+        });
+        match in_batch {
+            Some(true) => Sent::Sent,
+            Some(false) => self.refuse(),
+            None => self.queue_control(opcode, payload),
+        }
+    }
+
+    /// Sends a close frame: the last frame, also for other threads (RFC 6455 section 5.5.1).
+    pub fn close(&self, code: u16, reason: &str, now: bool) -> Sent {
+        if self.closing.fetch_max(Closing::Sent as u8, Ordering::AcqRel) >= Closing::Sent as u8 {
+            return Sent::Gone;
+        }
+        match self.in_batch(|batch| batch.close(code, reason, now)) {
+            Some(()) => Sent::Sent,
+            None => {
+                self.push(self.lock(), Order::Close { code, reason: reason.to_owned(), now });
+                Sent::Sent
+            }
+        }
+    }
+
+    /// Drops what waits. Returns the bytes dropped at once.
+    pub fn discard(&self) -> usize {
+        self.in_batch(Batch::discard).unwrap_or_else(|| {
+            let mut queue = self.lock();
+            if self.closing() >= Closing::Sent {
+                return 0; // the close frame is among what waits
+            }
+            let dropped = queue.orders.iter().filter(|order| order.is_whole_message()).map(Order::size).sum();
+            // With an earlier order of this kind, which this one does the work of.
+            queue.orders.retain(|order| !order.is_whole_message() && !matches!(order, Order::Discard));
+            self.queued_bytes.fetch_sub(dropped, Ordering::Relaxed);
+            self.push(queue, Order::Discard);
+            dropped
+        })
+    }
+
+    /// Stops or resumes reading.
+    pub fn pause_reading(&self, paused: bool) -> Sent {
+        match self.in_batch(|batch| batch.paused = paused) {
+            Some(()) => Sent::Sent,
+            None => self.tell(if paused { PAUSE } else { RESUME }),
+        }
+    }
+
+    /// Has the connection end, because the engine failed outside of its callbacks.
+    pub fn fail(&self) {
+        self.tell(FAILURE);
+    }
+
+    /// Gives the connection a notice, unless many wait.
+    ///
+    /// # Errors
+    ///
+    /// The notice, if it finds no room or no connection. Dropping it may run anything: no lock is held by then.
+    pub fn post(&self, notice: N) -> Result<(), NotPosted<N>> {
+        let queue = self.lock();
+        let why = match self.closing() {
+            Closing::Gone => Sent::Gone,
+            _ if self.posted.load(Ordering::Relaxed) >= MAX_POSTED => Sent::Backlogged,
+            _ => {
+                self.posted.fetch_add(1, Ordering::Relaxed);
+                self.push_notice(queue, notice);
+                return Ok(());
+            }
+        };
+        Err(NotPosted { why, notice })
+    }
+
+    /// Gives the connection a notice that must go through, whatever waits. It is dropped if the connection is gone.
+    pub fn notify(&self, notice: N) -> Sent {
+        let queue = self.lock();
+        if self.closing() == Closing::Gone {
+            drop(queue);
+            // That may run anything: not under the lock.
+            drop(notice);
+            return Sent::Gone;
+        }
+        self.push_notice(queue, notice);
+        Sent::Sent
+    }
+
+    /// Bytes that wait for the socket.
+    pub fn buffered(&self) -> usize {
+        let in_batch = self.in_batch(|batch| batch.backlog());
+        in_batch.unwrap_or_else(|| self.unwritten.load(Ordering::Relaxed)) + self.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that its callbacks have put into the batch of the client whose callback runs.
+    #[inline]
+    pub fn batched(&self) -> usize {
+        self.in_batch(|batch| batch.write.len()).unwrap_or(0)
+    }
+
+    /// Where the connection lives.
+    pub fn event_loop(&self) -> usize {
+        self.event_loop as usize
+    }
+
+    /// The clients that it is one of.
+    pub fn audience(&self) -> &Audience<N> {
+        &self.audience
+    }
+
+    /// A message is refused while more bytes than this wait, or are needed to keep what waits.
+    #[inline]
+    pub fn limit(&self) -> usize {
+        self.audience.backlog.limit
+    }
+
+    /// How far the connection's end has come.
+    pub fn closing(&self) -> Closing {
+        match self.closing.load(Ordering::Acquire) {
+            0 => Closing::No,
+            1 => Closing::Begun,
+            2 => Closing::Sent,
+            _ => Closing::Gone,
+        }
+    }
+
+    /// Works on the client's batch, if one of its callbacks runs on this thread.
+    #[inline]
+    fn in_batch<R>(&self, work: impl FnOnce(&mut Batch) -> R) -> Option<R> {
+        at_hand::with(self.number, |batch| {
+            self.execute_queued(batch);
+            work(batch)
+        })
+    }
+}

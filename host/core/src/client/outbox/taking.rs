@@ -1,0 +1,179 @@
+//! The connection's end: it takes what was queued, and tells senders what still waits.
+
+use super::Outbox;
+use super::queue::{FAILURE, NOTICES, PAUSE, RESUME};
+use crate::client::batch::Batch;
+use crate::client::closing::Closing;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+
+impl<N> Outbox<N> {
+    /// Names the task to wake for what is queued.
+    pub fn set_waker(&self, waker: &Waker) {
+        self.lock().waker = Some(waker.clone());
+    }
+
+    /// Executes the orders that are queued. Returns the notices.
+    #[inline]
+    pub fn take(&self, batch: &mut Batch) -> Vec<N> {
+        if self.waiting.load(Ordering::Acquire) == 0 { Vec::new() } else { self.take_queued(batch, true) }
+    }
+
+    /// Executes the orders that are queued, since what a callback sends comes behind them. Notices wait for the connection,
+    /// which was woken for them in this turn of its own.
+    #[inline]
+    pub(super) fn execute_queued(&self, batch: &mut Batch) {
+        if self.waiting.load(Ordering::Acquire) & !NOTICES != 0 {
+            self.take_queued(batch, false);
+        }
+    }
+
+    fn take_queued(&self, batch: &mut Batch, with_notices: bool) -> Vec<N> {
+        let mut queue = self.lock();
+        let mut orders = std::mem::take(&mut queue.orders);
+        let notices = if with_notices { queue.notices.take() } else { None };
+        let left = if with_notices { 0 } else { NOTICES };
+        let told = self.waiting.fetch_and(left, Ordering::AcqRel);
+        self.queued_bytes.store(0, Ordering::Relaxed);
+        drop(queue);
+        if told & (PAUSE | RESUME) != 0 {
+            batch.paused = told & PAUSE != 0;
+        }
+        batch.failed |= told & FAILURE != 0;
+        orders.drain(..).for_each(|order| batch.execute(order, self.limit()));
+        // A client that is sent to in this way will be so again: the next orders find the memory there.
+        if orders.capacity() <= 32 {
+            let mut queue = self.lock();
+            if queue.orders.capacity() == 0 {
+                queue.orders = orders;
+            }
+        }
+        notices.map_or_else(Vec::new, |notices| *notices)
+    }
+
+    /// Notes that so many posted notices were delivered.
+    pub fn note_delivered(&self, posted: usize) {
+        self.posted.fetch_sub(u32::try_from(posted).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    /// Whether a message was refused since this was last asked.
+    pub fn take_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed) && self.refused.swap(false, Ordering::Relaxed)
+    }
+
+    /// The peer has sent its close frame.
+    pub fn note_close_received(&self) {
+        self.closing.fetch_max(Closing::Begun as u8, Ordering::AcqRel);
+    }
+
+    /// The connection is gone: drops what is queued, and everything from now on.
+    pub fn end(&self) {
+        let mut queue = self.lock();
+        self.closing.store(Closing::Gone as u8, Ordering::Release);
+        self.waiting.store(0, Ordering::Release);
+        let dropped = std::mem::take(&mut *queue);
+        drop(queue);
+        // That may run anything: not under the lock.
+        drop(dropped);
+        self.queued_bytes.store(0, Ordering::Relaxed);
+        self.publish_unwritten(0, 0);
+    }
+
+    /// Notes the batch's backlog at the end of a turn, and what it costs to keep it. Returns whether a message was refused
+    /// since that was last asked, though less than half the limit waits: another thread has seen what waited before.
+    pub fn publish_unwritten(&self, bytes: usize, overhead: usize) -> bool {
+        let before = self.unwritten.load(Ordering::Relaxed) + self.overhead.load(Ordering::Relaxed) as usize;
+        // Who is refused holds the lock: nobody is, from here on, for what waited before.
+        let queue = (bytes + overhead < before).then(|| self.lock());
+        self.unwritten.store(bytes, Ordering::Relaxed);
+        self.overhead.store(u32::try_from(overhead).unwrap_or(u32::MAX), Ordering::Relaxed);
+        drop(queue);
+        bytes + overhead <= self.limit() / 2 && self.refused.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{MAX_POSTED, NotPosted};
+    use super::*;
+    use crate::client::at_hand::with_batch;
+    use crate::client::audience::{Audience, Backlog, BacklogPolicy};
+    use crate::loops::wakes::Wakes;
+    use crate::protocol::Opcode;
+    use bytes::Bytes;
+    use plugin_api::Sent;
+    use std::sync::Arc;
+
+    fn outbox<N>(limit: usize) -> Outbox<N> {
+        let backlog = Backlog { limit, policy: BacklogPolicy::Drop };
+        let audience = Arc::new(Audience::new(Arc::new(Wakes::new(1)), backlog, None));
+        let outbox = Outbox::new(1, 0, audience, false);
+        outbox.set_waker(Waker::noop());
+        outbox
+    }
+
+    /// Another thread sends while the connection writes what waits, and has not said so yet.
+    #[test]
+    fn a_message_that_was_refused_for_what_waited_before_is_not_forgotten() {
+        let outbox = outbox::<()>(100);
+        assert!(!outbox.publish_unwritten(200, 0));
+        assert_eq!(outbox.send(Opcode::Text, b"text"), Sent::Backlogged);
+        assert!(!outbox.publish_unwritten(60, 0), "more than half waits");
+        assert!(outbox.publish_unwritten(0, 0));
+        assert!(outbox.take_refused());
+        assert!(!outbox.publish_unwritten(0, 0));
+    }
+
+    #[test]
+    fn a_callback_that_sends_leaves_notices_to_the_connection() {
+        let outbox = outbox(1000);
+        let mut batch = Some(Box::new(Batch::default()));
+        let is_woken_for_an_order = || {
+            let mut wake = Vec::new();
+            assert_eq!(outbox.send_shared(&Bytes::from_static(b"\x81\x01a"), &mut wake), Sent::Sent);
+            !wake.is_empty()
+        };
+        outbox.post("notice").unwrap();
+        assert!(!is_woken_for_an_order(), "the connection was woken for the notice");
+        with_batch(1, &mut batch, || assert_eq!(outbox.send(Opcode::Text, b"b"), Sent::Sent));
+        let mut batch = batch.unwrap();
+        assert_eq!(batch.write.unwritten().concat(), b"\x81\x01a\x81\x01b");
+        assert!(!is_woken_for_an_order(), "the notice waits still");
+        assert_eq!(outbox.take(&mut batch), ["notice"]);
+        assert_eq!(batch.write.len(), 9);
+        assert!(outbox.take(&mut batch).is_empty());
+        assert!(is_woken_for_an_order());
+    }
+
+    #[test]
+    fn posted_notices_have_a_bound_until_they_are_delivered_and_others_have_none() {
+        let outbox = outbox(0);
+        (0..MAX_POSTED).for_each(|number| outbox.post(number).unwrap());
+        let refused = |posted: Result<(), NotPosted<u32>>| posted.map_err(|refused| (refused.why, refused.notice));
+        assert_eq!(refused(outbox.post(7)), Err((Sent::Backlogged, 7)));
+        assert_eq!(outbox.notify(8), Sent::Sent);
+        let taken = outbox.take(&mut Batch::default());
+        assert!(taken.iter().copied().eq((0..MAX_POSTED).chain([8])));
+        assert_eq!(refused(outbox.post(7)), Err((Sent::Backlogged, 7)), "they may wait for their session");
+        outbox.note_delivered(1);
+        outbox.post(7).unwrap();
+        outbox.end();
+        assert!(outbox.take(&mut Batch::default()).is_empty());
+        assert_eq!(refused(outbox.post(7)), Err((Sent::Gone, 7)));
+        assert_eq!(outbox.notify(8), Sent::Gone);
+    }
+
+    #[test]
+    fn of_pauses_only_the_last_word_counts() {
+        let outbox = outbox::<()>(0);
+        let mut batch = Batch::default();
+        for (words, paused) in [(&[true, false, true][..], true), (&[], true), (&[true, false], false), (&[], false)] {
+            words.iter().for_each(|paused| assert_eq!(outbox.pause_reading(*paused), Sent::Sent));
+            outbox.take(&mut batch);
+            assert_eq!(batch.paused, paused, "{words:?}");
+        }
+        outbox.fail();
+        outbox.take(&mut batch);
+        assert!(batch.failed);
+    }
+}

@@ -1,0 +1,42 @@
+//! What reaches a connection beside what it is to send: values for its session, and its part in a swap. A client carries
+//! that without being able to read it.
+
+use super::object::Event;
+use crate::client::{self, audience};
+use crate::serving::swap::Step;
+use plugin_api::Sent;
+
+/// Something for a connection and its session.
+#[derive(Debug)]
+pub enum Notice {
+    /// Deliver a value to the session.
+    Event(Event),
+    /// Take part in a swap.
+    Step(Step),
+}
+
+/// A client of an engine.
+pub type Client = client::Client<Notice>;
+
+/// The clients of an engine.
+pub type Audience = audience::Audience<Notice>;
+
+impl Client {
+    /// Posts a value to the session. One that finds no room, or no session, is discarded here: no lock is held.
+    pub fn post(&self, event: Event) -> Sent {
+        match self.outbox().post(Notice::Event(event)) {
+            Ok(()) => Sent::Sent,
+            Err(refused) => {
+                if let Notice::Event(event) = refused.notice {
+                    event.discard_here();
+                }
+                refused.why
+            }
+        }
+    }
+
+    /// Tells the connection what a swap wants of it, whatever waits.
+    pub fn take_part(&self, step: Step) -> Sent {
+        self.outbox().notify(Notice::Step(step))
+    }
+}

@@ -34,11 +34,11 @@ const NEXT_RELEASE: [Change; 4] = [
          { greeting: RStr::from_str(\"from the next revision\") } },\n        )),\n        _ => ROption::RNone,",
     ),
     (
-        "host/src/engine/library.rs",
-        "        Ok(Tables {\n",
-        "        match table::<plugin_api::abi::EngineTable2>(module) {\n            \
-         Ok(Some(next)) => tracing::info!(\"greeting {}\", next.greeting),\n            \
-         other => tracing::info!(\"an older engine: {}\", other.is_ok()),\n        }\n        Ok(Tables {\n",
+        "host/core/src/plugin/dlopen.rs",
+        "    EngineTables::of(module)",
+        "    match plugin_api::hosting::offered::<plugin_api::abi::EngineTable2>(module) {\n        \
+         Ok(Some(next)) => tracing::info!(\"greeting {}\", next.greeting),\n        \
+         other => tracing::info!(\"an older engine: {}\", other.is_ok()),\n    }\n    EngineTables::of(module)",
     ),
 ];
 

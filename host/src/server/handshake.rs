@@ -7,8 +7,9 @@ use ::http::request::Parts;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use wshost_core::calls::Callback;
 use wshost_core::connection::wire::Wire;
-use wshost_core::engine::{Answer, Client, EngineFailure, Instance, Session};
+use wshost_core::engine::{Admission, Client, EngineFailure, Instance, Session};
 use wshost_core::jobs::Lane;
 use wshost_core::protocol::deflate::{self, Accepted};
 use wshost_core::serving::mount::Pass;
@@ -70,7 +71,7 @@ async fn decide(
     let instance = &mount.current();
     let resource = parts.uri.path_and_query().map_or("/", |resource| resource.as_str());
     match authenticate(instance, resource, peer, parts).await {
-        Ok(Answer::Accept(session, template)) => {
+        Ok(Admission::Accepted(session, template)) => {
             let audience = Arc::clone(instance.audience());
             let accepted = compression(parts, server);
             let deflate = accepted.as_ref().map(|accepted| accepted.agreed);
@@ -85,7 +86,7 @@ async fn decide(
                 keep: (Arc::new(client), session, pass),
             }
         }
-        Ok(Answer::Reject { status, headers, body }) => {
+        Ok(Admission::Rejected { status, headers, body }) => {
             tracing::info!(peer, engine = instance.plugin().name(), status, "client rejected by the engine");
             if !(400..600).contains(&status) {
                 let engine = instance.plugin().name();
@@ -116,7 +117,7 @@ async fn authenticate(
     resource: &str,
     peer: &str,
     parts: &Parts,
-) -> Result<Answer, EngineFailure> {
+) -> Result<Admission, EngineFailure> {
     let ask = |instance: &Arc<Instance>, resource: &str, peer: &str, headers: &::http::HeaderMap| {
         instance.authenticate(resource, peer, headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
     };
@@ -131,8 +132,5 @@ async fn authenticate(
         let _ = answered.send(ask(&asked, &resource, &peer, &headers));
     };
     instance.pool().submit(&Arc::<Lane>::default(), Box::new(work));
-    answer.await.unwrap_or_else(|_| {
-        let message = "the host ends".to_owned();
-        Err(EngineFailure { callback: "authenticate", message, location: String::new() })
-    })
+    answer.await.unwrap_or_else(|_| Err(EngineFailure::of_host(Callback::Authenticate, "the host ends")))
 }

@@ -10,17 +10,17 @@ use std::sync::Arc;
 
 /// Lends a client to a generation for the length of a call.
 #[inline]
-pub(super) fn lend<H: Hosting>(client: &Arc<H::Client>, generation: &'static Generation) -> ClientHandle {
+pub(super) fn lend<H: Hosting>(client: &Arc<H::Client>, generation: &'static Generation<H>) -> ClientHandle {
     handle::<H>(counted::lend(client), generation)
 }
 
 /// Gives a generation a count of its own.
-pub(super) fn give<H: Hosting>(client: Arc<H::Client>, generation: &'static Generation) -> ClientHandle {
+pub(super) fn give<H: Hosting>(client: Arc<H::Client>, generation: &'static Generation<H>) -> ClientHandle {
     handle::<H>(counted::give(client), generation)
 }
 
 #[inline]
-fn handle<H: Hosting>(client: *const (), generation: &'static Generation) -> ClientHandle {
+fn handle<H: Hosting>(client: *const (), generation: &'static Generation<H>) -> ClientHandle {
     let object = ClientObject { client, generation: std::ptr::from_ref(generation).cast() };
     ClientHandle { object, table: Table::<H>::CLIENT }
 }
@@ -76,9 +76,9 @@ unsafe fn client<'a, H: Hosting>(object: ClientObject) -> &'a H::Client {
 ///
 /// The object came from [`lend`] or [`give`].
 #[inline]
-unsafe fn generation(object: ClientObject) -> &'static Generation {
+unsafe fn generation<H: Hosting>(object: ClientObject) -> &'static Generation<H> {
     // SAFETY: the caller's promise; generations live as long as the process.
-    unsafe { &*object.generation.cast::<Generation>() }
+    unsafe { &*object.generation.cast::<Generation<H>>() }
 }
 
 /// The client, unless the handle is of a generation that does not serve clients yet, or not any more.
@@ -89,7 +89,7 @@ unsafe fn generation(object: ClientObject) -> &'static Generation {
 #[inline]
 unsafe fn reach<'a, H: Hosting>(object: ClientObject) -> Option<&'a H::Client> {
     // SAFETY: the caller's promise.
-    unsafe { generation(object).is_present().then(|| client::<H>(object)) }
+    unsafe { generation::<H>(object).is_present().then(|| client::<H>(object)) }
 }
 
 host_functions! {
@@ -125,7 +125,7 @@ host_functions! {
 
     fn post(object: ClientObject, event: *mut EventObject) -> u32, else GONE.code() => {
         // SAFETY: ClientTable::post: the engine has the object, and gives the event up whatever comes of it.
-        unsafe { client::<H>(object).post(EngineEvent::take(generation(object), event)) }.code()
+        unsafe { client::<H>(object).post(EngineEvent::take(generation::<H>(object), event)) }.code()
     }
 }
 

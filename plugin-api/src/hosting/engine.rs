@@ -15,7 +15,6 @@ use std::mem::{self, ManuallyDrop};
 use std::ops::Deref;
 use std::ptr::null_mut;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// An engine's instance, with what the host keeps of it, to which it dereferences.
 ///
@@ -24,7 +23,7 @@ pub struct LoadedEngine<H: Hosting> {
     table: &'static EngineTable,
     pub(super) handover: Option<&'static HandoverTable>,
     pub(super) object: EngineObject,
-    pub(super) generation: &'static Generation,
+    pub(super) generation: &'static Generation<H>,
     /// Goes with the engine, behind it.
     instance: ManuallyDrop<H::Instance>,
 }
@@ -90,17 +89,6 @@ impl<H: Hosting> LoadedEngine<H> {
         }
         let (handover, object) = (tables.handover, made.engine);
         Ok(Arc::new(LoadedEngine { table, handover, object, generation, instance: ManuallyDrop::new(instance) }))
-    }
-
-    /// Whether `authenticate` wants a worker.
-    pub fn authenticates_on_worker(&self) -> bool {
-        self.table.authenticate_on_worker
-    }
-
-    /// The engine's own wishes on when to ping an idle client, and when to close one without a pong.
-    pub fn keepalive_wishes(&self) -> (Option<Duration>, Option<Duration>) {
-        let wish = |millis| (millis > 0).then(|| Duration::from_millis(millis));
-        (wish(self.table.ping_after_ms), wish(self.table.close_after_no_pong_ms))
     }
 
     /// Whether it, and no other generation, made this event.
@@ -170,7 +158,7 @@ impl<H: Hosting> Drop for LoadedEngine<H> {
 struct Ending<H: Hosting> {
     table: &'static EngineTable,
     object: EngineObject,
-    generation: &'static Generation,
+    generation: &'static Generation<H>,
     instance: H::Instance,
 }
 

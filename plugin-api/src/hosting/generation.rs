@@ -24,28 +24,37 @@ pub struct Whose<'a> {
 ///
 /// Handles of one that is not present reach nobody: what acts on clients does nothing and says that they are gone.
 #[derive(Debug)]
-pub struct Generation {
+pub struct Generation<H> {
     whose: Whose<'static>,
     stage: AtomicU8,
+    host: H,
 }
 
-impl Generation {
-    /// A generation that is present. It is never freed: a few bytes per loaded library.
-    pub fn new(whose: Whose<'static>) -> &'static Generation {
-        Box::leak(Box::new(Generation { whose, stage: AtomicU8::new(PRESENT) }))
+impl<H> Generation<H> {
+    /// A generation that is present, of an engine of this host's. It is never freed: a few bytes per loaded library.
+    pub fn new(whose: Whose<'static>, host: H) -> &'static Generation<H> {
+        Box::leak(Box::new(Generation { whose, stage: AtomicU8::new(PRESENT), host }))
+    }
+
+    /// The host whose engine it is.
+    pub fn host(&self) -> &H {
+        &self.host
     }
 
     /// What the host calls it.
+    #[inline]
     pub fn whose(&self) -> &Whose<'static> {
         &self.whose
     }
 
     /// The engine's name.
+    #[inline]
     pub fn name(&self) -> &'static str {
         self.whose.name
     }
 
     /// The host's number for it.
+    #[inline]
     pub fn number(&self) -> u32 {
         self.whose.number
     }
@@ -83,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_is_retired_does_not_come_back() {
-        let generation = Generation::new(Whose { number: 1, name: "engine", version: "1.0.0" });
+        let generation = Generation::new(Whose { number: 1, name: "engine", version: "1.0.0" }, ());
         assert!(generation.is_present());
         generation.wait_for_its_turn();
         assert!(!generation.is_present() && !generation.is_retired());

@@ -55,8 +55,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A host of engines: a type without values, which says what the host's own types are and how it calls.
-pub trait Hosting: fmt::Debug + Sized + 'static {
+/// A host of engines: it says what the host's own types are, and how it calls. Each [`Generation`] has a value of it, for what
+/// the host needs to end what the generation made.
+pub trait Hosting: fmt::Debug + Send + Sync + Sized + 'static {
     /// A connected client. Engines hold counts of it.
     type Client: HostClient<Self>;
     /// What the host does for one instance of an engine. Engines hold counts of it, for as long as they like.
@@ -76,10 +77,10 @@ pub trait Hosting: fmt::Debug + Sized + 'static {
 
     /// Has something of an engine's ended where it can do no harm, soon: `end` runs the author's code, which may block for
     /// ever, within [`Hosting::call`]. It does not panic.
-    fn end_elsewhere(generation: &'static Generation, what: Callback, end: impl FnOnce() + Send + 'static);
+    fn end_elsewhere(generation: &'static Generation<Self>, what: Callback, end: impl FnOnce() + Send + 'static);
 
     /// A job, timer or event has panicked as it was dropped.
-    fn report_failed_drop(generation: &'static Generation, failure: &EngineFailure);
+    fn report_failed_drop(generation: &'static Generation<Self>, failure: &EngineFailure);
 
     /// A function that engines call has panicked, which is a fault of the host's: told once for each function. Called on any
     /// thread at any stage of its life.
@@ -153,7 +154,7 @@ pub trait HostClient<H: Hosting>: Send + Sync + 'static {
 /// clients is called only if the generation is present.
 pub trait HostServices<H: Hosting>: Send + Sync + 'static {
     /// The generation that these services are for; always the same.
-    fn generation(&self) -> &'static Generation;
+    fn generation(&self) -> &'static Generation<H>;
     /// Writes to the host's log.
     fn log(&self, level: Level, target: &str, message: &str);
     /// The most verbose level that the host keeps.

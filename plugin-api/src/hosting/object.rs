@@ -17,7 +17,7 @@ type Discard<T> = unsafe extern "C" fn(*mut T) -> *mut Failure;
 ///
 /// `discard` is the object's own, and the object is used nowhere else from now on.
 unsafe fn discard_elsewhere<H: Hosting, T: 'static>(
-    generation: &'static Generation,
+    generation: &'static Generation<H>,
     callback: Callback,
     object: *mut T,
     discard: Discard<T>,
@@ -43,7 +43,7 @@ unsafe fn discard_elsewhere<H: Hosting, T: 'static>(
 ///
 /// As for [`discard_elsewhere`].
 unsafe fn discard_now<H: Hosting, T>(
-    generation: &'static Generation,
+    generation: &'static Generation<H>,
     callback: Callback,
     object: *mut T,
     discard: Discard<T>,
@@ -61,7 +61,7 @@ macro_rules! objects {
     ($($(#[$doc:meta])* $name:ident($object:ty), discarded as $callback:ident;)+) => {$(
         $(#[$doc])*
         pub struct $name<H: Hosting> {
-            generation: &'static Generation,
+            generation: &'static Generation<H>,
             object: *mut $object,
             host: PhantomData<fn() -> H>,
         }
@@ -76,13 +76,13 @@ macro_rules! objects {
             ///
             /// `object` came from the engine just now and is used nowhere else.
             #[inline]
-            pub(super) unsafe fn take(generation: &'static Generation, object: *mut $object) -> Self {
+            pub(super) unsafe fn take(generation: &'static Generation<H>, object: *mut $object) -> Self {
                 Self { generation, object, host: PhantomData }
             }
 
             /// The generation that made it.
             #[inline]
-            pub fn generation(&self) -> &'static Generation {
+            pub fn generation(&self) -> &'static Generation<H> {
                 self.generation
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::abi::{EngineModuleRef, EngineTable, HandoverTable, Manifest, ROOT_REVISION, Table};
 use std::fmt;
+use std::time::Duration;
 
 /// The tables of an engine. They live as long as the process, as every library that was opened does.
 #[derive(Clone, Copy)]
@@ -55,6 +56,17 @@ impl EngineTables {
     /// What the engine says of itself.
     pub fn manifest(&self) -> &'static Manifest {
         self.manifest
+    }
+
+    /// Whether `authenticate` wants a worker.
+    pub fn authenticates_on_worker(&self) -> bool {
+        self.engine.authenticate_on_worker
+    }
+
+    /// The engine's own wishes on when to ping an idle client, and when to close one without a pong.
+    pub fn keepalive_wishes(&self) -> (Option<Duration>, Option<Duration>) {
+        let wish = |millis| (millis > 0).then(|| Duration::from_millis(millis));
+        (wish(self.engine.ping_after_ms), wish(self.engine.close_after_no_pong_ms))
     }
 
     /// The ids of all tables that it offers and this host knows.

@@ -29,7 +29,7 @@ pub(super) fn faults(function: &'static str) -> Vec<String> {
 }
 
 #[derive(Debug)]
-pub(super) enum TestHosting {}
+pub(super) struct TestHosting;
 
 impl Hosting for TestHosting {
     type Client = TestedClient;
@@ -52,12 +52,12 @@ impl Hosting for TestHosting {
         call()
     }
 
-    fn end_elsewhere(generation: &'static Generation, what: Callback, end: impl FnOnce() + Send + 'static) {
+    fn end_elsewhere(generation: &'static Generation<Self>, what: Callback, end: impl FnOnce() + Send + 'static) {
         note(generation.name(), format!("elsewhere: {}", what.name()));
         std::thread::spawn(end).join().unwrap();
     }
 
-    fn report_failed_drop(generation: &'static Generation, failure: &EngineFailure) {
+    fn report_failed_drop(generation: &'static Generation<Self>, failure: &EngineFailure) {
         note(generation.name(), failure.message.clone());
     }
 
@@ -165,14 +165,14 @@ impl HostClient<TestHosting> for TestedClient {
 }
 
 pub(super) struct TestedServices {
-    generation: &'static Generation,
+    generation: &'static Generation<TestHosting>,
     client: Mutex<Option<Arc<TestedClient>>>,
     jobs: Mutex<Vec<EngineJob<TestHosting>>>,
     timers: Mutex<Vec<EngineTimer<TestHosting>>>,
 }
 
 impl HostServices<TestHosting> for TestedServices {
-    fn generation(&self) -> &'static Generation {
+    fn generation(&self) -> &'static Generation<TestHosting> {
         self.generation
     }
     fn log(&self, _: Level, _: &str, message: &str) {
@@ -364,7 +364,8 @@ impl crate::export::Described for Obedient {
 type Loaded = Arc<LoadedEngine<TestHosting>>;
 
 fn make(name: &'static str) -> Result<Loaded, NotMade> {
-    let generation = Generation::new(Whose { number: 1, name: name.trim_start_matches("refuse"), version: "1.2.3" });
+    let generation =
+        Generation::new(Whose { number: 1, name: name.trim_start_matches("refuse"), version: "1.2.3" }, TestHosting);
     let services =
         TestedServices { generation, client: Mutex::default(), jobs: Mutex::default(), timers: Mutex::default() };
     let tables = EngineTables::of(engine_module::<Obedient>()).unwrap();

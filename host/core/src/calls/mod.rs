@@ -11,16 +11,7 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
-/// A generation of an engine, as logs name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Whose<'a> {
-    /// Counted over all engines of the host; 0 for a library that is not known yet.
-    pub number: u32,
-    /// The engine's name, or the file that it is to come from.
-    pub name: &'a str,
-    /// Its version, if it is known.
-    pub version: &'a str,
-}
+pub use plugin_api::hosting::{Callback, Whose};
 
 /// For whom a call is made.
 #[derive(Clone, Copy, Debug)]
@@ -100,75 +91,9 @@ pub fn generation(number: u32) -> Option<Whose<'static>> {
     generations.iter().find(|whose| whose.number == number).copied()
 }
 
-/// Declares the calls, and what logs call them.
-macro_rules! callbacks {
-    ($($callback:ident = $name:literal,)+) => {
-        /// The calls into an engine.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u8)]
-        pub enum Callback {
-            $($callback,)+
-        }
-
-        impl Callback {
-            const ALL: &[Callback] = &[$(Callback::$callback),+];
-
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Callback::$callback => $name,)+
-                }
-            }
-        }
-    };
-}
-
-callbacks! {
-    OpeningOfLibrary = "opening of the library",
-    New = "new",
-    Authenticate = "authenticate",
-    Open = "on_open",
-    Text = "on_text",
-    Binary = "on_binary",
-    Ping = "on_ping",
-    Pong = "on_pong",
-    Event = "on_event",
-    Idle = "on_idle",
-    ReadComplete = "on_read_complete",
-    Drain = "on_drain",
-    Close = "on_close",
-    Closed = "on_closed",
-    Job = "job",
-    Timer = "timer",
-    Accepts = "accepts",
-    ExportState = "export_state",
-    ExportSession = "export_session",
-    ImportState = "import_state",
-    ImportSession = "import_session",
-    DropOfSession = "drop of a session",
-    DropOfJob = "drop of a job",
-    DropOfTimer = "drop of a timer",
-    DropOfEvent = "drop of an event",
-    DropOfEngine = "drop of the engine",
-}
-
-impl Callback {
-    /// The one with this number.
-    pub fn numbered(number: usize) -> Option<Callback> {
-        Callback::ALL.get(number).copied()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_callback_has_its_number() {
-        for (number, callback) in Callback::ALL.iter().enumerate() {
-            assert_eq!((*callback as usize, Callback::numbered(number)), (number, Some(*callback)));
-        }
-        assert_eq!(Callback::numbered(Callback::ALL.len()), None);
-    }
 
     #[test]
     fn a_call_is_noted_until_it_returns_or_panics() {

@@ -3,8 +3,9 @@
 use super::{Connection, Stage};
 use crate::client::at_hand::with_batch;
 use crate::connection::wire::Wire;
-use crate::engine::{CallbackResult, Client, EngineFailure, Event, Instance, Job, Session, called_for};
+use crate::engine::{CallbackResult, Client, Core, EngineFailure, Event, Job, Session};
 use crate::protocol::{Fault, close};
+use plugin_api::hosting::{CalledFor, EngineJob};
 use std::sync::Arc;
 
 impl<S: Wire> Connection<S> {
@@ -15,11 +16,11 @@ impl<S: Wire> Connection<S> {
     }
 
     /// Calls the engine, unless the connection's messages are at their end.
-    pub(super) fn callback(&mut self, call: impl FnOnce(&Instance, &Arc<Client>, &mut Session) -> CallbackResult) {
+    pub(super) fn callback(&mut self, call: impl FnOnce(&mut Session, &Arc<Client>) -> CallbackResult) {
         if self.stage == Stage::Open
             && let Some(session) = &mut self.session
         {
-            let called = call(&self.instance, &self.client, session);
+            let called = call(session, &self.client);
             self.finish(called);
         }
     }
@@ -34,10 +35,11 @@ impl<S: Wire> Connection<S> {
         }
     }
 
-    pub(super) fn submit(&mut self, job: Job) {
+    pub(super) fn submit(&mut self, job: EngineJob<Core>) {
+        let job = Job::new(job, self.client.audience().activity.begin());
         let (instance, client) = (Arc::clone(&self.instance), Arc::clone(&self.client));
         let work = move || {
-            if let Err(failure) = job.run(called_for(&client)) {
+            if let Err(failure) = job.run(CalledFor::Client(&client)) {
                 instance.report(&failure, client.peer());
                 client.fail();
             }
@@ -56,11 +58,10 @@ impl<S: Wire> Connection<S> {
 
     fn deliver(&mut self, events: Vec<Event>) {
         self.with_batch(|connection| {
-            // One that an earlier generation posted cannot be read by this one.
-            let instance = Arc::clone(&connection.instance);
-            events.into_iter().filter(|event| instance.made(event)).for_each(|event| {
-                connection.callback(|instance, client, session| instance.on_event(client, session, event));
-            });
+            for event in events {
+                let (event, _busy) = event.into_parts();
+                connection.callback(|session, client| session.on_event(client, event));
+            }
         });
     }
 

@@ -127,7 +127,7 @@ impl<S: Wire> Connection<S> {
             self.with_batch(|connection| {
                 answered += connection.receive(&mut input[answered..], at, allowance);
                 if answered == input.len() {
-                    connection.callback(|instance, client, session| instance.on_read_complete(client, session));
+                    connection.callback(|session, client| session.on_read_complete(client));
                 }
             });
             if self.stage != Stage::Open {
@@ -151,7 +151,7 @@ impl<S: Wire> Connection<S> {
         let most = WRITE_ABOVE.min(self.client.outbox().limit() / 2);
         while self.stage == Stage::Open {
             let Some(session) = &mut self.session else { break };
-            let (client, instance) = (&self.client, &self.instance);
+            let client = &self.client;
             let left = input.len() - done;
             let (used, size, called) = match self.receiver.receive(at, &mut input[done..]) {
                 Err(fault) => {
@@ -178,16 +178,14 @@ impl<S: Wire> Connection<S> {
                     self.close_received = true;
                     let answers_ours = client.closing() >= Closing::Sent;
                     client.outbox().note_close_received();
-                    (used, 0, if answers_ours { Ok(None) } else { instance.on_close(client, session, code, reason) })
+                    (used, 0, if answers_ours { Ok(None) } else { session.on_close(client, code, reason) })
                 }
                 // After our own close frame only the peer's is of interest.
                 Ok((used, Some(_))) if client.closing() >= Closing::Sent => (used, used, Ok(None)),
-                Ok((used, Some(Received::Text(text)))) => (used, text.len(), instance.on_text(client, session, text)),
-                Ok((used, Some(Received::Binary(data)))) => {
-                    (used, data.len(), instance.on_binary(client, session, data))
-                }
-                Ok((used, Some(Received::Ping(data)))) => (used, 0, instance.on_ping(client, session, data)),
-                Ok((used, Some(Received::Pong(data)))) => (used, 0, instance.on_pong(client, session, data)),
+                Ok((used, Some(Received::Text(text)))) => (used, text.len(), session.on_text(client, text)),
+                Ok((used, Some(Received::Binary(data)))) => (used, data.len(), session.on_binary(client, data)),
+                Ok((used, Some(Received::Ping(data)))) => (used, 0, session.on_ping(client, data)),
+                Ok((used, Some(Received::Pong(data)))) => (used, 0, session.on_pong(client, data)),
             };
             self.finish(called);
             done += used;

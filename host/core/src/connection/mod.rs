@@ -159,7 +159,7 @@ impl<S: Wire> Connection<S> {
         let now = shared.deadlines.borrow().time(clock::now());
         Connection {
             stream,
-            instance: Arc::clone(session.instance()),
+            instance: Arc::clone(session.engine()),
             session: Some(session),
             events: Vec::new(),
             swap: Swap::None,
@@ -191,7 +191,7 @@ impl<S: Wire> Connection<S> {
 
     fn open(&mut self) {
         self.with_batch(|connection| {
-            connection.callback(|instance, client, session| instance.on_open(client, session));
+            connection.callback(|session, client| session.on_open(client));
         });
         self.plan_idle_check();
     }
@@ -251,7 +251,7 @@ impl<S: Wire> Connection<S> {
             }
             if self.has_drained() {
                 self.with_batch(|connection| {
-                    connection.callback(|instance, client, session| instance.on_drain(client, session));
+                    connection.callback(|session, client| session.on_drain(client));
                 });
                 // A client may read as fast as this fills its backlog again.
                 if allowance.look() {
@@ -302,7 +302,7 @@ impl<S: Wire> Connection<S> {
         let _busy = self.client.audience().activity.begin();
         self.client.outbox().end();
         self.client.audience().exit(&self.client);
-        if let Err(failure) = self.instance.on_closed(&self.client, session, self.code) {
+        if let Err(failure) = session.on_closed(&self.client, self.code) {
             self.instance.report(&failure, self.client.peer());
         }
     }

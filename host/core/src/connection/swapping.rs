@@ -35,7 +35,7 @@ impl<S: Wire> Connection<S> {
             Step::Resume(None) if self.swap == Swap::SessionAway => {}
             Step::Resume(session) => {
                 if let Some(session) = session {
-                    self.instance = Arc::clone(session.instance());
+                    self.instance = Arc::clone(session.engine());
                     self.session = Some(session);
                 }
                 self.swap = Swap::None;

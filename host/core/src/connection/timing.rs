@@ -139,7 +139,7 @@ impl<S: Wire> Connection<S> {
         }
         self.client.note_pinged(clock::now());
         self.with_batch(|connection| {
-            connection.callback(|instance, client, session| instance.on_idle(client, session, idle));
+            connection.callback(|session, client| session.on_idle(client, idle));
         });
         self.plan_idle_check();
     }

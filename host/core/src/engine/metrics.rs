@@ -2,6 +2,7 @@
 
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use plugin_api::hosting::HostMetric;
 use std::fmt;
 
 pub use plugin_api::abi::MetricKind as Kind;
@@ -59,9 +60,8 @@ impl Metrics {
     }
 }
 
-impl Metric {
-    /// Counter: adds. Gauge: sets. Histogram: notes a value.
-    pub fn record(&self, value: f64) {
+impl HostMetric for Metric {
+    fn record(&self, value: f64) {
         match self {
             Metric::Counter(counter) => counter.increment(whole(value)),
             Metric::Gauge(gauge) => gauge.set(value),
@@ -69,12 +69,15 @@ impl Metric {
         }
     }
 
-    /// Gauge: adds, or subtracts. Others: as [`Metric::record`].
-    pub fn adjust(&self, by: f64) {
+    fn adjust(&self, by: f64) {
         match self {
             Metric::Gauge(gauge) => gauge.increment(by),
             _ => self.record(by),
         }
+    }
+
+    fn of_no_use() -> Self {
+        Metric::Counter(metrics::Counter::noop())
     }
 }
 

@@ -2,17 +2,10 @@
 //!
 //! Knows nothing of sockets or frames: a client is a handle here.
 
-// The boundary; plugin-api's `abi` module says what crosses it.
-#![allow(unsafe_code)]
-
-mod client_table;
-mod generation;
-mod guard;
-mod handover;
-mod host_table;
+mod boundary;
+mod client;
 mod instance;
 pub mod keepalive;
-mod metric_table;
 pub mod metrics;
 mod notice;
 mod object;
@@ -20,8 +13,9 @@ pub mod panics;
 mod services;
 pub mod timers;
 
-pub use handover::{Handover, Schema};
-pub use instance::{Answer, CallbackResult, Config, Instance, NotMade, Session, Template, Unborn, called_for};
+pub use boundary::{Admission, CallbackResult, Core, Handover, Instance, Schema, Session};
+pub use instance::{Attached, Config, Unborn};
 pub use notice::{Audience, Client, Notice};
-pub use object::{EngineFailure, Event, Job};
-pub use services::Facilities;
+pub use object::{Event, Job};
+pub use plugin_api::hosting::{EngineFailure, NotMade};
+pub use services::{Facilities, Services};

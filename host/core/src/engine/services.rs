@@ -1,19 +1,26 @@
 //! What the host keeps for one engine's instance, and does for it.
 
-use super::generation::Generation;
-use super::notice::Audience;
-use super::object::{EngineFailure, Job, TimerJob};
-use crate::calls::Whom;
-use crate::client::audience::Backlog;
-use crate::engine::metrics::Metrics;
+use super::{Audience, Client, Core, Job};
+use crate::calls::{self, witness};
+use crate::client;
+use crate::client::audience::{Backlog, Whom};
+use crate::engine::metrics::{Kind, Metric, Metrics};
 use crate::engine::panics::Panics;
 use crate::engine::timers::{Clock, Timers, Work};
 use crate::executor::Executor;
 use crate::jobs::Pool;
 use crate::loops::wakes::Wakes;
+use crate::protocol::Opcode;
 use crate::protocol::deflate::Compression;
+use plugin_api::abi::ClientId;
+use plugin_api::hosting::{
+    CalledFor, EngineFailure, EngineJob, EngineTimer, Generation, HostServices, Recipients, Whose,
+};
+use plugin_api::log::{self, Level};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tracing::level_filters::LevelFilter;
 
 /// What all engines of a host share.
 #[derive(Clone, Debug)]
@@ -38,16 +45,16 @@ pub struct Facilities {
 
 /// One instance's share; the engine's `Host` handles point here.
 #[derive(Debug)]
-pub(super) struct Services {
+pub struct Services {
     /// The engine's name and version, for the log.
-    pub engine: &'static str,
-    pub version: &'static str,
-    pub audience: Arc<Audience>,
-    pub facilities: Facilities,
+    engine: &'static str,
+    version: &'static str,
+    pub(super) audience: Arc<Audience>,
+    pub(super) facilities: Facilities,
     /// Which generation of its engine it is.
-    pub generation: &'static Generation,
+    pub(super) generation: &'static Generation<Core>,
     /// Calls that ended in a panic.
-    pub panics: Arc<Panics>,
+    pub(super) panics: Arc<Panics>,
     timers: Arc<Timers>,
 }
 
@@ -77,15 +84,15 @@ impl Services {
             engine,
             version,
             facilities: facilities.clone(),
-            generation: Generation::next(engine, version, Arc::clone(&facilities.executor)),
+            generation: next_generation(engine, version, facilities),
             panics: Arc::default(),
             timers: Timers::new(&facilities.clock, Arc::clone(&facilities.pool), Arc::clone(&audience.activity)),
             audience,
         })
     }
 
-    /// Logs a failure of the engine.
-    pub(super) fn report(&self, failure: &EngineFailure, peer: &str) {
+    /// Logs a failure of the engine, in a call for the client at this address, if it was for one.
+    pub(super) fn report_for(&self, failure: &EngineFailure, peer: &str) {
         if !failure.location.is_empty() {
             self.panics.note();
         }
@@ -97,52 +104,11 @@ impl Services {
         }
     }
 
-    /// Whether the instance's handles reach nobody.
-    pub(super) fn is_retired(&self) -> bool {
-        self.generation.is_retired()
-    }
-
     /// The instance's handles reach nobody from now on, and none of its jobs and timers begins. Calls nothing of the
     /// engine: what its timers hold goes with [`Services::end_timers`].
     pub(super) fn retire(&self) {
         self.generation.retire();
         self.timers.stop();
-    }
-
-    /// Runs a job that belongs to no client.
-    pub(super) fn spawn(self: &Arc<Self>, job: Job) {
-        let services = Arc::clone(self);
-        let work = move || {
-            // One that is spawned, or still waits, when another generation has taken over is discarded.
-            if services.is_retired() {
-                return drop(job);
-            }
-            if let Err(failure) = job.run(Whom::Nobody) {
-                services.report(&failure, "");
-            }
-        };
-        if self.is_retired() {
-            return drop(work);
-        }
-        self.facilities.pool.spawn(Box::new(work));
-    }
-
-    /// Starts a timer; its first run is after `after`, the others `every` later each.
-    pub(super) fn start_timer(self: &Arc<Self>, mut timer: TimerJob, after: Duration, every: Option<Duration>) -> u64 {
-        // The timer is the services' own: a count of them in it would keep both for ever.
-        let services = Arc::downgrade(self);
-        let work: Work = Box::new(move || {
-            if let Err(failure) = timer.run()
-                && let Some(services) = services.upgrade()
-            {
-                services.report(&failure, "");
-            }
-        });
-        self.timers.start(work, after, every)
-    }
-
-    pub(super) fn cancel_timer(&self, timer: u64) {
-        self.timers.cancel(timer);
     }
 
     /// The timers.
@@ -154,4 +120,133 @@ impl Services {
     pub(super) fn end_timers(&self) {
         self.timers.end();
     }
+}
+
+/// The next generation of all engines: this engine's, in this version.
+fn next_generation(name: &'static str, version: &'static str, facilities: &Facilities) -> &'static Generation<Core> {
+    static NUMBERS: AtomicU32 = AtomicU32::new(1);
+    let whose = Whose { number: NUMBERS.fetch_add(1, Ordering::Relaxed), name, version };
+    calls::register(whose);
+    Generation::new(whose, Core { executor: Arc::clone(&facilities.executor) })
+}
+
+/// What engines ask of the host.
+impl HostServices<Core> for Services {
+    fn generation(&self) -> &'static Generation<Core> {
+        self.generation
+    }
+
+    fn log(&self, level: Level, module: &str, message: &str) {
+        let engine = self.engine;
+        // tracing wants the level at compile time.
+        match level {
+            Level::Error => tracing::error!(target: "engine", engine, module, "{message}"),
+            Level::Warn => tracing::warn!(target: "engine", engine, module, "{message}"),
+            Level::Info => tracing::info!(target: "engine", engine, module, "{message}"),
+            Level::Debug => tracing::debug!(target: "engine", engine, module, "{message}"),
+            Level::Trace => tracing::trace!(target: "engine", engine, module, "{message}"),
+        }
+    }
+
+    fn log_level(&self) -> log::LevelFilter {
+        match LevelFilter::current() {
+            LevelFilter::OFF => log::LevelFilter::Off,
+            LevelFilter::ERROR => log::LevelFilter::Error,
+            LevelFilter::WARN => log::LevelFilter::Warn,
+            LevelFilter::INFO => log::LevelFilter::Info,
+            LevelFilter::DEBUG => log::LevelFilter::Debug,
+            _ => log::LevelFilter::Trace,
+        }
+    }
+
+    fn note_panic(&self, location: &str, message: &str) {
+        witness::panicked(self.generation.whose(), location, message);
+    }
+
+    fn forget_panic(&self) {
+        witness::caught();
+    }
+
+    fn client(&self, id: ClientId) -> Option<Arc<Client>> {
+        if id.high == client::run() { self.audience.client(id.low) } else { None }
+    }
+
+    fn clients(&self, recipients: Recipients<'_, Client>) -> impl Iterator<Item = Arc<Client>> {
+        let except = except(&recipients);
+        let clients = self.audience.clients(whom(&recipients)).into_iter();
+        clients.filter(move |client| Some(client.number()) != except)
+    }
+
+    fn count(&self, recipients: Recipients<'_, Client>) -> usize {
+        match recipients.except {
+            None => self.audience.count(whom(&recipients)),
+            Some(_) => self.clients(recipients).count(),
+        }
+    }
+
+    fn broadcast_text(&self, recipients: Recipients<'_, Client>, text: &str) -> usize {
+        self.audience.broadcast(whom(&recipients), except(&recipients), Opcode::Text, text.as_bytes())
+    }
+
+    fn broadcast_binary(&self, recipients: Recipients<'_, Client>, data: &[u8]) -> usize {
+        self.audience.broadcast(whom(&recipients), except(&recipients), Opcode::Binary, data)
+    }
+
+    fn spawn(self: &Arc<Self>, job: EngineJob<Core>) {
+        let job = Job::new(job, self.audience.activity.begin());
+        let services = Arc::clone(self);
+        let work = move || {
+            // One that is spawned, or still waits, when another generation has taken over is discarded.
+            if services.generation.is_retired() {
+                return drop(job);
+            }
+            if let Err(failure) = job.run(CalledFor::Nobody) {
+                services.report(&failure);
+            }
+        };
+        if self.generation.is_retired() {
+            return drop(work);
+        }
+        self.facilities.pool.spawn(Box::new(work));
+    }
+
+    fn start_timer(self: &Arc<Self>, mut timer: EngineTimer<Core>, after: Duration, every: Option<Duration>) -> u64 {
+        // The timer is the services' own: a count of them in it would keep both for ever.
+        let services = Arc::downgrade(self);
+        let work: Work = Box::new(move || {
+            if let Err(failure) = timer.run()
+                && let Some(services) = services.upgrade()
+            {
+                services.report(&failure);
+            }
+        });
+        self.timers.start(work, after, every)
+    }
+
+    fn cancel_timer(&self, timer: u64) {
+        self.timers.cancel(timer);
+    }
+
+    fn metric<'l>(&self, kind: Kind, name: &str, labels: impl Iterator<Item = (&'l str, &'l str)>) -> Metric {
+        self.facilities.metrics.metric(kind, name, labels.chain([("engine", self.engine)]))
+    }
+
+    fn report(&self, failure: &EngineFailure) {
+        self.report_for(failure, "");
+    }
+
+    fn end(&self) {
+        self.retire();
+        self.end_timers();
+        self.panics.end();
+    }
+}
+
+fn whom<'a>(recipients: &Recipients<'a, Client>) -> Whom<'a> {
+    recipients.group.map_or(Whom::Everyone, Whom::Group)
+}
+
+/// The number of the client to leave out.
+fn except(recipients: &Recipients<'_, Client>) -> Option<u64> {
+    recipients.except.map(Client::number)
 }

@@ -6,24 +6,17 @@
 //! vtables and type layouts of it can live anywhere.
 
 use super::build::Build;
+use super::dlopen::open;
 use super::fingerprint::Fingerprint;
 use super::image::Image;
-use super::revision::{not_offered, other_version};
-use super::staged::not_staged;
 use super::thread_storage;
 use crate::calls::witness;
-use crate::calls::{Callback, Whom, Whose, watched};
 use crate::plugin::scratch::Scratch;
-use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
-use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-use plugin_api::abi::{EngineModuleRef, EngineTable, FileManifest, HandoverTable, Manifest, ROOT_REVISION, Table};
-use std::collections::HashSet;
-use std::error::Error;
+use plugin_api::abi::{EngineModuleRef, FileManifest};
+use plugin_api::hosting::{EngineTables, Mismatch};
 use std::fmt;
 use std::io;
-use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 /// Where a bare file name is looked for last, after the current folder and the executable's.
 const SYSTEM_FOLDER: &str = "/usr/lib/wshost";
@@ -203,9 +196,7 @@ pub struct Plugin {
     path: PathBuf,
     /// How the file was before it was read.
     fingerprint: Fingerprint,
-    manifest: &'static Manifest,
-    engine: &'static EngineTable,
-    handover: Option<&'static HandoverTable>,
+    tables: EngineTables,
     build: Option<Build>,
     copy: PathBuf,
     /// Has the private copy: tools such as debuggers and profilers want the file of what is mapped.
@@ -278,9 +269,9 @@ impl Plugin {
             }
             other => other,
         });
-        let Tables { manifest, engine, handover } = tables?;
-        witness::library_opened(&copy, manifest.name.as_str(), manifest.version.as_str());
-        Ok(Plugin { path, fingerprint, manifest, engine, handover, build, copy, _staged: staged })
+        let plugin = Plugin { path, fingerprint, tables: tables?, build, copy, _staged: staged };
+        witness::library_opened(&plugin.copy, plugin.name(), plugin.version());
+        Ok(plugin)
     }
 
     /// An engine that is linked into this program, which counts as its file. For tests and measurements: there is no other
@@ -294,10 +285,10 @@ impl Plugin {
         let unreadable = |error| LoadError::Unreadable { path: "this program".into(), error };
         let program = std::env::current_exe().map_err(unreadable)?;
         let fingerprint = Fingerprint::of(&program).ok_or_else(|| unreadable(io::ErrorKind::NotFound.into()))?;
-        let tables = Tables::of(module).map_err(|why| LoadError::other_revision(&program, None, why))?;
-        let Tables { manifest, engine, handover } = tables;
+        let other = |why: Mismatch| LoadError::other_revision(&program, None, why.to_string());
+        let tables = EngineTables::of(module).map_err(other)?;
         let copy = program.clone();
-        Ok(Plugin { path: program, fingerprint, manifest, engine, handover, build: None, copy, _staged: None })
+        Ok(Plugin { path: program, fingerprint, tables, build: None, copy, _staged: None })
     }
 
     /// The file that it was loaded from.
@@ -322,135 +313,52 @@ impl Plugin {
 
     /// The engine's name.
     pub fn name(&self) -> &'static str {
-        self.manifest.name.as_str()
+        self.tables.manifest().name.as_str()
     }
 
     /// The engine's version.
     pub fn version(&self) -> &'static str {
-        self.manifest.version.as_str()
+        self.tables.manifest().version.as_str()
     }
 
     /// What the engine's package says that it is; may be empty.
     pub fn description(&self) -> &'static str {
-        self.manifest.description.as_str()
+        self.tables.manifest().description.as_str()
     }
 
     /// The version of plugin-api and the compiler that it was built with.
     pub fn built_with(&self) -> (&'static str, &'static str) {
-        (self.manifest.plugin_api.as_str(), self.manifest.rustc.as_str())
+        (self.tables.manifest().plugin_api.as_str(), self.tables.manifest().rustc.as_str())
     }
 
     /// All that it says of itself, and the ids of all tables that it offers and this host knows.
     pub fn manifest(&self) -> FileManifest {
-        let handover = self.handover.map(|_| HandoverTable::ID);
-        let offered = [Some(EngineTable::ID), Some(Manifest::ID), handover];
         FileManifest {
             name: self.name().to_owned(),
             version: self.version().to_owned(),
             description: self.description().to_owned(),
-            plugin_api: self.manifest.plugin_api.as_str().to_owned(),
-            interfaces: offered.into_iter().flatten().map(str::to_owned).collect(),
-            rustc: self.manifest.rustc.as_str().to_owned(),
-            target: self.manifest.target.as_str().to_owned(),
+            plugin_api: self.tables.manifest().plugin_api.as_str().to_owned(),
+            interfaces: self.tables.ids().map(str::to_owned).collect(),
+            rustc: self.tables.manifest().rustc.as_str().to_owned(),
+            target: self.tables.manifest().target.as_str().to_owned(),
             panic_unwinds: self.panic_unwinds(),
         }
     }
 
     /// Whether its panics unwind, so that they can be contained.
     pub fn panic_unwinds(&self) -> bool {
-        self.manifest.panic_unwinds
+        self.tables.manifest().panic_unwinds
     }
 
-    pub(crate) fn engine(&self) -> &'static EngineTable {
-        self.engine
-    }
-
-    pub(crate) fn handover(&self) -> Option<&'static HandoverTable> {
-        self.handover
+    /// What it offers.
+    pub(crate) fn tables(&self) -> EngineTables {
+        self.tables
     }
 }
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Plugin({} {} from {})", self.name(), self.version(), self.path.display())
-    }
-}
-
-/// What an engine offers.
-struct Tables {
-    manifest: &'static Manifest,
-    engine: &'static EngineTable,
-    handover: Option<&'static HandoverTable>,
-}
-
-/// Opens the copy of a file that says this of itself, as far as that is known.
-fn open(path: &Path, told: Option<&FileManifest>, copy: &Path) -> Result<Tables, LoadError> {
-    let file = path.to_string_lossy();
-    let whose = Whose { number: 0, name: &file, version: "" };
-    let opened = watched(Callback::OpeningOfLibrary, &whose, Whom::Nobody, || {
-        // SAFETY: opening runs the library's initialisers; that this is the engine's code to run is the operator's decision.
-        unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }
-    });
-    let library = opened.map_err(|error| match copy.symlink_metadata() {
-        Ok(_) => LoadError::Refused { path: path.to_owned(), error: reason(&error, copy) },
-        Err(gone) => not_staged(path, gone),
-    })?;
-    // Never closed, also when it is refused below.
-    let library = ManuallyDrop::new(library);
-
-    // SAFETY: a symbol of this name is only made by abi_stable, as this type.
-    let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) }
-        .map_err(|_| LoadError::NotAnEngine { path: path.to_owned() })?;
-    let other = |why: String| LoadError::other_revision(path, told, why);
-    let header = header.upgrade().map_err(|error| other(first_difference(&error)))?;
-    if !first_seen(std::ptr::from_ref(header).addr()) {
-        return Err(LoadError::SeenBefore { path: path.to_owned() });
-    }
-    let module = header.init_root_module::<EngineModuleRef>().map_err(|error| other(first_difference(&error)))?;
-    Tables::of(module).map_err(other)
-}
-
-impl Tables {
-    /// Checks the module's revision, and the layout of each table.
-    fn of(module: EngineModuleRef) -> Result<Tables, String> {
-        if module.revision() != ROOT_REVISION {
-            return Err(format!("its root module has revision {}, not {ROOT_REVISION}", module.revision()));
-        }
-        Ok(Tables {
-            manifest: table::<Manifest>(module)?.ok_or_else(|| not_offered(Manifest::ID))?,
-            engine: table::<EngineTable>(module)?.ok_or_else(|| not_offered(EngineTable::ID))?,
-            handover: table::<HandoverTable>(module)?,
-        })
-    }
-}
-
-/// What the loader says, which names the copy, that nobody knows.
-fn reason(error: &libloading::Error, copy: &Path) -> String {
-    let said = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    said.trim_start_matches(&*copy.to_string_lossy()).trim_start_matches(": ").to_owned()
-}
-
-/// A table that the module may offer.
-fn table<T: Table>(module: EngineModuleRef) -> Result<Option<&'static T>, String> {
-    let interface = (module.interface())(T::ID.into()).into_option();
-    // SAFETY: the module answered to T::ID and passed abi_stable's check.
-    interface.map(|interface| unsafe { interface.check::<T>() }).transpose()
-}
-
-fn first_seen(address: usize) -> bool {
-    static SEEN: Mutex<Option<HashSet<usize>>> = Mutex::new(None);
-    let mut seen = SEEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    seen.get_or_insert_default().insert(address)
-}
-
-fn first_difference(error: &LibraryError) -> String {
-    match error {
-        LibraryError::IncompatibleVersionNumber { expected_version, actual_version, .. } => {
-            other_version(actual_version, expected_version)
-        }
-        LibraryError::AbiInstability(_) => "the layout of its root module differs".into(),
-        LibraryError::InvalidAbiHeader(_) => "it was built with another version of abi_stable".into(),
-        other => other.to_string().lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown").trim().to_owned(),
     }
 }
 

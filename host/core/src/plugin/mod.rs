@@ -1,10 +1,8 @@
 //! Plugins: from a file to a library whose tables are checked.
 
-// Opening a library, and what its module says, is a matter of trust: see `library`.
-#![allow(unsafe_code)]
-
 mod beside;
 mod build;
+mod dlopen;
 mod fingerprint;
 mod image;
 mod library;

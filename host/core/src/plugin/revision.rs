@@ -4,6 +4,7 @@
 //! to be refused. What cannot be told here passes.
 
 use plugin_api::abi::{EngineTable, FileManifest, Manifest, Table};
+use plugin_api::hosting::Mismatch;
 
 /// What keeps the engine from running in this host, if anything does.
 pub(super) fn difference(manifest: &FileManifest) -> Option<String> {
@@ -14,15 +15,11 @@ pub(super) fn difference(manifest: &FileManifest) -> Option<String> {
         return Some(other_version(theirs, ours));
     }
     let missing = [Manifest::ID, EngineTable::ID].into_iter().find(|id| !offers(manifest, id))?;
-    Some(not_offered(missing))
+    Some(Mismatch::NotOffered(missing).to_string())
 }
 
 pub(super) fn other_version(theirs: impl std::fmt::Display, ours: impl std::fmt::Display) -> String {
     format!("it has plugin-api {theirs}, and {ours} is expected")
-}
-
-pub(super) fn not_offered(id: &str) -> String {
-    format!("it does not offer {id}")
 }
 
 fn offers(manifest: &FileManifest, id: &str) -> bool {

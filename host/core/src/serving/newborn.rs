@@ -1,6 +1,7 @@
 //! An engine on its way: its `new` runs on a thread of its own, since it may hang, for good or until a timer of its own has
 //! run.
 
+use crate::calls::Callback;
 use crate::engine::{EngineFailure, Instance, NotMade, Unborn};
 use std::io;
 use std::sync::Arc;
@@ -56,7 +57,6 @@ fn on_own_thread(unborn: Unborn) -> io::Result<oneshot::Receiver<Made>> {
 }
 
 fn no_thread(error: &io::Error) -> NotMade {
-    let failure =
-        EngineFailure { callback: "new", message: format!("no thread for it: {error}"), location: String::new() };
+    let failure = EngineFailure::of_host(Callback::New, format!("no thread for it: {error}"));
     NotMade { failure, configuration_at_fault: false }
 }

@@ -39,7 +39,7 @@ pub(super) async fn try_exports(
         at.come_to(Call::ExportState, None);
         own.export_state().map(drop)
     });
-    state.wait(until).await.ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??;
+    state.wait(until).await.ok_or_else(|| Held::Late(errands.at_work(from.engine().audience())))??;
     let mut left = clients.to_vec();
     while let Some(first) = left.first() {
         if clock::now() >= until {
@@ -93,5 +93,5 @@ async fn export_those_here(
     if exported.is_none() {
         exported = exporting.wait(until).await;
     }
-    Ok(exported.ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??)
+    Ok(exported.ok_or_else(|| Held::Late(errands.at_work(from.engine().audience())))??)
 }

@@ -77,7 +77,7 @@ async fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapL
     let &SwapLimits { deadline, max_pause, .. } = limits;
     let until = clock::now() + deadline;
     let late = |what| Refused::Late { what, deadline };
-    let errands = Errands::start(&**from.instance().executor()).map_err(|error| {
+    let errands = Errands::start(&**from.engine().executor()).map_err(|error| {
         let message = format!("no thread for it: {error}");
         Refused::Failed(EngineFailure { callback: "handover", message, location: String::new() })
     })?;
@@ -85,7 +85,7 @@ async fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapL
         return Err(Refused::Schema(from.schema()));
     }
     tracing::debug!("handing over: first every export is tried");
-    let mut outcome = match beforehand::try_exports(from, &clients_of(from.instance()), &errands, until).await {
+    let mut outcome = match beforehand::try_exports(from, &clients_of(from.engine()), &errands, until).await {
         Ok(()) => try_once(mount, from, to, &errands, until, max_pause).await,
         Err(held) => Err(held),
     };
@@ -126,7 +126,7 @@ async fn try_once(
     until: Instant,
     max_pause: Duration,
 ) -> Result<HandedOver, Held> {
-    wait_for_those_at_work(from.instance(), until).await?;
+    wait_for_those_at_work(from.engine(), until).await?;
     let late = |what: &str| Held::Late(what.to_owned());
     // From here on nobody opens a connection: all there are, are in the audience. They go on until the gate is closed.
     let patience = clock::now() + GATE_PAUSES * max_pause;
@@ -135,7 +135,7 @@ async fn try_once(
     let began = clock::now();
     let longest_pause = began + max_pause;
     let (is_last, until) = (until <= longest_pause, until.min(longest_pause));
-    let old = from.instance();
+    let old = from.engine();
     let clients = clients_of(old);
     let seats = Arc::new(Seats::default());
     old.hold_timers();
@@ -154,9 +154,9 @@ async fn try_once(
     .await;
     match gone_on {
         Ok(()) => {
-            mount.set_current(Arc::clone(to.instance()));
+            mount.set_current(Arc::clone(to.engine()));
             old.retire();
-            to.instance().release_timers();
+            to.engine().release_timers();
             let Ended { resumed, left_behind, .. } = seats.end(true);
             resume_others(&clients, resumed);
             drop(closed_gate);
@@ -167,7 +167,7 @@ async fn try_once(
             Ok(HandedOver { sessions: resumed, pause })
         }
         Err(held) => {
-            let at_work = errands.at_work(from.instance().audience());
+            let at_work = errands.at_work(from.engine().audience());
             let ended = seats.end(false);
             resume_others(&clients, ended.resumed);
             old.release_timers();
@@ -224,7 +224,7 @@ async fn exchange(
 ) -> Result<(), Held> {
     let (own_from, own_to, shared) = (from.clone(), to.clone(), Arc::clone(seats));
     let mut exchanging = errands.begin(move |at| export_and_import(&own_from, &own_to, &shared, at));
-    Ok(exchanging.wait(until).await.ok_or_else(|| Held::Late(errands.at_work(from.instance().audience())))??)
+    Ok(exchanging.wait(until).await.ok_or_else(|| Held::Late(errands.at_work(from.engine().audience())))??)
 }
 
 fn export_and_import(from: &Handover, to: &Handover, seats: &Seats, at: &At) -> Result<(), EngineFailure> {

@@ -57,7 +57,7 @@ impl Seat {
             other => (self.session, other),
         };
         // Now, and not when the connection gets to go on: a swap that begins before that must know it for one of its own.
-        self.client.set_generation(session.instance().generation());
+        self.client.set_generation(session.engine().generation());
         // A connection is never over while its session is here.
         tell(&self.client, Step::Resume(Some(session)));
         left_behind

@@ -1,0 +1,65 @@
+//! The core as a host of engines: how it calls into them, and where it has them drop things.
+//!
+//! `plugin_api::hosting` has the host's side of every table. Here is what is the core's own.
+
+use super::{Attached, Client, Services};
+use crate::calls::{Whom, watched};
+use crate::engine::metrics::Metric;
+use crate::executor::Executor;
+use plugin_api::hosting::{self, Callback, CalledFor, EngineFailure, Generation, Hosting, Whose};
+use std::sync::Arc;
+
+/// The core, as `plugin_api::hosting` knows it: each generation of an engine has one.
+#[derive(Debug)]
+pub struct Core {
+    /// Ends what the generation made.
+    pub(super) executor: Arc<dyn Executor>,
+}
+
+/// An engine that runs, made by [`Unborn::make`](super::Unborn::make), with what the core has [attached](Attached) to it. When
+/// it is dropped, which is after its last session, it is shut down, elsewhere.
+pub type Instance = hosting::LoadedEngine<Core>;
+/// What an engine keeps for one connection. Dropped without `on_closed`, it is discarded, elsewhere.
+pub type Session = hosting::EngineSession<Core>;
+/// An instance with a handover.
+pub type Handover = hosting::EngineHandover<Core>;
+/// What an engine says to a client that asks to connect.
+pub type Admission = hosting::Admission<Core>;
+/// What an engine's exports are.
+pub type Schema = plugin_api::handover::Schema<'static>;
+/// What every callback with a session comes to: perhaps a job.
+pub type CallbackResult = hosting::Called<Core>;
+
+impl Hosting for Core {
+    type Client = Client;
+    type Services = Services;
+    type Metric = Metric;
+    type Instance = Attached;
+
+    #[inline]
+    fn call<R>(
+        callback: Callback,
+        whose: &Whose<'_>,
+        called_for: CalledFor<'_, Client>,
+        call: impl FnOnce() -> R,
+    ) -> R {
+        let whom = match called_for {
+            CalledFor::Nobody => Whom::Nobody,
+            CalledFor::Client(client) => Whom::Client { number: client.number(), peer: client.peer() },
+            CalledFor::Peer(peer) => Whom::Peer(peer),
+        };
+        watched(callback, whose, whom, call)
+    }
+
+    fn end_elsewhere(generation: &'static Generation<Core>, what: Callback, end: impl FnOnce() + Send + 'static) {
+        generation.host().executor.retire(Some(generation.name()), what.name(), Box::new(end));
+    }
+
+    fn report_failed_drop(generation: &'static Generation<Core>, failure: &EngineFailure) {
+        tracing::error!(engine = generation.name(), "{failure}");
+    }
+
+    fn report_fault(function: &'static str, why: &str) {
+        tracing::error!(function, "a call of an engine was not done by a fault of wshost, please report it: {why}");
+    }
+}

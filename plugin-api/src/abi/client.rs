@@ -8,7 +8,7 @@ use abi_stable::std_types::{RSlice, RStr};
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct ClientObject {
-    /// The client. Counted by `retain` and `release`; outlives its connection harmlessly.
+    /// The client: an object of the host's, counted by `retain` and `release`. It outlives its connection harmlessly.
     pub client: *const (),
     /// The generation that was given this handle, valid for as long as the process. Once it is retired, the handle
     /// reaches nobody.
@@ -64,59 +64,166 @@ pub struct CloseView<'a> {
     pub reason: RStr<'a>,
 }
 
-/// `wshost.client/1`. Every function may be called on any thread at any stage of its life, also when the connection is gone.
-/// None unwinds. Where the generation is retired, what acts on the client does nothing and says that the client is gone.
+/// `wshost.client/1`: one connected client, for the engine to call.
 ///
-/// Statuses are those of [`Sent`](crate::Sent): 0 sent, 1 backlogged, 2 gone, 3 refused.
+/// Every function may be called on any thread at any stage of its life, any number of times and several at once, also if the
+/// connection is gone. None blocks. If the generation of the handle is retired or has not taken over yet, what acts on the
+/// client does nothing and says that the client is gone.
+///
+/// A returned status is a [code](super::Code) of [`Sent`](crate::Sent): 0 sent, 1 backlogged, 2 gone, 3 refused.
+///
+/// # Safety
+///
+/// Of all functions: `object` came from a handle with this table, and the caller has its client. What else one asks for stands
+/// with it.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct ClientTable {
-    /// One more owner of the object.
+    /// Gives the caller one more count of the client.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client.
     pub retain: unsafe extern "C" fn(object: ClientObject),
-    /// One owner fewer.
+    /// Takes a count of the client back. With the last it is freed.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns a count, which it gives up; a loan does not do.
     pub release: unsafe extern "C" fn(object: ClientObject),
-    /// The client's id.
+    /// The client's id; always the same.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client.
     pub id: unsafe extern "C" fn(object: ClientObject) -> ClientId,
-    /// The address of the peer as text, e.g. `192.0.2.1:4711`; valid as long as the object is owned.
+    /// The address of the peer as text, e.g. `192.0.2.1:4711`; always the same.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client, and uses the text no longer than it has it: `'static` is said for want of a better word.
     pub peer: unsafe extern "C" fn(object: ClientObject) -> RStr<'static>,
-    /// Path and query of the request; valid as long as the object is owned.
+    /// Path and query of the request; always the same.
+    ///
+    /// # Safety
+    ///
+    /// As for `peer`.
     pub resource: unsafe extern "C" fn(object: ClientObject) -> RStr<'static>,
-    /// The subprotocol agreed on, or empty; valid as long as the object is owned.
+    /// The subprotocol agreed on, or empty; always the same.
+    ///
+    /// # Safety
+    ///
+    /// As for `peer`.
     pub subprotocol: unsafe extern "C" fn(object: ClientObject) -> RStr<'static>,
     /// Milliseconds since the last byte came from the client.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client.
     pub idle_ms: unsafe extern "C" fn(object: ClientObject) -> u64,
-    /// 0 open, 1 closing, 2 closed.
+    /// How far its end has come: a code of [`State`](crate::State), 0 open, 1 closing, 2 closed.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client.
     pub state: unsafe extern "C" fn(object: ClientObject) -> u32,
     /// Whether a ping of the keepalive waits for any sign of life.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client.
     pub pinged: unsafe extern "C" fn(object: ClientObject) -> bool,
     /// Bytes that wait for the socket.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client.
     pub buffered: unsafe extern "C" fn(object: ClientObject) -> usize,
-    /// Queues one text message; the engine vouches that it is UTF-8.
+    /// Queues one text message.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client; `text` is borrowed, and UTF-8.
     pub send_text: unsafe extern "C" fn(object: ClientObject, text: RStr<'_>) -> u32,
     /// Queues one binary message.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client; `data` is borrowed.
     pub send_binary: unsafe extern "C" fn(object: ClientObject, data: RSlice<'_, u8>) -> u32,
-    /// Begins a message in fragments. Other messages wait from its first part to its last.
+    /// Begins a message in fragments. Other messages wait from its first part to its last. Returns its number, for the next
+    /// two.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client.
     pub begin_message: unsafe extern "C" fn(object: ClientObject) -> u64,
-    /// Queues one part of a message.
+    /// Queues one part of a message: once for each, none behind the last.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client; the part's data is borrowed. Parts that are not UTF-8 together, or of which none is the last,
+    /// are a mistake that the peer sees; they are not unsafe.
     pub send_part: unsafe extern "C" fn(object: ClientObject, part: PartView<'_>) -> u32,
-    /// Gives up a message of which parts were sent: the client is closed with 1011.
+    /// Gives up a message of which parts were sent, and not the last: the client is closed with 1011.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client.
     pub abandon_message: unsafe extern "C" fn(object: ClientObject, message: u64),
-    /// Queues a ping ahead of data; at most 125 bytes.
+    /// Queues a ping ahead of data; at most 125 bytes, or it is refused.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client; `data` is borrowed.
     pub ping: unsafe extern "C" fn(object: ClientObject, data: RSlice<'_, u8>) -> u32,
-    /// Queues a pong ahead of data; at most 125 bytes.
+    /// Queues a pong ahead of data; at most 125 bytes, or it is refused.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client; `data` is borrowed.
     pub pong: unsafe extern "C" fn(object: ClientObject, data: RSlice<'_, u8>) -> u32,
-    /// Closes behind what is queued; code 1005 sends a close frame without a code.
+    /// Closes behind what is queued; code 1005 sends a close frame without a code. A code that must not be sent is refused.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client; the reason is borrowed.
     pub close: unsafe extern "C" fn(object: ClientObject, close: CloseView<'_>) -> u32,
-    /// Drops what is queued, then closes.
+    /// Drops what is queued, then closes as `close` does.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client; the reason is borrowed.
     pub close_now: unsafe extern "C" fn(object: ClientObject, close: CloseView<'_>) -> u32,
-    /// Drops the queued messages that the socket has taken nothing of yet. Returns the bytes dropped.
+    /// Drops the queued messages of which the socket has taken nothing yet. Returns the bytes dropped.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client.
     pub discard_buffered: unsafe extern "C" fn(object: ClientObject) -> usize,
     /// Stops (`true`) or resumes reading from the client.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client.
     pub pause_reading: unsafe extern "C" fn(object: ClientObject, paused: bool) -> u32,
-    /// Makes the client a member of a group; its name has 1 to 255 bytes.
+    /// Makes the client a member of a group; its name has 1 to 255 bytes, or it is refused.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client; the name is borrowed.
     pub join: unsafe extern "C" fn(object: ClientObject, group: RStr<'_>) -> u32,
     /// Ends a membership. Returns whether there was one.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client; the name is borrowed.
     pub leave: unsafe extern "C" fn(object: ClientObject, group: RStr<'_>) -> bool,
-    /// Posts a value to the session; taken over in any case, discarded when the client is gone.
+    /// Posts a value to the client's session: `on_event` gets it, once, unless the client is gone or too many wait. Then it is
+    /// discarded, perhaps within this call.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the client; `event` is an object of the caller's library, and given up.
     pub post: unsafe extern "C" fn(object: ClientObject, event: *mut EventObject) -> u32,
 }

@@ -43,7 +43,7 @@ pub struct ConfigView<'a> {
     pub text: RStr<'a>,
     /// Where it comes from, for messages: a file's path, or empty.
     pub source: RStr<'a>,
-    /// 0 none, 1 TOML, 2 JSON.
+    /// A code of [`Format`](crate::Format): 0 none, 1 TOML, 2 JSON.
     pub format: u32,
 }
 
@@ -91,15 +91,23 @@ pub struct RejectView<'a> {
     pub body: RSlice<'a, u8>,
 }
 
-/// Where `authenticate` tells its answer; for use during the call only.
+/// Where `authenticate` tells its answer: of the host's, borrowed for the call.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct AnswerHandle {
     /// The host's, for the functions below.
     pub object: *mut (),
     /// The client is accepted.
+    ///
+    /// # Safety
+    ///
+    /// `object` is that of this handle, within the call of `authenticate` that got it, on its thread; the view is borrowed.
     pub accept: unsafe extern "C" fn(object: *mut (), view: &AcceptView<'_>),
     /// The client is refused.
+    ///
+    /// # Safety
+    ///
+    /// As for `accept`.
     pub reject: unsafe extern "C" fn(object: *mut (), view: &RejectView<'_>),
 }
 
@@ -119,7 +127,7 @@ pub struct AuthenticateReturned {
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct NewReturned {
-    /// The instance, where `failure` is null.
+    /// The instance, if `failure` is null: the host's to shut down.
     pub engine: EngineObject,
     /// The error or panic of `new`, or null.
     pub failure: *mut Failure,
@@ -127,9 +135,15 @@ pub struct NewReturned {
     pub configuration_at_fault: bool,
 }
 
-/// `wshost.engine/1`: an engine's life, in the order of its numbers in the [crate's front page](crate).
+/// `wshost.engine/1`: an engine's life, for the host to call, in the order of its numbers in the [crate's front page](crate).
 ///
-/// Calls for one connection never overlap; calls for different connections come from several threads at once.
+/// Calls with one session never overlap; calls with different sessions come from several threads at once. Each runs the
+/// author's code, which may take as long as it likes, call the host's tables, and panic: then a [`Failure`] is returned.
+///
+/// # Safety
+///
+/// Of all functions: `engine` came from `new` of this table and has not been shut down, and a [`SessionObject`] is one that this
+/// engine made, which has not been ended. What else one asks for stands with it.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct EngineTable {
@@ -142,42 +156,106 @@ pub struct EngineTable {
     /// The engine's own default for `--close-after-no-pong` in milliseconds; 0 leaves the host's.
     pub close_after_no_pong_ms: u64,
 
-    /// Makes the instance. Takes over one count of `host`, unless it finds that the host's tables do not fit.
-    /// `[main thread]`
+    /// Makes an instance: once for each that is wanted. If it fails, there is none, but threads that it has started may go on
+    /// and keep their counts of `host`. `[a thread of its own, before any client]`
+    ///
+    /// # Safety
+    ///
+    /// One count of `host` is given up; if the engine finds that the host's tables do not fit, that count is never released.
+    /// What `config` points to is borrowed.
     pub new: unsafe extern "C" fn(host: HostHandle, config: ConfigView<'_>) -> NewReturned,
-    /// Ends the instance, after the last session has ended. `[any thread]`
+    /// Ends the instance: once, as the last of all calls with it. `[any thread]`
+    ///
+    /// # Safety
+    ///
+    /// No session of the engine is left, no call with it is under way, and `engine` is given up. Its jobs, timers and events may
+    /// be left: they do not need it.
     pub shutdown: unsafe extern "C" fn(engine: EngineObject) -> *mut Failure,
 
-    /// Decides about a client. Calls one of `answer`'s functions exactly once unless it fails.
-    /// `[event loop, or worker]`
+    /// Decides about a client: once for each that asks to connect. Calls one of `answer`'s functions exactly once unless it
+    /// fails. A returned session is the host's to end. `[event loop, or worker]`
+    ///
+    /// # Safety
+    ///
+    /// `request`, what it points to, and `answer` are borrowed.
     pub authenticate: unsafe extern "C" fn(
         engine: EngineObject,
         request: &RequestView<'_>,
         answer: AnswerHandle,
     ) -> AuthenticateReturned,
-    /// Frees the session of a client that was accepted and never opened.
+    /// Frees a session that `on_closed` does not get: of a client that was accepted and never opened, or of a generation that
+    /// another has followed. `[any thread]`
+    ///
+    /// # Safety
+    ///
+    /// `session` is given up, and its engine has not been shut down.
     pub discard_session: unsafe extern "C" fn(session: SessionObject) -> *mut Failure,
 
-    /// The connection is open. `[event loop]`
+    /// The connection is open: once, as the first call with a session that `authenticate` made. `[event loop]`
+    ///
+    /// # Safety
+    ///
+    /// The client is on loan, and what the last argument points to is borrowed; no other call uses the session meanwhile.
     pub on_open: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject) -> Returned,
-    /// One text message. `[event loop]`
+    /// One text message: once for each, in order, between `on_open` and `on_closed`. `[event loop]`
+    ///
+    /// # Safety
+    ///
+    /// As for `on_open`; `text` is UTF-8.
     pub on_text: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, text: RStr<'_>) -> Returned,
-    /// One binary message. `[event loop]`
+    /// One binary message: once for each, as `on_text`. `[event loop]`
+    ///
+    /// # Safety
+    ///
+    /// As for `on_open`.
     pub on_binary: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, data: RSlice<'_, u8>) -> Returned,
-    /// A ping. `[event loop]`
+    /// A ping: once for each, as `on_text`. `[event loop]`
+    ///
+    /// # Safety
+    ///
+    /// As for `on_open`.
     pub on_ping: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, data: RSlice<'_, u8>) -> Returned,
-    /// A pong. `[event loop]`
+    /// A pong: once for each, as `on_text`. `[event loop]`
+    ///
+    /// # Safety
+    ///
+    /// As for `on_open`.
     pub on_pong: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, data: RSlice<'_, u8>) -> Returned,
-    /// A value that `post` sent; taken over in any case. `[event loop]`
+    /// A value that `post` sent: at most once for each. `[event loop]`
+    ///
+    /// # Safety
+    ///
+    /// As for `on_open`; `event` is of this very library, as its [`EventObject::origin`] says, and given up.
     pub on_event: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, event: *mut EventObject) -> Returned,
-    /// The client is idle: 0, a ping is due; 1, the pong is missing. `[event loop]`
+    /// The client is idle: a code of [`Idle`](crate::Idle), 0 if a ping is due, 1 if the pong is missing. Any number of times.
+    /// `[event loop]`
+    ///
+    /// # Safety
+    ///
+    /// As for `on_open`.
     pub on_idle: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, idle: u32) -> Returned,
-    /// All that one read brought has been handed over. `[event loop]`
+    /// All that one read brought has been handed over. Any number of times. `[event loop]`
+    ///
+    /// # Safety
+    ///
+    /// As for `on_open`.
     pub on_read_complete: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject) -> Returned,
-    /// The backlog has fallen below half its limit. `[event loop]`
+    /// The backlog has fallen below half its limit. Any number of times. `[event loop]`
+    ///
+    /// # Safety
+    ///
+    /// As for `on_open`.
     pub on_drain: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject) -> Returned,
-    /// The client sent a close frame. `[event loop]`
+    /// The client sent a close frame, other than in answer to ours: at most once, with no message behind it. `[event loop]`
+    ///
+    /// # Safety
+    ///
+    /// As for `on_open`.
     pub on_close: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, close: CloseView<'_>) -> Returned,
-    /// The connection is gone; takes the session over. Once for every `on_open`. `[event loop]`
+    /// The connection is gone: once for every connection that was opened, as the last call with its session. `[event loop]`
+    ///
+    /// # Safety
+    ///
+    /// As for `on_open`; the session is given up.
     pub on_closed: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, code: u16) -> *mut Failure,
 }

@@ -18,7 +18,7 @@ pub struct SchemaView<'a> {
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct Exported {
-    /// Meaningless where `failure` is not null.
+    /// The bytes; they mean nothing if `failure` is not null, and are the caller's to free in any case.
     pub bytes: RVec<u8>,
     /// The error or panic, or null.
     pub failure: *mut Failure,
@@ -28,29 +28,56 @@ pub struct Exported {
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct Imported {
-    /// The session, where `failure` is null.
+    /// The session, if `failure` is null.
     pub session: SessionObject,
     /// The error or panic, or null.
     pub failure: *mut Failure,
 }
 
-/// `wshost.handover/1`: offered by engines whose connections can pass to their next generation.
+/// `wshost.handover/1`: offered by engines whose connections can pass to their next generation. For the host to call.
 ///
-/// Called while no other call goes on in the engine, and on one thread: `[handover thread]`.
+/// All calls of a swap come from one thread. But for the exports on trial, no callback, job or timer of either engine runs
+/// meanwhile. Each runs the author's code, which may fail by an error or a panic.
+///
+/// # Safety
+///
+/// Of all functions: as of [`EngineTable`](super::EngineTable). What else one asks for stands with it.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct HandoverTable {
-    /// What this engine's exports are.
+    /// What this engine's exports are; always the same.
     pub schema: SchemaView<'static>,
-    /// Whether this engine can import what another exported.
+    /// Whether this engine can import what another exported. Any number of times. `[any thread]`
+    ///
+    /// # Safety
+    ///
+    /// The schema's name is borrowed.
     pub accepts: unsafe extern "C" fn(engine: EngineObject, schema: SchemaView<'_>) -> bool,
-    /// The engine's own state. Consumes nothing.
+    /// The engine's own state. Consumes nothing: the engine may go on. At least twice in a swap, on trial and for good; on
+    /// trial, callbacks, jobs and timers run meanwhile. `[handover thread]`
+    ///
+    /// # Safety
+    ///
+    /// Nothing else.
     pub export_state: unsafe extern "C" fn(engine: EngineObject) -> Exported,
-    /// A session. Consumes nothing.
+    /// A session. Consumes nothing: the engine may go on with it. As often as `export_state`. `[handover thread]`
+    ///
+    /// # Safety
+    ///
+    /// The client is on loan; no other call uses the session meanwhile, also on trial.
     pub export_session: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject) -> Exported,
-    /// Takes over the state; called once, before any session is imported.
+    /// Takes over the state: once, before any session is imported and before any callback. `[handover thread]`
+    ///
+    /// # Safety
+    ///
+    /// The schema's name and `state` are borrowed.
     pub import_state: unsafe extern "C" fn(EngineObject, SchemaView<'_>, state: RSlice<'_, u8>) -> *mut Failure,
-    /// Makes a session of an exported one.
+    /// Makes a session of an exported one: once for each. `on_open` is not called again. A returned session is the host's to
+    /// end. `[handover thread]`
+    ///
+    /// # Safety
+    ///
+    /// The client is on loan; the schema's name and `session` are borrowed.
     pub import_session:
         unsafe extern "C" fn(EngineObject, &ClientHandle, SchemaView<'_>, session: RSlice<'_, u8>) -> Imported,
 }

@@ -10,10 +10,25 @@
 //! `wshost.engine/1` to a new host, and a new engine still offers `/1` to an old host. The host's services reach the
 //! engine in the same way, through [`HostHandle::interface`].
 //!
-//! # Rules
+//! # The contract
 //!
-//! Memory crosses borrowed for the length of a call, or as an object that carries the function that frees it: host and
-//! engine have separate allocators. No panic crosses: the engine's side catches it and returns a [`Failure`].
+//! Each table and object says of every function what it does, on which thread and how often it is called, and under *Safety*
+//! what its caller owes. Only the functions of [`ClientTable`], [`HostTable`] and [`MetricHandle`] are called by the engine;
+//! all others are called by the host. These words mean the same everywhere:
+//!
+//! - A side **has** an object of the other's as long as it owns a count of it or has it on loan. A count comes with a handle
+//!   that is given away, or from `retain`, and goes with `release`. A loan lasts as long as the call. An object that somebody
+//!   has is alive; on whose threads does not matter.
+//! - An argument, or what a view points to, is **borrowed**: it is valid until the call returns, and nobody keeps a pointer to
+//!   it.
+//! - An object that is **given up** belongs to the function from then on, whatever the call comes to. Who gave it up does not
+//!   touch it again.
+//! - A returned object, such as a [`Failure`], belongs to the caller, which ends it, once.
+//! - Numbers that stand for an enum are [codes](Code).
+//!
+//! Host and engine have separate allocators: memory is freed by the side that made it, through a function that the object
+//! carries. No function unwinds, on either side: the engine's catch a panic and return a [`Failure`], and the host's answer
+//! with what does no harm.
 
 mod client;
 mod codes;
@@ -64,7 +79,8 @@ pub const HANDOVER_ID: &str = "wshost.handover/1";
 pub struct EngineModule {
     /// [`ROOT_REVISION`] of the crate that the engine was built with.
     pub revision: u32,
-    /// Answers an id with a table, or with nothing where the engine has none under it.
+    /// Answers an id with a table, or with nothing if the engine has none under it: always the same, on any thread. It runs
+    /// nothing of the author's.
     #[sabi(last_prefix_field)]
     pub interface: extern "C" fn(id: RStr<'_>) -> ROption<Interface>,
 }

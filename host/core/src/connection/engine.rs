@@ -1,6 +1,7 @@
 //! Calls of the engine, and what comes of them: jobs, and faults of either side.
 
-use super::{Connection, Stage};
+use super::Connection;
+use super::stage::{Input, Stage};
 use crate::client::at_hand::with_batch;
 use crate::connection::wire::Wire;
 use crate::engine::{CallbackResult, Client, Core, EngineFailure, Event, Job, Session};
@@ -83,7 +84,9 @@ impl<S: Wire> Connection<S> {
 
     pub(super) fn fail(&mut self, code: u16, reason: &str) {
         self.code = code;
-        self.stage = Stage::Flushing;
+        if self.stage == Stage::Open {
+            self.stage = Stage::Flushing(Input::Anything);
+        }
         self.client.close(code, reason);
     }
 }

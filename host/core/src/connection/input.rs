@@ -1,8 +1,9 @@
 //! What comes in: whether to read, and from bytes to the engine's callbacks.
 
 use super::allowance::Allowance;
+use super::stage::{Input, Stage};
 use super::swapping::Swap;
-use super::{Connection, Shared, Stage};
+use super::{Connection, Shared};
 use crate::client::Closing;
 use crate::clock;
 use crate::connection::wire::Wire;
@@ -49,8 +50,8 @@ impl<S: Wire> Connection<S> {
                 batch.close_written || !pause
             }),
             // A peer that sends on and reads nothing must still be noticed when it goes.
-            Stage::Flushing | Stage::Lingering => !self.input_ended,
-            Stage::Over => false,
+            Stage::Flushing(Input::Anything | Input::End) | Stage::Lingering => true,
+            Stage::Flushing(Input::Nothing) | Stage::Over => false,
         }
     }
 
@@ -174,8 +175,7 @@ impl<S: Wire> Connection<S> {
                 }
                 Ok((used, Some(Received::Close { code, reason }))) => {
                     self.code = code;
-                    self.stage = Stage::Flushing;
-                    self.close_received = true;
+                    self.stage = Stage::Flushing(Input::End);
                     let answers_ours = client.closing() >= Closing::Sent;
                     client.outbox().note_close_received();
                     (used, 0, if answers_ours { Ok(None) } else { session.on_close(client, code, reason) })
@@ -198,11 +198,9 @@ impl<S: Wire> Connection<S> {
         input.len()
     }
 
-    /// The peer sends nothing more. Where it has said goodbye before, it may still read what is queued.
+    /// The peer sends nothing more. If it has been told of the end, or told us, it may still read what is queued.
     pub(super) fn end_of_input(&mut self) {
-        self.input_ended = true;
-        if self.stage != Stage::Flushing || self.unwritten() == 0 {
-            self.stage = Stage::Over;
-        }
+        let may_read = matches!(self.stage, Stage::Flushing(_)) && self.unwritten() > 0;
+        self.stage = if may_read { Stage::Flushing(Input::Nothing) } else { Stage::Over };
     }
 }

@@ -7,6 +7,7 @@ mod allowance;
 mod engine;
 mod input;
 mod output;
+mod stage;
 mod swapping;
 mod timing;
 pub mod wire;
@@ -22,6 +23,7 @@ use crate::loops::turnstile::{Place, Turnstile};
 use crate::protocol::{self, Limits, Receiver, close};
 use allowance::Allowance;
 use input::Unanswered;
+use stage::Stage;
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -76,13 +78,9 @@ pub struct Connection<S> {
     /// The order of its jobs, once it has had one.
     lane: Option<Arc<Lane>>,
     receiver: Receiver,
-    /// Away while callbacks run, see [`with_batch`]; and between turns, if it is blank.
+    /// Away while callbacks run, see [`at_hand`](crate::client::at_hand); and between turns, if it is blank.
     batch: Option<Box<Batch>>,
     stage: Stage,
-    /// The peer has sent a close frame.
-    close_received: bool,
-    /// The peer has shut its side of TCP.
-    input_ended: bool,
     /// What `on_closed` will say.
     code: u16,
     close_deadline: Option<Instant>,
@@ -103,20 +101,6 @@ pub struct Connection<S> {
     /// Its place there.
     place: Option<Place>,
     opened: bool,
-}
-
-/// How far the end has come (RFC 6455 section 7.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Messages go to the engine.
-    Open,
-    /// Nothing more goes to the engine. What is queued is written, the last of it a close frame.
-    Flushing,
-    /// All is written, our side of TCP is shut, and the engine has its session back. What still comes is dropped:
-    /// closing a socket with unread bytes would make the kernel reset the connection, and the peer could lose our close
-    /// frame.
-    Lingering,
-    Over,
 }
 
 impl<S: Wire> Future for Connection<S> {
@@ -170,8 +154,6 @@ impl<S: Wire> Connection<S> {
             },
             batch: client.compression().map(|how| Box::new(Batch::new(how))),
             stage: Stage::Open,
-            close_received: false,
-            input_ended: false,
             code: close::ABNORMAL,
             close_deadline: None,
             next_idle_check: None,

@@ -1,8 +1,8 @@
 //! What goes out: when to write, and what waits.
 
+use super::stage::{Input, Stage};
 use super::swapping::Swap;
-use super::{Connection, Shared, Stage};
-use crate::clock;
+use super::{Connection, Shared};
 use crate::connection::wire::Wire;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -55,17 +55,14 @@ impl<S: Wire> Connection<S> {
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
-        if self.stage == Stage::Flushing && batch.close_written {
-            match Pin::new(&mut self.stream).poll_shutdown(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(())) if self.input_ended => self.stage = Stage::Over,
-                Poll::Ready(Ok(())) => {
-                    self.stage = Stage::Lingering;
-                    if self.close_received {
-                        self.close_deadline = Some(self.shared.deadlines.borrow().time(clock::now()) + LINGER);
-                    }
-                }
-                Poll::Ready(Err(error)) => return Err(error),
+        if let Stage::Flushing(input) = self.stage
+            && batch.close_written
+            && let Poll::Ready(shut) = Pin::new(&mut self.stream).poll_shutdown(cx)
+        {
+            shut?;
+            self.stage = if input == Input::Nothing { Stage::Over } else { Stage::Lingering };
+            if input == Input::End {
+                self.close_deadline = Some(self.time() + LINGER);
             }
         }
         Ok(())

@@ -4,8 +4,9 @@
 //! only after its socket was seen empty: what a deadline waits for may lie there. While we do not read from a peer by our
 //! own choice, its time stands still, too.
 
+use super::stage::{Input, Stage};
 use super::swapping::Swap;
-use super::{Connection, Shared, Stage};
+use super::{Connection, Shared};
 use crate::client::epoch;
 use crate::clock;
 use crate::connection::wire::Wire;
@@ -47,7 +48,7 @@ impl<S: Wire> Connection<S> {
             return false;
         }
         let now = self.time();
-        if now < first || (!self.input_ended && self.stream.has_input()) {
+        if now < first || (self.stage != Stage::Flushing(Input::Nothing) && self.stream.has_input()) {
             return false;
         }
         if self.close_deadline.is_some_and(|deadline| deadline <= now) {
@@ -71,8 +72,8 @@ impl<S: Wire> Connection<S> {
     /// Nothing is read now. Unless there is nothing more to come, the peer's time stands still until something is again; it
     /// is pinged meanwhile, for those on the way that end connections without traffic. Returns whether anything was done.
     pub(super) fn leave_unread(&mut self) -> bool {
-        if self.input_ended {
-            return self.stage != Stage::Over && self.judge();
+        if self.stage == Stage::Flushing(Input::Nothing) {
+            return self.judge();
         }
         let now = self.time();
         if let Some(batch) = &mut self.batch {

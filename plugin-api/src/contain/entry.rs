@@ -193,7 +193,7 @@ mod tests {
             ("testing/boundary/object.rs", include_str!("../testing/boundary/object.rs")),
         ];
         // Which only hands out tables that are there already.
-        let excepted = ["extern \"C\" fn root_module() -> $crate", "extern \"C\" fn interface<E: Described>("];
+        let excepted = ["extern \"C\" fn root_module() -> $crate", "extern \"C\" fn interface<D: Described>("];
         for (file, text) in files {
             let is_entry = |line: &&str| {
                 let defines = line.contains("extern \"C\" fn ") && line.trim_end().ends_with(['{', '(']);

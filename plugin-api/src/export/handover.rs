@@ -1,11 +1,11 @@
 //! The engine's side of a handover: the functions behind its table.
 
-use super::{Described, engine_ref};
+use super::engine_ref;
 use crate::abi::{ClientHandle, EngineObject, Exported, Failure, HandoverTable, Imported, SchemaView, SessionObject};
 use crate::contain::entry::{entries, text_of};
 use crate::contain::failed;
 use crate::handover::{Handover, Schema};
-use crate::{Client, Result};
+use crate::{Client, Engine, Result};
 use abi_stable::std_types::{RSlice, RStr, RVec};
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -20,7 +20,7 @@ pub fn handover<E: Handover>() -> &'static HandoverTable {
 }
 
 /// The table of an engine whose sessions are `()`; others have none.
-pub fn unit_handover<E: Described>() -> Option<&'static HandoverTable> {
+pub fn unit_handover<E: Engine>() -> Option<&'static HandoverTable> {
     (TypeId::of::<E::Session>() == TypeId::of::<()>()).then_some(UnitTables::<E>::HANDOVER)
 }
 
@@ -79,7 +79,7 @@ entries! {
 
 struct UnitTables<E>(PhantomData<E>);
 
-impl<E: Described> UnitTables<E> {
+impl<E: Engine> UnitTables<E> {
     const HANDOVER: &'static HandoverTable = &HandoverTable {
         schema: SchemaView { name: RStr::from_str(UNIT.name), version: UNIT.version },
         accepts: accepts_unit,
@@ -107,7 +107,7 @@ entries! {
         null_mut()
     }
 
-    fn import_unit<E: Described>(
+    fn import_unit<E: Engine>(
         _engine: EngineObject,
         _client: &ClientHandle,
         _schema: SchemaView<'_>,

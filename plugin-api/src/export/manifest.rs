@@ -12,33 +12,33 @@ pub const INTERFACES: &[&str] = &[ENGINE_ID, MANIFEST_ID];
 pub const INTERFACES_WITH_HANDOVER: &[&str] = &[ENGINE_ID, MANIFEST_ID, HANDOVER_ID];
 
 /// The table.
-pub fn manifest<E: Described>() -> &'static Manifest {
-    Forms::<E>::TABLE
+pub fn manifest<D: Described>() -> &'static Manifest {
+    Forms::<D>::TABLE
 }
 
 /// The text, of `file_manifest_length` bytes.
-pub const fn file_manifest<E: Described, const LENGTH: usize>() -> [u8; LENGTH] {
-    file_manifest::text(Forms::<E>::FIELDS)
+pub const fn file_manifest<D: Described, const LENGTH: usize>() -> [u8; LENGTH] {
+    file_manifest::text(Forms::<D>::FIELDS)
 }
 
 /// Bytes of an engine's `file_manifest`.
-pub const fn file_manifest_length<E: Described>() -> usize {
-    file_manifest::length(Forms::<E>::FIELDS)
+pub const fn file_manifest_length<D: Described>() -> usize {
+    file_manifest::length(Forms::<D>::FIELDS)
 }
 
 const PLUGIN_API: &str = env!("CARGO_PKG_VERSION");
 const RUSTC: &str = env!("PLUGIN_API_RUSTC");
 const TARGET: &str = env!("PLUGIN_API_TARGET");
 
-struct Forms<E>(PhantomData<E>);
+struct Forms<D>(PhantomData<D>);
 
-impl<E: Described> Forms<E> {
-    const PANIC_UNWINDS: bool = cfg!(panic = "unwind") && E::PANIC_UNWINDS;
+impl<D: Described> Forms<D> {
+    const PANIC_UNWINDS: bool = cfg!(panic = "unwind") && D::PANIC_UNWINDS;
 
     const TABLE: &'static Manifest = &Manifest {
-        name: RStr::from_str(E::NAME),
-        version: RStr::from_str(E::VERSION),
-        description: RStr::from_str(E::DESCRIPTION),
+        name: RStr::from_str(D::NAME),
+        version: RStr::from_str(D::VERSION),
+        description: RStr::from_str(D::DESCRIPTION),
         plugin_api: RStr::from_str(PLUGIN_API),
         rustc: RStr::from_str(RUSTC),
         target: RStr::from_str(TARGET),
@@ -46,11 +46,11 @@ impl<E: Described> Forms<E> {
     };
 
     const FIELDS: &'static [Field<'static>] = &[
-        ("name", &[E::NAME]),
-        ("version", &[E::VERSION]),
-        ("description", &[E::DESCRIPTION]),
+        ("name", &[D::NAME]),
+        ("version", &[D::VERSION]),
+        ("description", &[D::DESCRIPTION]),
         ("plugin_api", &[PLUGIN_API]),
-        ("interfaces", E::INTERFACES),
+        ("interfaces", D::INTERFACES),
         ("rustc", &[RUSTC]),
         ("target", &[TARGET]),
         ("panic", &[if Self::PANIC_UNWINDS { "unwind" } else { "abort" }]),

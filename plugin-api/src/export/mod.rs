@@ -61,6 +61,7 @@ macro_rules! export_engine {
     (@ $engine:ty, $handover:expr, $interfaces:expr) => {
         const _: () = {
             impl $crate::export::Described for $engine {
+                type Engine = $engine;
                 const NAME: &'static str = env!("CARGO_PKG_NAME");
                 const VERSION: &'static str = env!("CARGO_PKG_VERSION");
                 const DESCRIPTION: &'static str = env!("CARGO_PKG_DESCRIPTION");
@@ -92,8 +93,11 @@ macro_rules! export_engine {
     };
 }
 
-/// What `export_engine!` knows of the crate that it stands in.
-pub trait Described: Engine {
+/// What `export_engine!` knows of an engine and the crate that it stands in. A host in the same program may say it of an
+/// engine that is not exported.
+pub trait Described: 'static {
+    /// Whose description this is.
+    type Engine: Engine;
     /// `CARGO_PKG_NAME`.
     const NAME: &'static str;
     /// `CARGO_PKG_VERSION`.
@@ -116,20 +120,20 @@ pub const fn header(root_module: extern "C" fn() -> RootModuleResult) -> LibHead
 }
 
 /// Makes the root module of an engine.
-pub fn root_module<E: Described>() -> RootModuleResult {
-    __call_root_module_loader(engine_module::<E>)
+pub fn root_module<D: Described>() -> RootModuleResult {
+    __call_root_module_loader(engine_module::<D>)
 }
 
 /// The root module as a host in the same program sees it.
-pub fn engine_module<E: Described>() -> EngineModuleRef {
-    EngineModule { revision: ROOT_REVISION, interface: interface::<E> }.leak_into_prefix()
+pub fn engine_module<D: Described>() -> EngineModuleRef {
+    EngineModule { revision: ROOT_REVISION, interface: interface::<D> }.leak_into_prefix()
 }
 
-extern "C" fn interface<E: Described>(id: RStr<'_>) -> ROption<Interface> {
+extern "C" fn interface<D: Described>(id: RStr<'_>) -> ROption<Interface> {
     match id.as_str() {
-        ENGINE_ID => ROption::RSome(Interface::new(Tables::<E>::ENGINE)),
-        MANIFEST_ID => ROption::RSome(Interface::new(manifest::<E>())),
-        HANDOVER_ID => E::handover().map(Interface::new).into(),
+        ENGINE_ID => ROption::RSome(Interface::new(Tables::<D::Engine>::ENGINE)),
+        MANIFEST_ID => ROption::RSome(Interface::new(manifest::<D>())),
+        HANDOVER_ID => D::handover().map(Interface::new).into(),
         _ => ROption::RNone,
     }
 }

@@ -350,6 +350,7 @@ impl Engine for Obedient {
 }
 
 impl crate::export::Described for Obedient {
+    type Engine = Obedient;
     const NAME: &'static str = "obedient";
     const VERSION: &'static str = "1.2.3";
     const DESCRIPTION: &'static str = "";

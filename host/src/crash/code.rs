@@ -1,5 +1,8 @@
 //! Where the code of engines lies, to tell whose a crash is that happens outside of all calls.
 
+// The loader's list of libraries, and a list of our own that a signal's handler can read.
+#![allow(unsafe_code)]
+
 use libc::{c_int, c_void, dl_phdr_info};
 use std::ffi::CStr;
 use std::os::unix::ffi::OsStrExt;

@@ -1,5 +1,8 @@
 //! A line in memory that is there from the start: it is made while nothing may be allocated.
 
+// The line is a static that is written without a lock.
+#![allow(unsafe_code)]
+
 use crate::log::escape;
 use std::cell::UnsafeCell;
 use std::fmt::{self, Write};

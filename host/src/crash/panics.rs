@@ -1,6 +1,9 @@
 //! What the calling thread has panicked with in an engine and is not over yet: when a panic ends in an abort, such as one
 //! within another, this is all that is left of it.
 
+// A signal's handler reads what the thread writes.
+#![allow(unsafe_code)]
+
 use std::cell::{Cell, UnsafeCell};
 use wshost_core::calls::Whose;
 

@@ -1,7 +1,11 @@
 //! What the last line says.
 
+// What the system and `calls` hand over to a signal's handler are pointers.
+#![allow(unsafe_code)]
+
 use super::line::Line;
-use super::{code, panics, read_memory, thread_name};
+use super::process::{read_memory, thread_name};
+use super::{code, panics};
 use libc::{c_int, siginfo_t, ucontext_t};
 use std::fmt::Write;
 use wshost_core::calls::{self, Call, Callback, Whom};

@@ -3,6 +3,7 @@
 //! The host logs an error where an engine fails in a way that the others do not notice, such as a panic. So a step in
 //! which it did has failed, whatever the step itself saw.
 
+use crate::log::ENGINE;
 use crate::rehearsal::findings::{Finding, LogLine, Step, StepOutcome};
 use std::fmt::{self, Debug, Display};
 use std::fs::File;
@@ -17,9 +18,6 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-
-/// What the log of engines themselves is filed under; all else is the host's.
-const ENGINE: &str = "engine";
 
 /// Tells the parent.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
-//! The answer that is a file: its headers, its validators (RFC 9110 section 8.8), and its bytes, read as they are sent.
+//! The answer that is a file: its headers, its validators (RFC 9110 section 8.8), and its bytes.
 
 use super::deadline::Deadline;
+use super::file_body::FileBody;
 use super::folder::Opened;
 use super::response::{Answer, closing};
 use ::http::header::{
@@ -8,18 +9,9 @@ use ::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use ::http::{HeaderMap, StatusCode};
-use bytes::{Bytes, BytesMut};
 use http_body_util::{Either, Full};
-use hyper::body::{Frame, SizeHint};
-use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf, Take};
-
-/// Bytes that are read at once, and so held for one client.
-const CHUNK: usize = 64 * 1024;
 
 /// Answers a request for this file: with it, or with 304 where the client has it already.
 pub(super) fn answer(opened: Opened, request: &HeaderMap, deadline: Deadline) -> Answer {
@@ -98,54 +90,6 @@ fn weak(tag: &str) -> &str {
 
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// The bytes of a file, read as the client takes them, by a thread that may block.
-#[derive(Debug)]
-pub(super) struct FileBody {
-    file: Take<tokio::fs::File>,
-    chunk: BytesMut,
-    deadline: Deadline,
-}
-
-impl FileBody {
-    fn new(file: std::fs::File, length: u64, deadline: Deadline) -> Self {
-        let mut file = tokio::fs::File::from_std(file);
-        file.set_max_buf_size(CHUNK);
-        FileBody { file: file.take(length), chunk: BytesMut::new(), deadline }
-    }
-}
-
-impl hyper::body::Body for FileBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let body = self.get_mut();
-        let left = usize::try_from(body.file.limit()).unwrap_or(CHUNK);
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        body.chunk.resize(left.min(CHUNK), 0);
-        let mut buffer = ReadBuf::new(&mut body.chunk);
-        ready!(Pin::new(&mut body.file).poll_read(cx, &mut buffer))?;
-        let read = buffer.filled().len();
-        if read == 0 {
-            // The length is promised: the client must see that this is not all.
-            return Poll::Ready(Some(Err(io::Error::new(ErrorKind::UnexpectedEof, "the file became shorter"))));
-        }
-        // Asked for more, so what went before is taken.
-        body.deadline.put_off();
-        Poll::Ready(Some(Ok(Frame::data(body.chunk.split_to(read).freeze()))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.file.limit() == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.file.limit())
-    }
 }
 
 #[cfg(test)]

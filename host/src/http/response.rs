@@ -1,6 +1,6 @@
 //! Responses, each checked before it is sent.
 
-use super::file::FileBody;
+use super::file_body::FileBody;
 use super::request::offers;
 use ::http::header::{
     ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,

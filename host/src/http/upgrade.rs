@@ -1,10 +1,13 @@
 //! Serves HTTP on a connection until it speaks WebSocket, or is over.
 
 use super::deadline::Deadline;
-use super::folder::Found;
+use super::decision::{Decision, HttpError};
+use super::folder::{Folder, Found};
+use super::limits::HttpLimits;
 use super::request::{Asked, Invalid, sort};
 use super::response::{self, Answer};
-use super::{Decision, Folder, HttpError, HttpLimits, Site, SiteEngine, file, host, page};
+use super::site::{Site, SiteEngine};
+use super::{file, host, page};
 use crate::descriptors;
 use ::http::request::Parts;
 use ::http::{Request, StatusCode};

@@ -10,9 +10,6 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// The target of lines that engines log by themselves.
-pub(super) const ENGINE: &str = "engine";
-
 /// Puts events into the queue. Uses no thread-locals, whose time may be over.
 #[derive(Debug)]
 pub(super) struct ToQueue {

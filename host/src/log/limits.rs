@@ -7,6 +7,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 use tracing::{Level, Metadata};
 
+/// The target of lines that engines log by themselves.
+pub(crate) const ENGINE: &str = "engine";
+
 /// Kinds that are told apart; an engine can make up as many as it likes. When there are so many, those of one place in the
 /// code count together, so that they hide nothing that is logged elsewhere.
 const KINDS: usize = 1024;
@@ -37,7 +40,7 @@ impl Rate {
     pub(super) fn of(metadata: &Metadata<'_>) -> Rate {
         match *metadata.level() {
             Level::DEBUG | Level::TRACE => Rate::DETAIL,
-            _ if metadata.target() == super::layer::ENGINE => Rate::ENGINE,
+            _ if metadata.target() == ENGINE => Rate::ENGINE,
             _ => Rate::EVENT,
         }
     }

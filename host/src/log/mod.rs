@@ -17,6 +17,8 @@ mod queue;
 mod signals;
 mod writer;
 
+pub(crate) use limits::ENGINE;
+
 use crate::exit::{INTERNAL, Refused};
 use clap::ValueEnum;
 use layer::ToQueue;

@@ -3,9 +3,8 @@
 use super::file_body::FileBody;
 use super::request::offers;
 use ::http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
-    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
-    UPGRADE,
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use ::http::request::Parts;
 use ::http::{HeaderMap, Response, StatusCode};
@@ -13,23 +12,9 @@ use bytes::Bytes;
 use http_body_util::{Either, Full};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use wshost_core::serving::admission::{check_headers, start_of};
 
 pub(super) type Answer = Response<Either<Full<Bytes>, FileBody>>;
-
-/// Headers that are the host's own to write.
-const RESERVED: [HeaderName; 7] = [
-    CONNECTION,
-    CONTENT_LENGTH,
-    SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_PROTOCOL,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-
-/// An engine's headers at most, in number and in bytes: far more than clients take.
-const MOST_HEADERS: usize = 1000;
-const MOST_HEADER_BYTES: usize = 256 * 1024;
 
 /// The 101 that opens a connection (RFC 6455 section 4.2.2, 5).
 ///
@@ -140,29 +125,12 @@ fn whole(body: impl Into<Bytes>) -> Either<Full<Bytes>, FileBody> {
     Either::Left(Full::new(body.into()))
 }
 
-/// As much of a text as a message shows.
-fn start_of(text: &str) -> &str {
-    text.char_indices().nth(100).map_or(text, |(end, _)| &text[..end])
-}
-
 fn add(to: &mut HeaderMap, headers: &[(String, Vec<u8>)]) -> Result<(), String> {
-    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if headers.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
-        let count = headers.len();
-        return Err(format!(
-            "it has {count} headers of {bytes} bytes; at most {MOST_HEADERS} of {MOST_HEADER_BYTES} bytes are sent"
-        ));
-    }
+    check_headers(headers)?;
     for (name, value) in headers {
-        let checked =
-            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{:?} is no header name", start_of(name)))?;
-        if RESERVED.contains(&checked) {
-            return Err(format!("the header {name} is the host's own"));
-        }
-        let value = HeaderValue::from_bytes(value).map_err(|_| {
-            format!("the header {name} holds a character that no header may hold, such as a line break")
-        })?;
-        to.try_append(checked, value).map_err(|error| error.to_string())?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
+        let value = HeaderValue::from_bytes(value).map_err(|error| error.to_string())?;
+        to.try_append(name, value).map_err(|error| error.to_string())?;
     }
     Ok(())
 }

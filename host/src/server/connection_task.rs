@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::Notify;
 use wshost_core::connection::wire::Wire;
 use wshost_core::connection::{Connection, Shared};
+use wshost_core::serving::admission::Admitted;
 
 /// The connections of one loop.
 #[derive(Debug)]
@@ -69,15 +70,15 @@ pub(crate) fn start<S>(
     let (server, shared) = (Arc::clone(server), Rc::clone(shared));
     let opening = async move {
         let opened = handshake::run(stream, &peer, &server, index).await?;
-        tracing::debug!(peer, event_loop = index, resource = opened.client.resource(), "connection opened");
-        let client = Arc::clone(&opened.client);
+        let Admitted { client, session, pass, .. } = opened.admitted;
+        tracing::debug!(peer, event_loop = index, resource = client.resource(), "connection opened");
         client.audience().enter(&client);
-        drop(opened.pass);
+        drop(pass);
         if *server.draining.borrow() {
             server.say_goodbye(&client);
         }
         let limits = server.settings.limits();
-        Some(Connection::new(opened.stream, &opened.leftover, opened.client, opened.session, limits, shared))
+        Some(Connection::new(opened.stream, &opened.leftover, client, session, limits, shared))
     };
     tokio::task::spawn_local(ConnectionTask { life: Life::Opening(Box::pin(opening)), _present: present });
 }

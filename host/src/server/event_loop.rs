@@ -6,7 +6,6 @@ use super::handle::{Accepted, Command, LoopHandle};
 use super::state::Server;
 use crate::net::wire::Socket;
 use crate::threads::{allocator, standby::touch_thread_locals};
-use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::AtomicUsize;
@@ -17,9 +16,8 @@ use tokio::runtime::{LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use wshost_core::calls::watch::Watch;
 use wshost_core::connection::Shared;
-use wshost_core::loops::deadlines::{Deadlines, TICK};
+use wshost_core::loops::deadlines::TICK;
 use wshost_core::loops::prefer_read;
-use wshost_core::loops::turnstile::Turnstile;
 
 /// Threads of a loop that may read files of `--static` while it goes on; without that, none is started.
 const FILE_READERS: usize = 4;
@@ -82,14 +80,7 @@ fn start_file_readers(runtime: &LocalRuntime) {
 }
 
 async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc<AtomicUsize>, server: Arc<Server>) {
-    let shared = Rc::new(Shared {
-        read_buffer: RefCell::new(vec![0; server.settings.read_size].into()),
-        write_memory: RefCell::default(),
-        blank_batch: RefCell::default(),
-        deadlines: RefCell::new(Deadlines::new(Instant::now())),
-        prefer_read: server.settings.prefer_read,
-        turnstile: Turnstile::default(),
-    });
+    let shared = Rc::new(Shared::new(server.settings.read_size, server.settings.prefer_read));
     let ticker = tokio::task::spawn_local(tick(Rc::clone(&shared)));
     let wakes = Arc::clone(&server.facilities.wakes);
     let waker = tokio::task::spawn_local(async move { wakes.serve(index).await });

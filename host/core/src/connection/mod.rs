@@ -55,6 +55,18 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// For an event loop with a read buffer of so many bytes, whose writes may wait for reads for so long.
+    pub fn new(read_size: usize, prefer_read: Option<Duration>) -> Shared {
+        Shared {
+            read_buffer: RefCell::new(vec![0; read_size].into()),
+            write_memory: RefCell::default(),
+            blank_batch: RefCell::default(),
+            deadlines: RefCell::new(Deadlines::new(clock::now())),
+            prefer_read,
+            turnstile: Turnstile::default(),
+        }
+    }
+
     /// Gives back what has been kept for the next connection that needs it, if that is much: it may not come.
     pub fn give_back(&self) {
         if self.write_memory.borrow().capacity() > KEPT_WRITE_MEMORY {

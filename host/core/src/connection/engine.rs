@@ -50,10 +50,11 @@ impl<S: Wire> Connection<S> {
 
     /// Delivers what was posted, unless the session is away.
     pub(super) fn deliver_events(&mut self) {
-        if !self.events.is_empty() && self.session.is_some() {
-            let events = std::mem::take(&mut self.events);
+        if self.session.is_some()
+            && let Some(events) = self.events.take()
+        {
             self.client.outbox().note_delivered(events.len());
-            self.deliver(events);
+            self.deliver(*events);
         }
     }
 

@@ -85,7 +85,8 @@ pub struct Connection<S> {
     /// Away when the engine has got it back, or while a swap has it.
     session: Option<Session>,
     /// Values for the session while a swap has it.
-    events: Vec<Event>,
+    #[allow(clippy::box_collection, reason = "a third of the size if there is none")]
+    events: Option<Box<Vec<Event>>>,
     swap: Swap,
     /// The order of its jobs, once it has had one.
     lane: Option<Arc<Lane>>,
@@ -157,7 +158,7 @@ impl<S: Wire> Connection<S> {
             stream,
             instance: Arc::clone(session.engine()),
             session: Some(session),
-            events: Vec::new(),
+            events: None,
             swap: Swap::None,
             lane: None,
             receiver: match client.deflate() {
@@ -314,7 +315,7 @@ impl<S: Wire> Connection<S> {
         let mut steps = Vec::new();
         for notice in self.client.outbox().take(batch) {
             match notice {
-                Notice::Event(event) => self.events.push(event),
+                Notice::Event(event) => self.events.get_or_insert_default().push(event),
                 Notice::Step(step) => steps.push(step),
             }
         }

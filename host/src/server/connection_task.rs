@@ -35,6 +35,7 @@ struct ConnectionTask<S> {
 }
 
 /// How far a connection is. The handshake is in a box of its own: it takes more memory than all that comes behind it.
+#[allow(clippy::large_enum_variant, reason = "a connection is open for nearly all of its life")]
 enum Life<S> {
     Opening(Pin<Box<dyn Future<Output = Option<Connection<S>>>>>),
     Open(Connection<S>),

@@ -38,26 +38,26 @@ pub(crate) fn is_by_ourselves() -> bool {
 
 /// Why what was asked for was not done.
 #[derive(Debug)]
-pub struct Refused {
+pub struct NotDone {
     /// The exit code.
     pub code: u8,
     /// What to tell the operator: what is wrong, and what to do about it.
     pub why: String,
 }
 
-impl Refused {
+impl NotDone {
     /// With an exit code and a sentence.
     pub fn new(code: u8, why: impl Into<String>) -> Self {
-        Refused { code, why: why.into() }
+        NotDone { code, why: why.into() }
     }
 
     /// Not the operator's fault.
     pub(crate) fn internal(error: anyhow::Error) -> Self {
-        Refused::new(INTERNAL, format!("{error:#}"))
+        NotDone::new(INTERNAL, format!("{error:#}"))
     }
 }
 
-impl From<LoadError> for Refused {
+impl From<LoadError> for NotDone {
     fn from(error: LoadError) -> Self {
         let code = match error {
             LoadError::NotFound { .. } | LoadError::Unreadable { .. } => PLUGIN_NOT_FOUND,
@@ -65,6 +65,6 @@ impl From<LoadError> for Refused {
             LoadError::NoThreadStorage { .. } | LoadError::OtherNeeded { .. } => UNAVAILABLE,
             _ => PLUGIN_REFUSED,
         };
-        Refused::new(code, error.to_string())
+        NotDone::new(code, error.to_string())
     }
 }

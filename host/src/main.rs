@@ -11,7 +11,7 @@ use wshost::check::check;
 use wshost::cli::answer::{AnswerWriter, print_clap};
 use wshost::cli::{Action, Cli};
 use wshost::crash::{self, AfterExit};
-use wshost::exit::{self, Refused, USAGE};
+use wshost::exit::{self, NotDone, USAGE};
 use wshost::serve::{refuse, serve};
 use wshost::{control, descriptors, log};
 use wshost_bench::bench;
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     descriptors::raise_limit();
     let done = match &cli.command {
         Some(Action::Bench(args)) => {
-            bench(args, &mut AnswerWriter::begin()).map_err(|fault| Refused::new(fault.exit_code(), fault.to_string()))
+            bench(args, &mut AnswerWriter::begin()).map_err(|fault| NotDone::new(fault.exit_code(), fault.to_string()))
         }
         Some(Action::Check(args)) => check(args, &mut AnswerWriter::begin()),
         Some(Action::Reload(args)) => {
@@ -51,11 +51,11 @@ fn main() -> ExitCode {
     ended(done.map(|()| ExitCode::SUCCESS))
 }
 
-fn ended(done: Result<ExitCode, Refused>) -> ExitCode {
+fn ended(done: Result<ExitCode, NotDone>) -> ExitCode {
     exit::by_ourselves();
     match done {
         Ok(code) => code,
-        Err(Refused { code, why }) => {
+        Err(NotDone { code, why }) => {
             // If this cannot be written, the exit code still says it.
             let _ = writeln!(io::stderr(), "wshost: {why}");
             ExitCode::from(code)

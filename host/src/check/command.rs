@@ -3,7 +3,7 @@
 use super::args::CheckArgs;
 use super::life;
 use super::report::{Report, StepReport};
-use crate::exit::{PLUGIN_REFUSED, Refused};
+use crate::exit::{NotDone, PLUGIN_REFUSED};
 use crate::rehearsal::findings::{Finding, LogLine, Step, StepOutcome};
 use crate::rehearsal::subject::{ChildTask, FromChild, Subject};
 use anyhow::Context;
@@ -25,7 +25,7 @@ const LOG_LINES: usize = 20;
 /// # Errors
 ///
 /// There is no such file, or a step failed.
-pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), Refused> {
+pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), NotDone> {
     if args.in_child {
         return life::lead(args);
     }
@@ -43,20 +43,20 @@ pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), Refused> {
         let config = args.engine_config.as_deref();
         let order = ChildTask { file: &report.file, copy_of: None, only_open: false, config, timeout: args.timeout };
         let subject = Subject::start(&order).context("cannot start a process to check it in");
-        follow(subject.map_err(Refused::internal)?, args, &mut report)?;
+        follow(subject.map_err(NotDone::internal)?, args, &mut report)?;
     }
     if report.usable {
         let config = args.engine_config.as_ref().map(|config| format!(" --engine-config {}", config.display()));
         let config = config.unwrap_or_default();
         report.advice = Some(format!("serve it with wshost --plugin {}{config}", report.file.display()));
     }
-    print(&report, args.json, out).context("cannot write the report").map_err(Refused::internal)?;
+    print(&report, args.json, out).context("cannot write the report").map_err(NotDone::internal)?;
     match report.failed() {
         None => Ok(()),
         Some(StepReport { name, text, .. }) => {
             let advice = report.advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
             let why = format!("{} cannot be served: {name} failed: {text}{advice}", report.engine());
-            Err(Refused::new(PLUGIN_REFUSED, why))
+            Err(NotDone::new(PLUGIN_REFUSED, why))
         }
     }
 }
@@ -92,7 +92,7 @@ fn look_at(image: Result<Image, LoadError>, report: &mut Report) -> (StepOutcome
 }
 
 /// Takes down what the child tells, to its end.
-fn follow(mut subject: Subject, args: &CheckArgs, report: &mut Report) -> Result<(), Refused> {
+fn follow(mut subject: Subject, args: &CheckArgs, report: &mut Report) -> Result<(), NotDone> {
     let progress = ProgressBar::new_spinner();
     // It draws only where stderr is a terminal.
     progress.set_draw_target(if args.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
@@ -117,7 +117,7 @@ fn follow(mut subject: Subject, args: &CheckArgs, report: &mut Report) -> Result
             }
             FromChild::End => {
                 let status = subject.wait(began + args.timeout).context("cannot wait for its process");
-                let Some(status) = status.map_err(Refused::internal)? else {
+                let Some(status) = status.map_err(NotDone::internal)? else {
                     let text = format!("the process says nothing more, and has not ended after {:?}", args.timeout);
                     break (
                         StepOutcome::Failed,

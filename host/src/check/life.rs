@@ -5,7 +5,7 @@ use super::guest::{AfterMessage, Guest, Heard, PATIENCE, Welcome};
 use super::inherited::close_descriptors;
 use super::journal::{Journal, Stop, Underway};
 use crate::crash::{self, AfterExit};
-use crate::exit::Refused;
+use crate::exit::NotDone;
 use crate::http::HttpLimits;
 use crate::net::listener::{Address, Listener};
 use crate::rehearsal::findings::{Finding, Step};
@@ -42,14 +42,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// # Errors
 ///
 /// The child cannot be what it is meant to be. What the engine does is told, and no error.
-pub(super) fn lead(args: &CheckArgs) -> Result<(), Refused> {
+pub(super) fn lead(args: &CheckArgs) -> Result<(), NotDone> {
     crash::attribute(AfterExit::KeepCode);
     // Nobody waits for a check whose parent is gone.
     let journal = close_descriptors()
         .and_then(|()| Ok(set_parent_process_death_signal(Some(Signal::KILL))?))
         .and_then(|()| Journal::start())
         .context("cannot talk to the process that checks")
-        .map_err(Refused::internal)?;
+        .map_err(NotDone::internal)?;
     if live(args, &journal).is_ok() {
         journal.tell(&Finding::Began(Step::Exit));
     }

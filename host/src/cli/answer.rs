@@ -1,6 +1,6 @@
 //! What a command writes to stdout: its answer, and help. Beside the log and `main`, only this prints.
 
-use crate::exit::{INTERNAL, Refused};
+use crate::exit::{INTERNAL, NotDone};
 use std::io::{self, ErrorKind, Stdout, Write};
 
 /// Stdout, for the answer of a command. A reader that has hung up has read enough: what it did not take is no error.
@@ -36,10 +36,10 @@ fn unless_hung_up<T>(written: io::Result<T>, all: T) -> io::Result<T> {
 /// # Errors
 ///
 /// Help that was asked for cannot be written.
-pub fn print_clap(error: &clap::Error) -> Result<(), Refused> {
+pub fn print_clap(error: &clap::Error) -> Result<(), NotDone> {
     match error.print() {
         Err(why) if !error.use_stderr() && why.kind() != ErrorKind::BrokenPipe => {
-            Err(Refused::new(INTERNAL, format!("cannot write to stdout: {why}")))
+            Err(NotDone::new(INTERNAL, format!("cannot write to stdout: {why}")))
         }
         _ => Ok(()),
     }

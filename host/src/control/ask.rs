@@ -2,7 +2,7 @@
 
 use super::place::{self, ControlArg, ServerSocket};
 use super::protocol::{Reply, Request};
-use crate::exit::{self, Refused};
+use crate::exit::{self, NotDone};
 use crate::net::unix_socket;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 ///
 /// There is no server, there are several, or it does not answer.
-pub(super) fn ask(control: Option<&ControlArg>, request: &Request) -> Result<(String, Reply), Refused> {
+pub(super) fn ask(control: Option<&ControlArg>, request: &Request) -> Result<(String, Reply), NotDone> {
     let stream = match control {
         Some(ControlArg::At(path)) => connect(path)?,
         Some(ControlArg::Off) | None => connect_to_only()?,
@@ -34,36 +34,36 @@ pub(super) fn ask(control: Option<&ControlArg>, request: &Request) -> Result<(St
     }
 }
 
-fn ask_on(stream: &UnixStream, request: &Request, patience: Option<Duration>) -> Result<(String, Reply), Refused> {
+fn ask_on(stream: &UnixStream, request: &Request, patience: Option<Duration>) -> Result<(String, Reply), NotDone> {
     let line = serde_json::to_string(request)
-        .map_err(|error| Refused::new(exit::USAGE, format!("this cannot be asked for: {error}")))?;
+        .map_err(|error| NotDone::new(exit::USAGE, format!("this cannot be asked for: {error}")))?;
     let timeouts = stream.set_read_timeout(patience).and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
     let answer = timeouts.and_then(|()| converse(stream, &line)).map_err(|error| {
         let why = match error.kind() {
             io::ErrorKind::WouldBlock => format!("the server has not answered for {PATIENCE:?}; is it stopped?"),
             _ => format!("the server ended or closed the connection before it answered: {error}"),
         };
-        Refused::new(exit::UNAVAILABLE, why)
+        NotDone::new(exit::UNAVAILABLE, why)
     })?;
     let reply = serde_json::from_str(&answer).map_err(|error| {
-        Refused::new(exit::INTERNAL, format!("the server's reply is none of this wshost's version: {error}: {answer}"))
+        NotDone::new(exit::INTERNAL, format!("the server's reply is none of this wshost's version: {error}: {answer}"))
     })?;
     Ok((answer, reply))
 }
 
-fn connect(path: &Path) -> Result<UnixStream, Refused> {
+fn connect(path: &Path) -> Result<UnixStream, NotDone> {
     unix_socket::connect(path, PATIENCE).map_err(|error| {
         let (code, hint) = match error.kind() {
             io::ErrorKind::PermissionDenied => (exit::NOT_ALLOWED, "it is another user's"),
             io::ErrorKind::WouldBlock => (exit::UNAVAILABLE, "it has accepted nobody for 5 s; is it stopped?"),
             _ => (exit::UNAVAILABLE, "is wshost running, with this --control?"),
         };
-        Refused::new(code, format!("no server answers at {}: {error}; {hint}", path.display()))
+        NotDone::new(code, format!("no server answers at {}: {error}; {hint}", path.display()))
     })
 }
 
 /// The only server in the first folder that has any.
-fn connect_to_only() -> Result<UnixStream, Refused> {
+fn connect_to_only() -> Result<UnixStream, NotDone> {
     let folders = place::folders();
     for folder in &folders {
         let answering = place::sockets_in(folder).into_iter();
@@ -78,13 +78,13 @@ fn connect_to_only() -> Result<UnixStream, Refused> {
                     format!("\n  pid {pid}: --control {}", path.display())
                 };
                 let list = answering.iter().map(each).collect::<String>();
-                return Err(Refused::new(exit::USAGE, format!("there are several servers, choose one:{list}")));
+                return Err(NotDone::new(exit::USAGE, format!("there are several servers, choose one:{list}")));
             }
         }
     }
     let looked = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
     let why = format!("no server answers: looked in {looked}; is wshost running? --control names a socket elsewhere");
-    Err(Refused::new(exit::UNAVAILABLE, why))
+    Err(NotDone::new(exit::UNAVAILABLE, why))
 }
 
 fn converse(stream: &UnixStream, line: &str) -> io::Result<String> {

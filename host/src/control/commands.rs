@@ -3,7 +3,7 @@
 use super::args::{AskArgs, ReloadArgs, StatusArgs};
 use super::ask::ask;
 use super::protocol::{Refusal, Reply, Request};
-use crate::exit::{self, Refused};
+use crate::exit::{self, NotDone};
 use crate::http::without_slashes_behind;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use wshost_core::plugin::find;
 /// # Errors
 ///
 /// Nobody could be asked, or not this.
-pub fn reload(args: &ReloadArgs, out: &mut impl Write, err: &mut impl Write) -> Result<ExitCode, Refused> {
+pub fn reload(args: &ReloadArgs, out: &mut impl Write, err: &mut impl Write) -> Result<ExitCode, NotDone> {
     let (path, plugin) = engine_and_file(args)?;
     run(&args.ask, &Request::Reload { path, plugin }, out, err)
 }
@@ -26,11 +26,11 @@ pub fn reload(args: &ReloadArgs, out: &mut impl Write, err: &mut impl Write) -> 
 /// # Errors
 ///
 /// Nobody could be asked.
-pub fn status(args: &StatusArgs, out: &mut impl Write, err: &mut impl Write) -> Result<ExitCode, Refused> {
+pub fn status(args: &StatusArgs, out: &mut impl Write, err: &mut impl Write) -> Result<ExitCode, NotDone> {
     run(&args.ask, &Request::Status {}, out, err)
 }
 
-fn run(args: &AskArgs, request: &Request, out: &mut impl Write, err: &mut impl Write) -> Result<ExitCode, Refused> {
+fn run(args: &AskArgs, request: &Request, out: &mut impl Write, err: &mut impl Write) -> Result<ExitCode, NotDone> {
     let (line, reply) = ask(args.control.as_ref(), request)?;
     let told = if args.json {
         line
@@ -43,7 +43,7 @@ fn run(args: &AskArgs, request: &Request, out: &mut impl Write, err: &mut impl W
     };
     if !told.is_empty() {
         writeln!(out, "{told}").and_then(|()| out.flush()).map_err(|error| {
-            Refused::new(exit::INTERNAL, format!("it was done, but cannot be written to stdout: {error}"))
+            NotDone::new(exit::INTERNAL, format!("it was done, but cannot be written to stdout: {error}"))
         })?;
     }
     match reply {
@@ -54,18 +54,18 @@ fn run(args: &AskArgs, request: &Request, out: &mut impl Write, err: &mut impl W
             let _ = writeln!(err, "refused: {reason}");
             Ok(ExitCode::from(exit_code))
         }
-        Reply::Error(why) => Err(Refused::new(exit::INTERNAL, format!("the server did not understand: {why}"))),
+        Reply::Error(why) => Err(NotDone::new(exit::INTERNAL, format!("the server did not understand: {why}"))),
     }
 }
 
 /// Which engine is to be reloaded, and from which file, where that is said. The file is made absolute, since the server
 /// may run in another folder.
-fn engine_and_file(args: &ReloadArgs) -> Result<(Option<String>, Option<PathBuf>), Refused> {
+fn engine_and_file(args: &ReloadArgs) -> Result<(Option<String>, Option<PathBuf>), NotDone> {
     let (path, file) = match (&args.engine, &args.plugin) {
         (Some(engine), None) if is_file(engine) => (None, Some(engine)),
         (Some(file), Some(_)) if is_file(file) => {
             let why = format!("{} is a file, and --plugin names another: give the engine's path", file.display());
-            return Err(Refused::new(exit::USAGE, why));
+            return Err(NotDone::new(exit::USAGE, why));
         }
         (path, file) => (path.as_ref(), file.as_ref()),
     };
@@ -74,7 +74,7 @@ fn engine_and_file(args: &ReloadArgs) -> Result<(Option<String>, Option<PathBuf>
     let absolute = |file: &PathBuf| {
         let found = find(file)?;
         std::path::absolute(&found).map_err(|error| {
-            Refused::new(exit::PLUGIN_NOT_FOUND, format!("cannot tell where {} is: {error}", found.display()))
+            NotDone::new(exit::PLUGIN_NOT_FOUND, format!("cannot tell where {} is: {error}", found.display()))
         })
     };
     Ok((path, file.map(absolute).transpose()?))
@@ -96,7 +96,7 @@ mod tests {
         args: ReloadArgs,
     }
 
-    fn parsed(arguments: &[&str]) -> Result<(Option<String>, Option<PathBuf>), Refused> {
+    fn parsed(arguments: &[&str]) -> Result<(Option<String>, Option<PathBuf>), NotDone> {
         let line = ReloadLine::try_parse_from([&["reload"], arguments].concat()).unwrap();
         engine_and_file(&line.args)
     }

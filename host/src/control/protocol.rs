@@ -100,13 +100,13 @@ pub(crate) struct AcceptedReload {
     pub path: Option<String>,
     pub generation: u32,
     #[serde(flatten)]
-    pub way: Way,
+    pub way: ReloadWay,
 }
 
 /// How it took over.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "way", rename_all = "snake_case")]
-pub(crate) enum Way {
+pub(crate) enum ReloadWay {
     /// All sessions passed over.
     Handover { sessions: usize, pause_ms: f64 },
     /// New connections go to it; so many stay where they are until they end.
@@ -147,7 +147,7 @@ mod tests {
             version: "2.0.0".into(),
             path: None,
             generation: 3,
-            way: Way::Gentle { staying: 4 },
+            way: ReloadWay::Gentle { staying: 4 },
         });
         let json = serde_json::to_string(&accepted).unwrap();
         assert!(json.starts_with(r#"{"accepted":{"#) && json.contains(r#""way":"gentle","staying":4"#), "{json}");

@@ -1,6 +1,6 @@
 //! A reload that was asked for, and what the client is told of it.
 
-use super::protocol::{AcceptedReload, Refusal, Reply, Way};
+use super::protocol::{AcceptedReload, Refusal, ReloadWay, Reply};
 use crate::exit;
 use crate::server::Server;
 use crate::server::reload::NotReloaded;
@@ -25,9 +25,9 @@ pub(super) fn reload(server: &Server, path: Option<&str>, plugin: Option<&Path>)
         Ok(reloaded) => {
             let way = match reloaded.way {
                 swap::Way::Handover { sessions, pause } => {
-                    Way::Handover { sessions, pause_ms: pause.as_secs_f64() * 1e3 }
+                    ReloadWay::Handover { sessions, pause_ms: pause.as_secs_f64() * 1e3 }
                 }
-                swap::Way::Gentle { left } => Way::Gentle { staying: left },
+                swap::Way::Gentle { left } => ReloadWay::Gentle { staying: left },
             };
             let swap::Reloaded { engine, version, generation, .. } = reloaded;
             Reply::Accepted(AcceptedReload { engine, version, path: path.map(str::to_owned), generation, way })
@@ -46,7 +46,7 @@ fn exit_code(refused: NotReloaded) -> u8 {
     match refused {
         NotReloaded::NoSuchPath { .. } => exit::USAGE,
         NotReloaded::Ending | NotReloaded::TooMany { .. } => exit::UNAVAILABLE,
-        NotReloaded::NotLoaded(error) => exit::Refused::from(error).code,
+        NotReloaded::NotLoaded(error) => exit::NotDone::from(error).code,
         NotReloaded::Config { .. } => exit::BAD_CONFIGURATION,
         NotReloaded::Swap(not_swapped) => match not_swapped {
             NotSwapped::Busy | NotSwapped::Late { .. } | NotSwapped::ImportsTooLong { .. } => exit::TRY_AGAIN,

@@ -9,7 +9,7 @@ use super::place::{self, ControlArg};
 use super::protocol::{EXPECTED, Refusal, Reply, Request};
 use super::{reload, status};
 use crate::descriptors::{Reserve, are_exhausted};
-use crate::exit::{self, Refused};
+use crate::exit::{self, NotDone};
 use crate::net::unix_socket::{self, BoundPath};
 use crate::server::Server;
 use crate::server::reload::NotReloaded;
@@ -48,7 +48,7 @@ pub(crate) struct ControlSocket {
 
 /// What all connections share.
 #[derive(Clone, Debug)]
-struct Shared {
+struct ControlState {
     /// Not held: a client that stays connected must not keep the server from its end.
     server: Weak<Server>,
     since: Instant,
@@ -63,13 +63,13 @@ impl ControlSocket {
     /// # Errors
     ///
     /// It cannot be where the operator wants it.
-    pub(crate) fn open(wanted: Option<&ControlArg>) -> Result<Option<ControlSocket>, Refused> {
+    pub(crate) fn open(wanted: Option<&ControlArg>) -> Result<Option<ControlSocket>, NotDone> {
         match wanted {
             Some(ControlArg::Off) => Ok(None),
             Some(ControlArg::At(path)) => ControlSocket::bind(path).map(Some).map_err(|error| {
                 let path = path.display();
                 let why = format!("cannot open the control socket {path}: {error}; choose another path with --control");
-                Refused::new(exit::UNAVAILABLE, why)
+                NotDone::new(exit::UNAVAILABLE, why)
             }),
             None => match place::own_path().and_then(|path| ControlSocket::bind(&path)) {
                 Ok(socket) => Ok(Some(socket)),
@@ -97,7 +97,7 @@ impl ControlSocket {
         // Of each engine one reload goes on at a time, and the next is refused at once.
         let engines = server.upgrade().map_or(0, |server| server.mounts.len());
         let reloads = Crew::start("wshost-control", MOST_RELOADS.min(engines + 1))?;
-        let asked = Shared { server, since: Instant::now(), reloads };
+        let asked = ControlState { server, since: Instant::now(), reloads };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ControlSocket { listener, reserve, bound } = self;
         Standby::start("wshost-control")?.run(move || {
@@ -111,7 +111,7 @@ impl ControlSocket {
 }
 
 /// Accepts until the process ends.
-async fn accept(listener: UnixListener, mut reserve: Reserve, asked: Shared) -> io::Result<Infallible> {
+async fn accept(listener: UnixListener, mut reserve: Reserve, asked: ControlState) -> io::Result<Infallible> {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -162,7 +162,7 @@ fn turn_away(stream: &UnixStream) {
     let _ = encoded(&reply).map(|line| stream.try_write(&line));
 }
 
-async fn serve_one(mut stream: UnixStream, asked: &Shared) -> io::Result<()> {
+async fn serve_one(mut stream: UnixStream, asked: &ControlState) -> io::Result<()> {
     let peer = Peer::of(&stream)?;
     let (reading, mut writing) = stream.split();
     if !peer.may_ask() {
@@ -186,7 +186,7 @@ async fn serve_one(mut stream: UnixStream, asked: &Shared) -> io::Result<()> {
     }
 }
 
-async fn answer(request: Request, asked: Shared, peer: Peer) -> Reply {
+async fn answer(request: Request, asked: ControlState, peer: Peer) -> Reply {
     let Some(server) = asked.server.upgrade() else { return reload::refused(NotReloaded::Ending) };
     let (path, plugin) = match request {
         Request::Status {} => return Reply::Status(status::of(&server, asked.since)),

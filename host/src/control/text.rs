@@ -1,6 +1,6 @@
 //! Replies, for people.
 
-use super::protocol::{AcceptedReload, EngineStatus, RetiredGenerations, Status, Way};
+use super::protocol::{AcceptedReload, EngineStatus, ReloadWay, RetiredGenerations, Status};
 use bytesize::ByteSize;
 use indicatif::HumanCount;
 use std::fmt::{self, Display, Formatter};
@@ -13,12 +13,12 @@ impl Display for AcceptedReload {
         path.as_ref().map_or(Ok(()), |path| write!(f, " at {path}"))?;
         write!(f, " is generation {generation}; ")?;
         match *way {
-            Way::Handover { sessions, pause_ms } => {
+            ReloadWay::Handover { sessions, pause_ms } => {
                 write!(f, "{} moved, pause {} ms", counted(sessions, "session"), {
                     if pause_ms < 10.0 { format!("{pause_ms:.1}") } else { count(pause_ms.round() as usize) }
                 })
             }
-            Way::Gentle { staying } => {
+            ReloadWay::Gentle { staying } => {
                 write!(f, "new connections go to it, {} with an earlier one until they end", {
                     if staying == 1 { "1 stays".to_owned() } else { format!("{} stay", count(staying)) }
                 })
@@ -107,17 +107,17 @@ fn counted(number: usize, what: &str) -> String {
 mod tests {
     use super::*;
 
-    fn accepted(way: Way) -> String {
+    fn accepted(way: ReloadWay) -> String {
         let (engine, version) = ("counter".to_owned(), "2.0.0".to_owned());
         AcceptedReload { engine, version, path: None, generation: 3, way }.to_string()
     }
 
     #[test]
     fn what_was_accepted_is_one_sentence() {
-        let handover = |sessions, pause_ms| accepted(Way::Handover { sessions, pause_ms });
+        let handover = |sessions, pause_ms| accepted(ReloadWay::Handover { sessions, pause_ms });
         assert_eq!(handover(10_000, 12.3), "counter 2.0.0 is generation 3; 10,000 sessions moved, pause 12 ms");
         assert_eq!(handover(1, 0.25), "counter 2.0.0 is generation 3; 1 session moved, pause 0.2 ms");
-        let gentle = |staying| accepted(Way::Gentle { staying });
+        let gentle = |staying| accepted(ReloadWay::Gentle { staying });
         assert!(gentle(1).ends_with("new connections go to it, 1 stays with an earlier one until they end"));
         assert!(gentle(2000).contains(", 2,000 stay with"));
     }

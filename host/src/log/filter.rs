@@ -1,6 +1,6 @@
 //! `WSHOST_LOG`: which lines are kept.
 
-use crate::exit::{BAD_CONFIGURATION, Refused};
+use crate::exit::{BAD_CONFIGURATION, NotDone};
 use std::env;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -9,7 +9,7 @@ use tracing_subscriber::filter::Targets;
 const VARIABLE: &str = "WSHOST_LOG";
 
 /// What the environment asks for; `info` without it.
-pub(super) fn from_environment() -> Result<Targets, Refused> {
+pub(super) fn from_environment() -> Result<Targets, NotDone> {
     let text = match env::var(VARIABLE) {
         Ok(text) => text,
         Err(env::VarError::NotPresent) => String::new(),
@@ -20,7 +20,7 @@ pub(super) fn from_environment() -> Result<Targets, Refused> {
             "{VARIABLE}={text:?} is no filter: {part:?} is neither a level (off, error, warn, info, debug, trace) nor a \
              level for a part of the program, such as engine=debug or wshost::server=trace; several are separated by commas"
         );
-        Refused::new(BAD_CONFIGURATION, why)
+        NotDone::new(BAD_CONFIGURATION, why)
     })
 }
 

@@ -48,7 +48,7 @@ impl Rate {
 
 /// What has been logged of each kind.
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(super) struct KindLimits {
     kinds: BTreeMap<u64, Kind>,
     /// Whether some were left out that have not been told of.
     pub(super) untold: bool,
@@ -79,9 +79,9 @@ pub(super) struct LeftOut {
     pub sample: String,
 }
 
-impl Limits {
+impl KindLimits {
     pub(super) const fn new() -> Self {
-        Limits { kinds: BTreeMap::new(), untold: false }
+        KindLimits { kinds: BTreeMap::new(), untold: false }
     }
 
     /// Whether another event of this kind may be logged, and as which kind it counts. If not, it is counted.
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_a_burst_then_a_rate_and_a_count_of_the_others() {
-        let (mut limits, begin) = (Limits::new(), Instant::now());
+        let (mut limits, begin) = (KindLimits::new(), Instant::now());
         let mut admitted = 0;
         for millis in 0..10_000 {
             let later = begin + Duration::from_millis(millis);
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_was_left_out_is_told_when_it_is_quiet_or_all_ends() {
-        let (mut limits, begin) = (Limits::new(), Instant::now());
+        let (mut limits, begin) = (KindLimits::new(), Instant::now());
         (0..51).for_each(|_| _ = limits.admit(1, metadata(Level::INFO), begin));
         assert_eq!(limits.left_out(begin + QUIET / 2, false), []);
         assert_eq!(limits.left_out(begin + QUIET, false).len(), 1);
@@ -226,14 +226,14 @@ mod tests {
 
     #[test]
     fn details_are_limited_too_and_generously() {
-        let (mut limits, begin) = (Limits::new(), Instant::now());
+        let (mut limits, begin) = (KindLimits::new(), Instant::now());
         let admitted = (0..20_000).filter_map(|_| limits.admit(1, metadata(Level::DEBUG), begin)).count();
         assert_eq!(admitted, 5000);
     }
 
     #[test]
     fn kinds_without_end_take_no_memory_without_end() {
-        let (mut limits, begin) = (Limits::new(), Instant::now());
+        let (mut limits, begin) = (KindLimits::new(), Instant::now());
         for kind in 0..100_000 {
             limits.admit(kind, metadata(Level::INFO), begin);
         }

@@ -19,7 +19,7 @@ mod writer;
 
 pub(crate) use limits::ENGINE;
 
-use crate::exit::{INTERNAL, Refused};
+use crate::exit::{INTERNAL, NotDone};
 use clap::ValueEnum;
 use layer::ToQueue;
 use queue::Queue;
@@ -66,12 +66,12 @@ pub(crate) struct Destination {
 /// # Errors
 ///
 /// `WSHOST_LOG` says nothing that can be followed, or there is no thread to write.
-pub fn start(format: LogFormat) -> Result<(), Refused> {
+pub fn start(format: LogFormat) -> Result<(), NotDone> {
     let filter = filter::from_environment()?;
     signals::ignore();
     // A descriptor of our own: an engine that closes 2 cannot have the log written into what is opened next.
     let stderr = io::stderr().as_fd().try_clone_to_owned();
-    let stderr = stderr.map_err(|error| Refused::new(INTERNAL, format!("cannot use stderr: {error}")))?;
+    let stderr = stderr.map_err(|error| NotDone::new(INTERNAL, format!("cannot use stderr: {error}")))?;
     let stderr = &DESTINATION.get_or_init(|| Destination { stderr, format }).stderr;
     let format = match format {
         LogFormat::Text => line::Format::Text { colours: io::stderr().is_terminal() },
@@ -84,7 +84,7 @@ pub fn start(format: LogFormat) -> Result<(), Refused> {
     };
     let started = thread::Builder::new().name("wshost-log".into()).spawn(write);
     let started = started.and_then(|_| is_running.recv().map_err(io::Error::other));
-    started.map_err(|error| Refused::new(INTERNAL, format!("no thread to write the log: {error}")))?;
+    started.map_err(|error| NotDone::new(INTERNAL, format!("no thread to write the log: {error}")))?;
     tracing_subscriber::registry().with(filter).with(ToQueue::new(&QUEUE, format)).init();
     std::panic::set_hook(Box::new(note_panic));
     Ok(())

@@ -1,6 +1,6 @@
 //! The queue between those who log and the one who writes: bounded, and never waited for.
 
-use super::limits::{LeftOut, Limits};
+use super::limits::{KindLimits, LeftOut};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -49,7 +49,7 @@ pub(super) struct Queue {
 struct State {
     lines: VecDeque<String>,
     bytes: usize,
-    limits: Limits,
+    limits: KindLimits,
     /// Whether the writer is at work: on a line that it has taken, or on what was lost or left out.
     writing: bool,
 }
@@ -57,7 +57,7 @@ struct State {
 impl Queue {
     pub(super) const fn new() -> Queue {
         Queue {
-            state: Mutex::new(State { lines: VecDeque::new(), bytes: 0, limits: Limits::new(), writing: false }),
+            state: Mutex::new(State { lines: VecDeque::new(), bytes: 0, limits: KindLimits::new(), writing: false }),
             filled: Condvar::new(),
             empty: Condvar::new(),
             dropped: AtomicU64::new(0),
@@ -69,7 +69,7 @@ impl Queue {
     }
 
     /// Asks the limits, or tells them something.
-    pub(super) fn with_limits<R>(&self, ask: impl FnOnce(&mut Limits) -> R) -> R {
+    pub(super) fn with_limits<R>(&self, ask: impl FnOnce(&mut KindLimits) -> R) -> R {
         ask(&mut self.state().limits)
     }
 

@@ -5,7 +5,7 @@
 //! and one drains. What must be done on behalf of engines is done elsewhere, and waited for until a deadline. The process
 //! then leaves by [`leave`], which runs nothing of anybody's.
 
-use crate::exit::{self, Refused, by_ourselves};
+use crate::exit::{self, NotDone, by_ourselves};
 use crate::net::unix_socket;
 use crate::server::{Left, Running, Server};
 use crate::signals::{Ending, Signals, Told};
@@ -172,7 +172,7 @@ fn leave(code: u8) -> ! {
 }
 
 /// Ends a process whose server has not come up, and says why in the log.
-pub fn refuse(refused: &Refused) -> ! {
+pub fn refuse(refused: &NotDone) -> ! {
     by_ourselves();
     unix_socket::remove_all();
     // A caller that gave the log to a collector still sees why its command ended.

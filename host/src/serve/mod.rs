@@ -7,7 +7,7 @@ pub use ending::refuse;
 use self::ending::Operator;
 use crate::cli::{PluginArg, ServeArgs};
 use crate::control::ControlSocket;
-use crate::exit::{self, Refused};
+use crate::exit::{self, NotDone};
 use crate::http::Folder;
 use crate::log;
 use crate::net::listener::{Address, Listener, NotBound};
@@ -36,25 +36,25 @@ const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHO
 /// # Errors
 ///
 /// Why the server did not come up.
-pub fn serve(args: &ServeArgs) -> Result<Infallible, Refused> {
+pub fn serve(args: &ServeArgs) -> Result<Infallible, NotDone> {
     if let Some(path) = args.path_claimed_twice() {
-        return Err(Refused::new(
+        return Err(NotDone::new(
             exit::USAGE,
             format!("two plugins claim {path}; give each a path of its own with PATH=FILE"),
         ));
     }
     check_configurations(args)?;
     let operator =
-        Operator::listen(args.drain_timeout).context("cannot listen to signals").map_err(Refused::internal)?;
+        Operator::listen(args.drain_timeout).context("cannot listen to signals").map_err(NotDone::internal)?;
     // This thread tells reloads the time, whatever hangs in the loader.
     touch_thread_locals();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime for reloads")
-        .map_err(Refused::internal)?;
+        .map_err(NotDone::internal)?;
     let settings = Settings { static_folder: static_folder(args)?, ..args.settings() };
-    let facilities = facilities::start(&settings).context("cannot start the workers").map_err(Refused::internal)?;
+    let facilities = facilities::start(&settings).context("cannot start the workers").map_err(NotDone::internal)?;
     let mounts = load(args, &facilities.0, &runtime)?;
     let listeners = listen(&args.listen)?;
     let addresses = listeners.iter().map(Listener::url).collect::<Vec<_>>().join(", ");
@@ -62,15 +62,15 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, Refused> {
     let control = ControlSocket::open(args.control.as_ref())?;
     let running = Running::start(settings, facilities, mounts, listeners, runtime.handle().clone())
         .context("cannot start the event loops")
-        .map_err(Refused::internal)?;
+        .map_err(NotDone::internal)?;
     let plugin_watch = args.watch.then(|| PluginWatch::start(Arc::clone(running.server()))).transpose();
-    let plugin_watch = plugin_watch.context("cannot watch the plugins' files").map_err(Refused::internal)?;
+    let plugin_watch = plugin_watch.context("cannot watch the plugins' files").map_err(NotDone::internal)?;
     // All threads that this takes begin before the first reload, in which a library may hang.
     let herald = Standby::start("wshost-ready").context("cannot tell that the server is ready");
-    let herald = herald.map_err(Refused::internal)?;
+    let herald = herald.map_err(NotDone::internal)?;
     let server = Arc::downgrade(running.server());
     let serve = control.map(|control| control.serve(server)).transpose();
-    serve.context("cannot serve the control socket").map_err(Refused::internal)?;
+    serve.context("cannot serve the control socket").map_err(NotDone::internal)?;
     operator.server_is_up(running, plugin_watch);
 
     tracing::info!(addresses, "listening");
@@ -79,45 +79,45 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, Refused> {
 }
 
 /// Whether each `--engine-config` has its engine.
-fn check_configurations(args: &ServeArgs) -> Result<(), Refused> {
+fn check_configurations(args: &ServeArgs) -> Result<(), NotDone> {
     if let Some(path) = args.path_configured_twice() {
-        return Err(Refused::new(exit::USAGE, format!("two configurations are given for {path}; an engine has one")));
+        return Err(NotDone::new(exit::USAGE, format!("two configurations are given for {path}; an engine has one")));
     }
     if let Some(path) = args.configured_without_plugin() {
         let why = format!("a configuration is given for {path}, but no plugin; give it as --engine-config PATH=FILE");
-        return Err(Refused::new(exit::USAGE, why));
+        return Err(NotDone::new(exit::USAGE, why));
     }
     Ok(())
 }
 
 /// Binds what the operator named and takes over what systemd hands over; without either, the default.
-fn listen(addresses: &[Address]) -> Result<Vec<Listener>, Refused> {
+fn listen(addresses: &[Address]) -> Result<Vec<Listener>, NotDone> {
     let mut listeners = Listener::from_environment().map_err(|error| {
-        Refused::new(exit::UNAVAILABLE, format!("a socket handed over in LISTEN_FDS is of no use: {error}"))
+        NotDone::new(exit::UNAVAILABLE, format!("a socket handed over in LISTEN_FDS is of no use: {error}"))
     })?;
     let default = [Address::Tcp(DEFAULT_ADDRESS)];
     let addresses = if addresses.is_empty() && listeners.is_empty() { &default } else { addresses };
     let named = Listener::bind_all(addresses, &listeners).map_err(|fault| {
         let code = if matches!(fault, NotBound::Twice { .. }) { exit::USAGE } else { exit::UNAVAILABLE };
-        Refused::new(code, fault.to_string())
+        NotDone::new(code, fault.to_string())
     })?;
     listeners.extend(named);
     Ok(listeners)
 }
 
 /// The folder of `--static`.
-fn static_folder(args: &ServeArgs) -> Result<Option<Folder>, Refused> {
+fn static_folder(args: &ServeArgs) -> Result<Option<Folder>, NotDone> {
     let open = |folder: &Path| {
         Folder::open(folder).map_err(|error| {
             let why = format!("cannot serve files from {}: {error}; --static needs a folder", folder.display());
-            Refused::new(exit::BAD_CONFIGURATION, why)
+            NotDone::new(exit::BAD_CONFIGURATION, why)
         })
     };
     args.static_folder.as_deref().map(open).transpose()
 }
 
 /// Loads every plugin and makes its engine, before anything else starts.
-fn load(args: &ServeArgs, facilities: &Facilities, runtime: &Runtime) -> Result<Vec<Mount>, Refused> {
+fn load(args: &ServeArgs, facilities: &Facilities, runtime: &Runtime) -> Result<Vec<Mount>, NotDone> {
     let load_one = |argument: &PluginArg| {
         let file = find(&argument.file)?;
         let plugin = load_first(&file, args.load_rules(), args.reload_timeout)?;
@@ -132,12 +132,12 @@ fn load(args: &ServeArgs, facilities: &Facilities, runtime: &Runtime) -> Result<
                 "engine {name} {version} from {file} did not start: new has not returned after {deadline:?}; see what it \
                  waits for, or give it longer with --start-timeout"
             );
-            Refused::new(exit::PLUGIN_REFUSED, why)
+            NotDone::new(exit::PLUGIN_REFUSED, why)
         })?;
         let instance = made.map_err(|not_made| {
             let code = if not_made.configuration_at_fault { exit::BAD_CONFIGURATION } else { exit::PLUGIN_REFUSED };
             let why = not_made.failure;
-            Refused::new(code, format!("engine {name} {version} from {} refused to start: {why}", file.display()))
+            NotDone::new(code, format!("engine {name} {version} from {} refused to start: {why}", file.display()))
         })?;
         let config_file = args.config_of(argument.path.as_deref()).map(Path::to_owned);
         Ok(Mount::new(argument.path.clone(), instance, argument.file.clone(), config_file))
@@ -145,11 +145,11 @@ fn load(args: &ServeArgs, facilities: &Facilities, runtime: &Runtime) -> Result<
     args.plugins.iter().map(load_one).collect()
 }
 
-fn read_config(file: Option<&Path>) -> Result<Config, Refused> {
+fn read_config(file: Option<&Path>) -> Result<Config, NotDone> {
     let Some(file) = file else { return Ok(Config::default()) };
     Config::read(file).map_err(|error| {
         let why = format!("cannot read the engine configuration {}: {error}; see --engine-config", file.display());
-        Refused::new(exit::BAD_CONFIGURATION, why)
+        NotDone::new(exit::BAD_CONFIGURATION, why)
     })
 }
 

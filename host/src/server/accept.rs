@@ -2,7 +2,7 @@
 //!
 //! Long-lived connections stay where they were dealt, so the deal has to be even: SO_REUSEPORT would hash them.
 
-use super::handle::{Accepted, Command, LoopHandle};
+use super::handle::{AcceptedSocket, Command, LoopHandle};
 use crate::descriptors::{Reserve, are_exhausted, is_kept_back};
 use crate::net::addresses::canonical;
 use crate::net::listener::{Listener, ListeningSocket};
@@ -72,14 +72,14 @@ pub(crate) async fn accept(listener: Listener, mut reserve: Reserve, loops: Arc<
     }
 }
 
-fn accepted_tcp(stream: OwnedFd, peer: Option<SocketAddrAny>) -> io::Result<Accepted> {
+fn accepted_tcp(stream: OwnedFd, peer: Option<SocketAddrAny>) -> io::Result<AcceptedSocket> {
     // The kernel gives no address where the connection has ended meanwhile.
     let peer = peer.ok_or(io::ErrorKind::ConnectionAborted)?;
-    Ok(Accepted::Tcp(stream.into(), canonical(peer.try_into()?)))
+    Ok(AcceptedSocket::Tcp(stream.into(), canonical(peer.try_into()?)))
 }
 
-fn accepted_unix(stream: OwnedFd, _nameless: Option<SocketAddrAny>) -> io::Result<Accepted> {
-    Ok(Accepted::Unix(stream.into()))
+fn accepted_unix(stream: OwnedFd, _nameless: Option<SocketAddrAny>) -> io::Result<AcceptedSocket> {
+    Ok(AcceptedSocket::Unix(stream.into()))
 }
 
 /// tokio's own listeners would register each connection with this loop, only for it to be taken out again and given to
@@ -101,7 +101,7 @@ fn named(peer: Option<SocketAddrAny>) -> String {
 }
 
 /// Gives a connection to the loop that has fewest.
-fn deal(loops: &[LoopHandle], connection: Accepted) {
+fn deal(loops: &[LoopHandle], connection: AcceptedSocket) {
     if let Some(emptiest) = loops.iter().min_by_key(|one| one.load.load(Ordering::Relaxed)) {
         emptiest.load.fetch_add(1, Ordering::Relaxed);
         // A loop that is gone has drained: the connection ends with the process.

@@ -2,7 +2,7 @@
 
 use super::accept::accept;
 use super::connection_task::{Presence, start};
-use super::handle::{Accepted, Command, LoopHandle};
+use super::handle::{AcceptedSocket, Command, LoopHandle};
 use super::state::Server;
 use crate::net::wire::Socket;
 use crate::threads::{allocator, standby::touch_thread_locals};
@@ -117,10 +117,10 @@ enum Attached {
     Unix(UnixStream, String),
 }
 
-fn attach(accepted: Accepted) -> io::Result<Attached> {
+fn attach(accepted: AcceptedSocket) -> io::Result<Attached> {
     Ok(match accepted {
-        Accepted::Tcp(stream, peer) => Attached::Tcp(TcpStream::from_std(stream)?, peer.to_string()),
-        Accepted::Unix(stream) => {
+        AcceptedSocket::Tcp(stream, peer) => Attached::Tcp(TcpStream::from_std(stream)?, peer.to_string()),
+        AcceptedSocket::Unix(stream) => {
             let stream = UnixStream::from_std(stream)?;
             let pid = stream.peer_cred().ok().and_then(|credentials| credentials.pid());
             Attached::Unix(stream, pid.map_or_else(|| "unix".to_owned(), |pid| format!("unix:pid={pid}")))

@@ -13,7 +13,7 @@ use wshost_core::calls::watch::Watch;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Serve this connection.
-    Serve(Accepted),
+    Serve(AcceptedSocket),
     /// Accept on this socket, and deal connections to all loops.
     Accept { listener: Listener, reserve: Reserve, loops: Arc<[LoopHandle]> },
     /// Accept nothing more, and end with the last connection.
@@ -32,7 +32,7 @@ pub(crate) struct LoopHandle {
 
 /// A connection, not yet with a runtime. Its socket does not block.
 #[derive(Debug)]
-pub(crate) enum Accepted {
+pub(crate) enum AcceptedSocket {
     /// With the peer's address.
     Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),

@@ -1,6 +1,6 @@
 //! From a plugin's file to an opened plugin: all that is looked at on the way, at the start and at a reload.
 
-use crate::exit::{self, Refused};
+use crate::exit::{self, NotDone};
 use crate::rehearsal::{Extent, Unfit, rehearse};
 use crate::threads::{NotOpened, check_opening, open};
 use std::path::Path;
@@ -45,12 +45,12 @@ impl From<NotOpened> for NotLoaded {
     }
 }
 
-impl From<NotLoaded> for Refused {
+impl From<NotLoaded> for NotDone {
     fn from(error: NotLoaded) -> Self {
         match error {
             NotLoaded::Load(error) => error.into(),
-            NotLoaded::Late(NotOpened::Blocked { .. }) => Refused::new(exit::UNAVAILABLE, error.to_string()),
-            NotLoaded::Late(_) | NotLoaded::Unfit { .. } => Refused::new(exit::PLUGIN_REFUSED, error.to_string()),
+            NotLoaded::Late(NotOpened::Blocked { .. }) => NotDone::new(exit::UNAVAILABLE, error.to_string()),
+            NotLoaded::Late(_) | NotLoaded::Unfit { .. } => NotDone::new(exit::PLUGIN_REFUSED, error.to_string()),
         }
     }
 }

@@ -93,8 +93,12 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
             Command::Serve(accepted) => {
                 let present = presence.one_more();
                 match attach(accepted) {
-                    Ok(Attached::Tcp(stream, peer)) => start(index, Socket(stream), peer, &server, &shared, present),
-                    Ok(Attached::Unix(stream, peer)) => start(index, Socket(stream), peer, &server, &shared, present),
+                    Ok(Attached::Tcp(stream, peer)) => {
+                        start(index, Socket::new(stream), peer, &server, &shared, present)
+                    }
+                    Ok(Attached::Unix(stream, peer)) => {
+                        start(index, Socket::new(stream), peer, &server, &shared, present)
+                    }
                     Err(error) => tracing::warn!("connection lost before it was served: {error}"),
                 }
             }

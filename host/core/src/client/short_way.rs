@@ -10,8 +10,8 @@ pub struct ShortWay {
     offer: Offer,
 }
 
-/// Offers a header and a payload to a socket without waiting. Returns how many bytes it took, none if it failed: the next
-/// write to the socket tells of that.
+/// Offers a header and a payload to a socket without waiting, unless that is gone: a number is no proof. Returns how many bytes
+/// it took, none if it failed: the next write to the socket tells of that.
 pub type Offer = fn(RawFd, &[u8], &[u8]) -> usize;
 
 impl ShortWay {

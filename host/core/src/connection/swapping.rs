@@ -2,7 +2,7 @@
 
 use super::Connection;
 use crate::connection::wire::Wire;
-use crate::serving::swap::Step;
+use crate::engine::Step;
 use std::sync::Arc;
 
 /// Where the connection is in a swap of its engine.

@@ -11,6 +11,7 @@ mod notice;
 mod object;
 pub mod panics;
 mod services;
+mod step;
 pub mod timers;
 
 pub use boundary::{Admission, CallbackResult, Core, Handover, Instance, Schema, Session};
@@ -19,3 +20,5 @@ pub use notice::{Audience, Client, Notice};
 pub use object::{Event, Job};
 pub use plugin_api::hosting::{EngineFailure, NotMade};
 pub use services::{Facilities, Services};
+pub(crate) use step::HandedIn;
+pub use step::{Step, Ticket};

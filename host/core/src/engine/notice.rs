@@ -2,8 +2,8 @@
 //! that without being able to read it.
 
 use super::object::Event;
+use super::step::Step;
 use crate::client::{self, audience};
-use crate::serving::swap::Step;
 use plugin_api::Sent;
 
 /// Something for a connection and its session.

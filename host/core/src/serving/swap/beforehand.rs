@@ -6,10 +6,10 @@
 
 use super::Held;
 use super::errands::{Call, Errands};
-use super::seats::{Answers, Seats, Step};
+use super::seats::{Answers, Seats};
 use crate::client::Closing;
 use crate::clock;
-use crate::engine::{Client, EngineFailure, Handover};
+use crate::engine::{Client, EngineFailure, Handover, Step};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

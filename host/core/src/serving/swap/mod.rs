@@ -30,11 +30,10 @@ mod succession;
 
 pub use probation::Probation;
 pub use probation::{Trial, go_back};
-pub use seats::{Step, Ticket};
 pub use succession::{Refused, Reloaded, Successor, SwapLimits, Way, succeed};
 
 use crate::clock;
-use crate::engine::{Client, EngineFailure, Handover, Instance, Schema};
+use crate::engine::{Client, EngineFailure, Handover, Instance, Schema, Step};
 use crate::serving::mount::Mount;
 use errands::{At, Call, Errands};
 use seats::{Answers, Ended, Seats, tell};

@@ -1,41 +1,12 @@
 //! Where connections and a swap meet: the connections hand in their sessions, and get them or their successors back.
 
-use crate::engine::{Client, Session};
+use crate::engine::{Client, HandedIn, Session, Step, Ticket};
 use crate::lock::{Held, Lock};
 use plugin_api::Sent;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout_at;
-
-/// What a connection is told, one after the other.
-#[derive(Debug)]
-pub enum Step {
-    /// Show that no callback holds up the loop. Answered by dropping the ticket.
-    Answer(Ticket),
-    /// Read nothing more, and call the engine for nothing but events. Answered by dropping the ticket.
-    Freeze(Ticket),
-    /// Hand in the session.
-    HandIn(Ticket),
-    /// Go on: with this session, or the one that was not handed in.
-    Resume(Option<Session>),
-}
-
-/// The right and duty to answer once. Dropped, it is an answer.
-#[derive(Debug)]
-pub struct Ticket(UnboundedSender<Seat>);
-
-impl Ticket {
-    /// Hands a session in.
-    ///
-    /// # Errors
-    ///
-    /// The session, if nobody waits for it any more.
-    pub fn hand_in(self, client: &Arc<Client>, session: Session) -> Result<(), Session> {
-        let seat = Seat { client: Arc::clone(client), session, exported: Vec::new(), successor: None };
-        self.0.send(seat).map_err(|refused| refused.0.session)
-    }
-}
 
 /// A client whose session is with the swap.
 #[derive(Debug)]
@@ -49,6 +20,10 @@ pub struct Seat {
 }
 
 impl Seat {
+    fn of(HandedIn { client, session }: HandedIn) -> Self {
+        Self { client, session, exported: Vec::new(), successor: None }
+    }
+
     /// Lets the connection go on with its session, or with the successor. Returns the session that is left behind.
     #[must_use]
     pub(super) fn resume(self, with_successor: bool) -> Option<Session> {
@@ -71,13 +46,13 @@ pub(super) fn tell(client: &Client, step: Step) {
 
 /// The answers of connections that were asked for something.
 #[derive(Debug)]
-pub(super) struct Answers(UnboundedReceiver<Seat>);
+pub(super) struct Answers(UnboundedReceiver<HandedIn>);
 
 impl Answers {
     /// Asks these clients' connections.
     pub(super) fn ask(clients: &[Arc<Client>], step: fn(Ticket) -> Step) -> Answers {
-        let (ticket, answers) = unbounded_channel();
-        clients.iter().for_each(|client| tell(client, step(Ticket(ticket.clone()))));
+        let (answer, answers) = unbounded_channel();
+        clients.iter().for_each(|client| tell(client, step(Ticket::new(answer.clone()))));
         Answers(answers)
     }
 
@@ -85,8 +60,8 @@ impl Answers {
     /// `until` came; it may be called again.
     pub(super) async fn wait(&mut self, seats: &Seats, until: Instant) -> bool {
         let all = async {
-            while let Some(seat) = self.0.recv().await {
-                seats.add(seat);
+            while let Some(handed_in) = self.0.recv().await {
+                seats.add(Seat::of(handed_in));
             }
         };
         timeout_at(until.into(), all).await.is_ok()
@@ -97,8 +72,8 @@ impl Drop for Answers {
     /// Nobody waits any more: whoever has not handed in its session keeps it, or goes on with it at once.
     fn drop(&mut self) {
         self.0.close();
-        while let Ok(seat) = self.0.try_recv() {
-            let _none_left_behind = seat.resume(false);
+        while let Ok(handed_in) = self.0.try_recv() {
+            let _none_left_behind = Seat::of(handed_in).resume(false);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::graph::Graph;
 use crate::house::{Crate, House, ModuleId};
-use crate::sources::{Sources, TOLERATED};
+use crate::sources::Sources;
 use crate::table::{CrateRow, FolderRow, Tables, UnsafeIn, tables};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
@@ -10,14 +10,8 @@ use std::collections::BTreeSet;
 /// What is wrong, one sentence each, with what to do about it. Empty if all rules hold.
 pub fn broken(house: &House, sources: &Sources) -> Result<Vec<String>> {
     let text = sources.text("ARCHITECTURE.md").context("there is no ARCHITECTURE.md")?;
-    let mut rules = Rules {
-        house,
-        tables: tables(text, house)?,
-        tolerated: tolerated(sources.text(TOLERATED).unwrap_or_default())?,
-        needed: BTreeSet::new(),
-        packages: packages(house, sources)?,
-        broken: Vec::new(),
-    };
+    let mut rules =
+        Rules { house, tables: tables(text, house)?, packages: packages(house, sources)?, broken: Vec::new() };
     rules.every_crate_has_a_row();
     for (of, each) in house.crates.iter().enumerate() {
         rules.every_file_is_reached(each);
@@ -27,27 +21,15 @@ pub fn broken(house: &House, sources: &Sources) -> Result<Vec<String>> {
         rules.no_arrow_runs_down_the_table(of);
         rules.no_circles(of);
     }
-    rules.tolerated_are_still_needed();
     Ok(rules.broken)
 }
 
 struct Rules<'a> {
     house: &'a House,
     tables: Tables,
-    tolerated: BTreeSet<Violation>,
-    /// Those tolerated that were met.
-    needed: BTreeSet<Violation>,
     /// All packages that a rule may name, as Rust code names them.
     packages: BTreeSet<String>,
     broken: Vec<String>,
-}
-
-/// An arrow between folders of a crate.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Violation {
-    package: String,
-    from: String,
-    to: String,
 }
 
 impl Rules<'_> {
@@ -221,7 +203,7 @@ impl Rules<'_> {
 
     fn nothing_forbidden_is_known(&mut self, of: usize) {
         let house = self.house;
-        let Crate { package, ident, .. } = &house.crates[of];
+        let ident = &house.crates[of].ident;
         let tops = house.tops(of);
         let rows = std::mem::take(&mut self.tables.folders[of]);
         for FolderRow { folder, forbidden } in &rows {
@@ -234,7 +216,7 @@ impl Rules<'_> {
                 }
                 let path = if own { format!("{ident}::{path}") } else { path.clone() };
                 let lines = self.lines_that_know(&path, |id| house.modules[id].of == of && house.top(id) == folder);
-                if lines.is_empty() || (own && self.tolerates(package, folder, first)) {
+                if lines.is_empty() {
                     continue;
                 }
                 self.say(format!(
@@ -248,12 +230,11 @@ impl Rules<'_> {
     }
 
     fn no_arrow_runs_down_the_table(&mut self, of: usize) {
-        let package = &self.house.crates[of].package;
         let order: Vec<String> = self.tables.folders[of].iter().map(|row| row.folder.clone()).collect();
         let place = |name: &str| order.iter().position(|folder| folder == name);
         for ((from, to), lines) in Graph::of_crate(self.house, of).arrows {
             let (Some(low), Some(high)) = (place(&from), place(&to)) else { continue };
-            if low < high && !self.tolerates(package, &from, &to) {
+            if low < high {
                 self.say(format!(
                     "{}: `{from}` knows `{to}`, whose row in ARCHITECTURE.md stands below its own: let `{to}` know `{from}` \
                      instead, move what both need to a folder above them, or move the row",
@@ -265,11 +246,7 @@ impl Rules<'_> {
 
     fn no_circles(&mut self, of: usize) {
         let package = &self.house.crates[of].package;
-        let mut graph = Graph::of_crate(self.house, of);
-        graph.arrows.retain(|(from, to), _| {
-            let violation = Violation { package: package.clone(), from: from.clone(), to: to.clone() };
-            !self.tolerated.contains(&violation)
-        });
+        let graph = Graph::of_crate(self.house, of);
         for circle in graph.circles() {
             let shortest = graph.shortest_circle(&circle);
             let arrows = shortest.iter().map(|(from, to)| {
@@ -283,22 +260,6 @@ impl Rules<'_> {
             };
             self.broken.push(format!("a circle in `{package}`: {arrows}{others}: turn one of these arrows round"));
         }
-    }
-
-    fn tolerated_are_still_needed(&mut self) {
-        for Violation { package, from, to } in self.tolerated.difference(&self.needed) {
-            self.broken
-                .push(format!("{TOLERATED}: `{package}: {from} -> {to}` breaks no rule any more: delete the line"));
-        }
-    }
-
-    fn tolerates(&mut self, package: &str, from: &str, to: &str) -> bool {
-        let violation = Violation { package: package.to_owned(), from: from.to_owned(), to: to.to_owned() };
-        let tolerated = self.tolerated.contains(&violation);
-        if tolerated {
-            self.needed.insert(violation);
-        }
-        tolerated
     }
 
     /// A rule with a name that nothing has could never be broken.
@@ -323,18 +284,6 @@ fn places(lines: &BTreeSet<(String, usize)>) -> String {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
-}
-
-/// Lines of `package: from -> to`.
-fn tolerated(text: &str) -> Result<BTreeSet<Violation>> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines
-        .map(|line| {
-            let parts = line.split_once(": ").and_then(|(package, arrow)| Some((package, arrow.split_once(" -> ")?)));
-            let (package, (from, to)) = parts.with_context(|| format!("{TOLERATED}: `{line}` is no arrow"))?;
-            Ok(Violation { package: package.to_owned(), from: from.to_owned(), to: to.to_owned() })
-        })
-        .collect()
 }
 
 fn packages(house: &House, sources: &Sources) -> Result<BTreeSet<String>> {

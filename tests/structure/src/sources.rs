@@ -16,10 +16,10 @@ impl Sources {
         Self::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
     }
 
-    /// The workspace in the folder `root`: manifests, sources, and the two texts with the rules.
+    /// The workspace in the folder `root`: manifests, sources, and the text with the rules.
     pub fn of(root: &Path) -> Result<Self> {
         let mut sources = Self::default();
-        for name in ["Cargo.toml", "ARCHITECTURE.md", TOLERATED] {
+        for name in ["Cargo.toml", "ARCHITECTURE.md"] {
             sources.read(root, name)?;
         }
         for folder in product(sources.text("Cargo.toml").unwrap_or_default())? {
@@ -72,9 +72,6 @@ impl Sources {
         Ok(())
     }
 }
-
-/// Where the violations stand that are known and not mended yet.
-pub(crate) const TOLERATED: &str = "tests/structure/tolerated.txt";
 
 /// Members that are named one by one and do not lie in `tests`: plugins and examples are users of the product.
 fn product(manifest: &str) -> Result<Vec<String>> {

@@ -474,19 +474,6 @@ fn leave_for_unsafe_that_nobody_takes() {
 }
 
 #[test]
-fn a_tolerated_arrow() {
-    let mut sources = workspace();
-    sources.add("low/src/ground/cellar.rs", "use crate::roof::Tile;\n");
-    sources.add("tests/structure/tolerated.txt", "# Known.\nlow: ground -> roof\n");
-    assert_eq!(what_is_broken(&sources), [""; 0]);
-    sources.add("low/src/ground/cellar.rs", "");
-    assert_one(
-        &what_is_broken(&sources),
-        "tests/structure/tolerated.txt: `low: ground -> roof` breaks no rule any more: delete the line",
-    );
-}
-
-#[test]
 fn lines_of_tests_are_counted_apart() {
     let mut sources = workspace();
     let text = "//! Words.\n\nfn f() {}\n\n/// More.\n#[cfg(test)]\nmod tests {\n    fn g() {}\n}\n";

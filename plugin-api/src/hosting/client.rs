@@ -22,13 +22,13 @@ pub(super) fn give<H: Hosting>(client: Arc<H::Client>, generation: &'static Gene
 #[inline]
 fn handle<H: Hosting>(client: *const (), generation: &'static Generation<H>) -> ClientHandle {
     let object = ClientObject { client, generation: std::ptr::from_ref(generation).cast() };
-    ClientHandle { object, table: Table::<H>::CLIENT }
+    ClientHandle { object, table: ClientFunctions::<H>::TABLE }
 }
 
-pub(super) struct Table<H>(PhantomData<H>);
+pub(super) struct ClientFunctions<H>(PhantomData<H>);
 
-impl<H: Hosting> Table<H> {
-    pub(super) const CLIENT: &'static ClientTable = &ClientTable {
+impl<H: Hosting> ClientFunctions<H> {
+    pub(super) const TABLE: &'static ClientTable = &ClientTable {
         retain: retain::<H>,
         release: release::<H>,
         id: id::<H>,

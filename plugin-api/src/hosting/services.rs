@@ -17,10 +17,10 @@ pub(super) fn handle<H: Hosting>(services: &Arc<H::Services>) -> HostHandle {
     HostHandle { object: counted::give(Arc::clone(services)), interface: interface::<H> }
 }
 
-struct Table<H>(PhantomData<H>);
+struct HostFunctions<H>(PhantomData<H>);
 
-impl<H: Hosting> Table<H> {
-    const HOST: &'static HostTable = &HostTable {
+impl<H: Hosting> HostFunctions<H> {
+    const TABLE: &'static HostTable = &HostTable {
         retain: retain::<H>,
         release: release::<H>,
         log: log::<H>,
@@ -72,8 +72,8 @@ unsafe fn recipients<'a, H: Hosting>(view: &AudienceView<'a>) -> Recipients<'a, 
 host_functions! {
     fn interface(id: RStr<'_>) -> ROption<Interface>, else ROption::RNone => {
         match id.as_str() {
-            HOST_ID => ROption::RSome(Interface::new(Table::<H>::HOST)),
-            CLIENT_ID => ROption::RSome(Interface::new(client::Table::<H>::CLIENT)),
+            HOST_ID => ROption::RSome(Interface::new(HostFunctions::<H>::TABLE)),
+            CLIENT_ID => ROption::RSome(Interface::new(client::ClientFunctions::<H>::TABLE)),
             _ => ROption::RNone,
         }
     }

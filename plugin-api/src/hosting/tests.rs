@@ -3,6 +3,7 @@
 use super::*;
 use crate::abi::{ClientId, Code};
 use crate::export::engine_module;
+use crate::handover::{Handover, Schema};
 use crate::{Accept, Client, Config, Engine, Format, Host, Job, Reject, Request};
 use std::any::Any;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -354,11 +355,25 @@ impl crate::export::Described for Obedient {
     const NAME: &'static str = "obedient";
     const VERSION: &'static str = "1.2.3";
     const DESCRIPTION: &'static str = "";
-    const INTERFACES: &'static [&'static str] = crate::export::INTERFACES;
+    const INTERFACES: &'static [&'static str] = crate::export::INTERFACES_WITH_HANDOVER;
     const PANIC_UNWINDS: bool = true;
 
     fn handover() -> Option<&'static crate::abi::HandoverTable> {
-        None
+        Some(crate::export::handover::<Obedient>())
+    }
+}
+
+/// What it exports of a session is the name of its client's peer.
+impl Handover for Obedient {
+    const SCHEMA: &'static str = "obedient";
+
+    fn export_session(&self, client: &Client, _: &Session) -> crate::Result<Vec<u8>> {
+        Ok(client.peer().into())
+    }
+
+    fn import_session(&self, client: &Client, schema: &Schema, session: &[u8]) -> crate::Result<Session> {
+        assert_eq!((schema.name, client.peer().as_bytes()), ("obedient", session), "as it was told");
+        if client.send_text("imported") == Sent::Gone { Err("out of reach".into()) } else { Ok(Session::default()) }
     }
 }
 
@@ -370,7 +385,7 @@ fn make(name: &'static str) -> Result<Loaded, NotMade> {
     let services =
         TestedServices { generation, client: Mutex::default(), jobs: Mutex::default(), timers: Mutex::default() };
     let tables = EngineTables::of(engine_module::<Obedient>()).unwrap();
-    assert_eq!((tables.manifest().name.as_str(), tables.ids().count()), ("obedient", 2));
+    assert_eq!((tables.manifest().name.as_str(), tables.ids().count()), ("obedient", 3));
     LoadedEngine::make(tables, TestedInstance { services: Arc::new(services), config: name })
 }
 
@@ -507,6 +522,27 @@ fn handles_of_a_generation_that_is_not_present_reach_nobody() {
     assert_eq!(client.sent(), [""; 0]);
     assert!(client.posted.lock().unwrap().is_empty());
     assert!(noted("past").contains(&"event dropped".to_owned()));
+}
+
+#[test]
+fn a_session_passes_to_the_next_generation_and_no_other_way() {
+    let (old, session, client) = served("old");
+    let new = make("new").unwrap();
+    new.services().generation.wait_for_its_turn();
+    let (from, to) = (EngineHandover::of(&old).unwrap(), EngineHandover::of(&new).unwrap());
+    assert_eq!((from.schema().to_string().as_str(), from.has_no_state()), ("obedient version 1", false));
+    assert!(to.accepts(from.schema()) && !to.accepts(Schema { name: "another", version: 1 }));
+    let failure = to.export_session(&client, &session).unwrap_err();
+    assert_eq!(failure.to_string(), "export_session failed: the session is of another generation");
+    let exported = from.export_session(&client, &session).unwrap();
+    let failure = to.import_session(&client, from.schema(), &exported).unwrap_err();
+    assert_eq!(failure.to_string(), "import_session failed: out of reach");
+    to.import_state(from.schema(), &from.export_state().unwrap()).unwrap();
+    let imported = to.import_session(&client, from.schema(), &exported).unwrap();
+    assert!(Arc::ptr_eq(imported.engine(), &new));
+    assert_eq!(client.sent(), ["imported"]);
+    let failure = to.import_session(&client, from.schema(), b"nobody").unwrap_err();
+    assert!(failure.to_string().starts_with("import_session panicked at "), "{failure}");
 }
 
 #[test]

@@ -51,7 +51,9 @@ impl EventLoop {
             .enable_all()
             .max_blocking_threads(FILE_READERS)
             .thread_keep_alive(FOR_EVER)
-            .on_thread_park(prefer_read::write_now)
+            .on_thread_park(|| {
+                prefer_read::write_now();
+            })
             .build_local(LocalOptions::default());
         let (runtime, result) = match built {
             Ok(runtime) => (Some(runtime), Ok(())),

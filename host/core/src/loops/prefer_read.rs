@@ -57,15 +57,16 @@ fn wait(longest: Duration, waker: &Waker) {
     }
 }
 
-/// The loop is idle, or has been busy for long enough: everyone may write.
-pub fn write_now() {
+/// The loop is idle, or has been busy for long enough: everyone may write. Returns whether anyone waited for that.
+pub fn write_now() -> bool {
     ROUND_BEGAN.set(None);
     let waiting = WAITING.take();
     if waiting.is_empty() {
-        return;
+        return false;
     }
     ROUND.set(ROUND.get() + 1);
     waiting.into_iter().for_each(Waker::wake);
+    true
 }
 
 #[cfg(test)]

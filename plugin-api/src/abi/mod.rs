@@ -97,9 +97,9 @@ impl RootModule for EngineModuleRef {
 #[derive(Clone, Copy, StableAbi)]
 pub struct Interface {
     /// The layout of the type behind `table`, as the side that made it was compiled.
-    pub layout: &'static TypeLayout,
-    /// The table, alive as long as the process.
-    pub table: *const (),
+    layout: &'static TypeLayout,
+    /// The table, alive as long as the process. In Rust, only [`Interface::new`] makes one.
+    table: *const (),
 }
 
 /// Something that can be asked for by id: a table that is frozen under that id.
@@ -145,14 +145,11 @@ impl Interface {
     /// # Errors
     ///
     /// What abi_stable has to say about the first difference.
-    ///
-    /// # Safety
-    ///
-    /// `self` was the answer to `T::ID`, from a module that passed abi_stable's own header check.
-    pub unsafe fn check<T: Table>(self) -> Result<&'static T, String> {
+    pub fn check<T: Table>(self) -> Result<&'static T, String> {
         // What abi_stable says is pages long, and means nothing to whoever has to build both from one version.
         check_layout_compatibility(T::LAYOUT, self.layout).map_err(|_| format!("the layout of {} differs", T::ID))?;
-        // SAFETY: the layouts agree, and the maker promised a static of that layout.
+        // SAFETY: the layouts agree, and whoever made it, here or in a library that passed abi_stable's check, had a static of
+        // that layout.
         Ok(unsafe { &*self.table.cast::<T>() })
     }
 }

@@ -203,8 +203,7 @@ fn table<T: Table>(handle: &HostHandle) -> Result<&'static T, String> {
     let interface = unsafe { (handle.interface)(T::ID.into()) }
         .into_option()
         .ok_or_else(|| format!("the host does not offer {}: it is older than this engine; update wshost", T::ID))?;
-    // SAFETY: the host answered to T::ID, and its root module check let this engine in.
-    unsafe { interface.check::<T>() }
+    interface.check::<T>()
 }
 
 /// Rounded up, so that nothing happens too early.

@@ -82,8 +82,7 @@ impl EngineTables {
 /// Its layout is not the one that this host was built with.
 pub fn offered<T: Table>(module: EngineModuleRef) -> Result<Option<&'static T>, Mismatch> {
     let interface = (module.interface())(T::ID.into()).into_option();
-    // SAFETY: the module answered to T::ID and passed abi_stable's check, or it could not be called.
-    interface.map(|interface| unsafe { interface.check::<T>() }).transpose().map_err(|_| Mismatch::OtherLayout(T::ID))
+    interface.map(|interface| interface.check::<T>()).transpose().map_err(|_| Mismatch::OtherLayout(T::ID))
 }
 
 impl fmt::Debug for EngineTables {

@@ -19,6 +19,7 @@ pub fn start(settings: &Settings) -> io::Result<(Facilities, Threads)> {
     let facilities = Facilities {
         executor: Arc::clone(&threads.executor),
         pool: Arc::clone(&threads.pool),
+        timely: Arc::clone(&threads.pool),
         wakes: Arc::new(Wakes::new(settings.loops)),
         metrics: Arc::new(Metrics::new(PrometheusBuilder::new().build_recorder())),
         clock: Arc::clone(&threads.clock),

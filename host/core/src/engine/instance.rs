@@ -159,6 +159,11 @@ impl Attached {
         &self.services.facilities.pool
     }
 
+    /// The workers that run its timers, and its `authenticate` if that wants one.
+    pub fn timely(&self) -> &Pool {
+        &self.services.facilities.timely
+    }
+
     /// Cancels the engine's timers: the host is about to end it.
     pub fn end_timers(&self) {
         self.services.end_timers();

@@ -29,6 +29,8 @@ pub struct Facilities {
     pub executor: Arc<dyn Executor>,
     /// Runs jobs.
     pub pool: Arc<Pool>,
+    /// Runs timers, and `authenticate` for engines that want a worker for it. The same pool, but in tests that hold back jobs.
+    pub timely: Arc<Pool>,
     /// Wakes connections from other threads.
     pub wakes: Arc<Wakes>,
     /// The metrics of host and engines.
@@ -86,7 +88,7 @@ impl Services {
             facilities: facilities.clone(),
             generation: next_generation(engine, version, facilities),
             panics: Arc::default(),
-            timers: Timers::new(&facilities.clock, Arc::clone(&facilities.pool), Arc::clone(&audience.activity)),
+            timers: Timers::new(&facilities.clock, Arc::clone(&facilities.timely), Arc::clone(&audience.activity)),
             audience,
         })
     }

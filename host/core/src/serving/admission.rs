@@ -123,7 +123,7 @@ async fn authenticate<'h>(
         // Nobody waits any more if the client has gone: its session is discarded.
         let _ = answered.send(asked.authenticate(&resource, &peer, headers));
     };
-    instance.pool().submit(&Arc::<Lane>::default(), Box::new(work));
+    instance.timely().submit(&Arc::<Lane>::default(), Box::new(work));
     answer.await.unwrap_or_else(|_| Err(EngineFailure::of_host(Callback::Authenticate, "the host ends")))
 }
 

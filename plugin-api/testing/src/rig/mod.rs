@@ -73,7 +73,12 @@ thread_local! {
     static PARKS: Cell<u64> = const { Cell::new(0) };
     /// How often tasks have been polled.
     static POLLS: Cell<u64> = const { Cell::new(0) };
+    /// How often they are polled at most before somebody is told that there is no end to it.
+    static GIVE_UP_AT: Cell<u64> = const { Cell::new(u64::MAX) };
 }
+
+/// How often tasks are polled at most until there is nothing to do.
+const MOST_POLLS: u64 = 200_000;
 
 /// The runtime has nothing to do.
 fn parked() {
@@ -92,14 +97,14 @@ async fn idle() {
         let (polls, parks) = (POLLS.get(), PARKS.get());
         // The second time behind a look at the timers that are due.
         poll_fn(|cx| {
-            if PARKS.get() >= parks + 2 {
+            if PARKS.get() >= parks + 2 || POLLS.get() >= GIVE_UP_AT.get() {
                 return Poll::Ready(());
             }
             IDLE.set(Some(cx.waker().clone()));
             Poll::Pending
         })
         .await;
-        if POLLS.get() == polls {
+        if POLLS.get() == polls || POLLS.get() >= GIVE_UP_AT.get() {
             return;
         }
     }
@@ -112,7 +117,13 @@ impl<F: Future> Future for Counted<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        POLLS.set(POLLS.get() + 1);
+        let polls = POLLS.get() + 1;
+        POLLS.set(polls);
+        if polls >= GIVE_UP_AT.get()
+            && let Some(waker) = IDLE.take()
+        {
+            waker.wake();
+        }
         self.0.as_mut().poll(cx)
     }
 }
@@ -120,6 +131,16 @@ impl<F: Future> Future for Counted<F> {
 impl Rig {
     /// A rig without engines and clients. The metrics of engines go to `metrics`.
     pub fn new(setup: Setup, metrics: Metrics) -> Rig {
+        let pool = Arc::new(Pool::new(false));
+        Rig::with_pools(setup, metrics, Arc::clone(&pool), pool)
+    }
+
+    /// As [`Rig::new`], but timers are no jobs: they wait for [`Rig::do_one_timer`].
+    pub fn with_timers_apart(setup: Setup, metrics: Metrics) -> Rig {
+        Rig::with_pools(setup, metrics, Arc::new(Pool::new(false)), Arc::new(Pool::new(false)))
+    }
+
+    fn with_pools(setup: Setup, metrics: Metrics, pool: Arc<Pool>, timely: Arc<Pool>) -> Rig {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -130,7 +151,8 @@ impl Rig {
         let (clock, ticker) = Clock::new();
         let facilities = Facilities {
             executor: Arc::clone(&queues) as Arc<dyn Executor>,
-            pool: Arc::new(Pool::new(false)),
+            pool,
+            timely,
             wakes: Arc::new(Wakes::new(setup.loops)),
             metrics: Arc::new(metrics),
             clock: Arc::new(clock),
@@ -188,9 +210,15 @@ impl Rig {
     }
 
     /// Has the event loops do all that there is to do now. No time passes. Timers of engines that are due become jobs.
-    pub fn settle(&self) {
+    ///
+    /// Returns whether there is nothing left to do: not if each thing brings about the next, again and again.
+    pub fn settle(&self) -> bool {
+        let most = POLLS.get() + MOST_POLLS;
+        GIVE_UP_AT.set(most);
         self.runtime.block_on(idle());
+        GIVE_UP_AT.set(u64::MAX);
         self.enter(|| self.ticker.tick());
+        POLLS.get() < most
     }
 
     /// Lets time pass as it does on event loops that are never away: in steps, and on time for each timer of an engine.
@@ -207,7 +235,7 @@ impl Rig {
             if next > now {
                 self.jump(next - now);
             } else {
-                self.settle();
+                let _ = self.settle();
             }
             between();
             if self.now() >= until {
@@ -228,6 +256,23 @@ impl Rig {
     /// Does one job, or one run of a timer, if one waits. Returns whether one did.
     pub fn do_one_job(&self) -> bool {
         self.enter(|| self.facilities.pool.do_one())
+    }
+
+    /// Does one run of a timer that is due, or one `authenticate` that wants a worker, if one waits. Returns whether one did.
+    pub fn do_one_timer(&self) -> bool {
+        self.enter(|| self.facilities.timely.do_one())
+    }
+
+    /// From now on, this thread has the rig's time in all that it does, until it has another rig's.
+    pub fn keep_time(&self) {
+        thread_local! {
+            static KEPT: Cell<Option<tokio::runtime::Id>> = const { Cell::new(None) };
+        }
+        let id = self.runtime.handle().id();
+        if KEPT.replace(Some(id)) != Some(id) {
+            // Guards would have to go in the order in which they came.
+            std::mem::forget(self.runtime.enter());
+        }
     }
 
     /// A client asks to connect to the engine of this mount. Its connection lives on the loop `event_loop`.

@@ -175,6 +175,18 @@ impl Peer {
         wake(pipe.reader.take());
     }
 
+    /// Sends bytes as they come together in a socket's buffer: a read brings them with what the server has not read.
+    pub fn append(&self, bytes: &[u8]) {
+        let mut pipe = self.0.borrow_mut();
+        match pipe.to_server.back_mut() {
+            Some(unread) => unread.extend_from_slice(bytes),
+            None => {
+                drop(pipe);
+                self.send(bytes);
+            }
+        }
+    }
+
     /// Takes what has come.
     pub fn received(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.borrow_mut().from_server)

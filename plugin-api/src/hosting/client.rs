@@ -3,7 +3,7 @@
 use super::guard::host_functions;
 use super::{EngineEvent, Generation, HostClient, Hosting, counted};
 use crate::abi::{ClientHandle, ClientId, ClientObject, ClientTable, CloseView, Code, EventObject, PartView};
-use crate::{Sent, State};
+use crate::{Client, Sent, State};
 use abi_stable::std_types::{RSlice, RStr};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -17,6 +17,11 @@ pub(super) fn lend<H: Hosting>(client: &Arc<H::Client>, generation: &'static Gen
 /// Gives a generation a count of its own.
 pub(super) fn give<H: Hosting>(client: Arc<H::Client>, generation: &'static Generation<H>) -> ClientHandle {
     handle::<H>(counted::give(client), generation)
+}
+
+/// A handle of a client as this generation has them, for hosts in the engine's own program: those of tests.
+pub fn client_handle<H: Hosting>(client: &Arc<H::Client>, generation: &'static Generation<H>) -> Client {
+    Client::owning(give::<H>(Arc::clone(client), generation))
 }
 
 #[inline]

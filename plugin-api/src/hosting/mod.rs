@@ -41,11 +41,13 @@ mod tables;
 mod tests;
 
 pub use call::{Callback, CalledFor};
+pub use client::client_handle;
 pub use engine::{Admission, Called, EngineSession, LoadedEngine, NotMade, Template};
 pub use failure::EngineFailure;
 pub use generation::{Generation, Whose};
 pub use handover::EngineHandover;
 pub use object::{EngineEvent, EngineJob, EngineTimer};
+pub use services::host_handle;
 pub use tables::{EngineTables, Mismatch, offered};
 
 use crate::abi::{ClientId, ConfigView, MetricKind, PartView};

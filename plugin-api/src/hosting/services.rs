@@ -2,6 +2,7 @@
 
 use super::guard::host_functions;
 use super::{EngineJob, EngineTimer, HostMetric, HostServices, Hosting, Recipients, client, counted, metric};
+use crate::Host;
 use crate::abi::{
     AudienceView, CLIENT_ID, ClientId, ClientObject, ClientVisitor, Code, HOST_ID, HostHandle, HostTable, Interface,
     JobObject, MetricHandle, MetricKind, MetricView, TimerObject,
@@ -15,6 +16,11 @@ use std::time::Duration;
 /// A handle with a count of its own, for `new` to take over.
 pub(super) fn handle<H: Hosting>(services: &Arc<H::Services>) -> HostHandle {
     HostHandle { object: counted::give(Arc::clone(services)), interface: interface::<H> }
+}
+
+/// A handle of the host as the engine has it, for hosts in the engine's own program: those of tests.
+pub fn host_handle<H: Hosting>(services: &Arc<H::Services>) -> Host {
+    Host::take_over(handle::<H>(services)).expect("both sides are of this build")
 }
 
 struct HostFunctions<H>(PhantomData<H>);

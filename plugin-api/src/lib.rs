@@ -119,8 +119,8 @@
 //!
 //! # Tests
 //!
-//! With the feature `testing`, the module `plugin_api::testing` is a host without sockets: an engine's own `cargo test`
-//! connects clients, sends, runs jobs, lets time pass, and sees what comes back.
+//! The crate `plugin-testing` has the host without its sockets: an engine's own `cargo test` connects clients, sends, runs
+//! jobs, lets time pass, puts the next version in place, and sees what comes back.
 //!
 //! `wshost check libmine.so` does the same with the built library: it opens it in a process of its own, makes the
 //! engine, visits it with a client, has it hand over to itself, drops it, and names the step that fails.
@@ -151,8 +151,6 @@ mod job;
 mod logger;
 mod metric;
 mod request;
-#[cfg(feature = "testing")]
-pub mod testing;
 
 pub use accept::{Accept, Reject};
 pub use config::{Config, ConfigError, Format};

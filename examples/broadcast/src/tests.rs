@@ -1,7 +1,7 @@
-//! Broadcast, in an in-memory host.
+//! Broadcast, on the core in memory.
 
 use super::Broadcast;
-use plugin_api::testing::{NOTHING, TestHost};
+use plugin_testing::{NOTHING, TestHost};
 
 #[test]
 fn a_job_sends_each_text_to_everyone() {

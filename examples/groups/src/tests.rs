@@ -1,7 +1,7 @@
-//! Rooms, in an in-memory host.
+//! Rooms, on the core in memory.
 
 use super::{MAX_ROOMS, Rooms};
-use plugin_api::testing::{NOTHING, TestHost};
+use plugin_testing::{NOTHING, TestHost};
 
 #[test]
 fn what_is_said_in_a_room_is_heard_by_the_others_in_it() {

@@ -187,10 +187,6 @@ mod tests {
             ("handles/timer.rs", include_str!("../handles/timer.rs")),
             ("contain/mod.rs", include_str!("../contain/mod.rs")),
             ("logger.rs", include_str!("../logger.rs")),
-            ("testing/boundary/client_table.rs", include_str!("../testing/boundary/client_table.rs")),
-            ("testing/boundary/host_table.rs", include_str!("../testing/boundary/host_table.rs")),
-            ("testing/boundary/instance.rs", include_str!("../testing/boundary/instance.rs")),
-            ("testing/boundary/object.rs", include_str!("../testing/boundary/object.rs")),
         ];
         // Which only hands out tables that are there already.
         let excepted = ["extern \"C\" fn root_module() -> $crate", "extern \"C\" fn interface<D: Described>("];

@@ -1,7 +1,7 @@
-//! The chat, in an in-memory host: who is told what, and when.
+//! The chat, on the core in memory: who is told what, and when.
 
 use super::*;
-use plugin_api::testing::{Message, TestClient, TestHost};
+use plugin_testing::{Message, TestClient, TestHost};
 use serde_json::Value;
 
 /// What a client got since it was asked last, as JSON.

@@ -1,8 +1,8 @@
-//! Echo, in an in-memory host.
+//! Echo, on the core in memory.
 
 use super::Echo;
 use plugin_api::prelude::*;
-use plugin_api::testing::{Message, NOTHING, TestHost};
+use plugin_testing::{Message, NOTHING, TestHost};
 
 #[test]
 fn every_message_comes_back_as_it_is_and_in_order() {

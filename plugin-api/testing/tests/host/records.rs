@@ -1,7 +1,7 @@
 //! Metrics and log lines.
 
 use crate::probe::Probe;
-use plugin_api::testing::TestHost;
+use plugin_testing::TestHost;
 use std::time::Duration;
 
 #[test]

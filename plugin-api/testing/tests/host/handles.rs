@@ -2,7 +2,7 @@
 
 use crate::probe::Probe;
 use plugin_api::prelude::*;
-use plugin_api::testing::{NOTHING, TestHost};
+use plugin_testing::{NOTHING, TestHost};
 
 #[test]
 fn calls_that_are_wrong_are_refused_and_the_log_says_why() {
@@ -21,7 +21,7 @@ fn calls_that_are_wrong_are_refused_and_the_log_says_why() {
     assert_eq!(handle.join(&"x".repeat(255)), Sent::Sent);
     let warnings: Vec<_> = host.logs().into_iter().filter(|line| line.target == "wshost").collect();
     assert_eq!(warnings.len(), 6);
-    assert_eq!(warnings[0].to_string(), "WARN wshost: refused: a ping or pong of 126 bytes; 125 at most");
+    assert_eq!(warnings[0].to_string(), "WARN wshost: refused: a Ping of 126 bytes; 125 at most");
     assert_eq!((alice.received(), alice.state()), (NOTHING.into(), State::Open));
 }
 

@@ -2,7 +2,7 @@
 
 use crate::probe::{Probe, calls, in_callback, job};
 use plugin_api::prelude::*;
-use plugin_api::testing::{Message, Options, TestHost};
+use plugin_testing::{Message, Options, TestHost};
 use std::time::Duration;
 
 /// Panics when it is dropped.

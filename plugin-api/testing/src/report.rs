@@ -1,10 +1,8 @@
 //! What a test can read about an engine that did not show on the wire: failures and log lines.
 
-use crate::{ClientId, Host};
-use log::{Level, Log, Metadata, Record};
-use std::cell::RefCell;
+use log::Level;
+use plugin_api::{ClientId, hosting};
 use std::fmt;
-use std::sync::Once;
 
 /// A panic in the engine, or a mistake of its that the host noticed.
 ///
@@ -22,9 +20,10 @@ pub struct EngineFailure {
 }
 
 impl EngineFailure {
-    /// A mistake that is no panic.
-    pub(super) fn of_host(callback: &'static str, message: impl Into<String>) -> Self {
-        EngineFailure { callback, message: message.into(), location: String::new(), client: None }
+    /// As the core tells it, without a client.
+    pub(crate) fn of(failure: &hosting::EngineFailure) -> Self {
+        let hosting::EngineFailure { callback, message, location } = failure.clone();
+        EngineFailure { callback, message, location, client: None }
     }
 }
 
@@ -45,7 +44,7 @@ impl std::error::Error for EngineFailure {}
 pub struct NotStarted {
     /// What the engine's `new` said.
     pub failure: EngineFailure,
-    /// Whether that is a [`ConfigError`](crate::ConfigError): the host would end with exit code 78.
+    /// Whether that is a [`ConfigError`](plugin_api::ConfigError): the host would end with exit code 78.
     pub configuration_at_fault: bool,
 }
 
@@ -72,47 +71,4 @@ impl fmt::Display for LogLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.level, self.target, self.message)
     }
-}
-
-thread_local! {
-    /// The host whose engine is at work on this thread.
-    static CURRENT: RefCell<Option<Host>> = const { RefCell::new(None) };
-}
-
-/// Brings log lines to the host whose engine is at work. A process has one logger only, but a host per test.
-struct TestLogger;
-
-impl Log for TestLogger {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        CURRENT.with_borrow(|host| match host {
-            Some(host) => host.log(record.level(), record.target(), &record.args().to_string()),
-            // A thread of the engine's own, or of the test's.
-            None => eprintln!("{} {}: {}", record.level(), record.target(), record.args()),
-        });
-    }
-
-    fn flush(&self) {}
-}
-
-/// Installs the logger, before an engine installs the one that it has in a real host. A test that has installed one of
-/// its own keeps it.
-pub(super) fn install_logger() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        if log::set_logger(&TestLogger).is_ok() {
-            log::set_max_level(log::LevelFilter::Trace);
-        }
-    });
-}
-
-/// Does something during which log lines of this thread are the engine's.
-pub(super) fn capture_logs<R>(host: &Host, work: impl FnOnce() -> R) -> R {
-    let before = CURRENT.replace(Some(host.clone()));
-    let result = work();
-    CURRENT.set(before);
-    result
 }

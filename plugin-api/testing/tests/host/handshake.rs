@@ -1,7 +1,7 @@
 //! Who may connect: requests, acceptance and rejection.
 
 use plugin_api::prelude::*;
-use plugin_api::testing::{Rejected, TestHost};
+use plugin_testing::{Rejected, TestHost};
 
 /// Answers by what it finds in the request, and tells what else is there.
 struct Doorkeeper {

@@ -2,7 +2,7 @@
 
 use crate::probe::{Probe, calls};
 use plugin_api::prelude::*;
-use plugin_api::testing::{Message, NOTHING, Options, TestHost};
+use plugin_testing::{Message, NOTHING, Options, TestHost};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);

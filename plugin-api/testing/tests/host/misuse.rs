@@ -2,7 +2,7 @@
 
 use crate::probe::Probe;
 use plugin_api::prelude::*;
-use plugin_api::testing::{Message, TestHost};
+use plugin_testing::{Message, TestHost};
 
 #[test]
 #[should_panic(

@@ -2,7 +2,7 @@
 
 use crate::probe::{Probe, calls, in_callback, job};
 use plugin_api::Sent;
-use plugin_api::testing::{Message, NOTHING, TestHost};
+use plugin_testing::{Message, NOTHING, TestHost};
 use std::sync::{Arc, Mutex};
 
 #[test]
@@ -76,6 +76,8 @@ fn a_client_with_64_jobs_is_not_read_from() {
     (0..64).for_each(|_| job(&alice, |_| ()));
     alice.text("waits");
     assert_eq!(alice.unread(), 1);
+    (0..31).for_each(|_| assert!(host.run_job()));
+    assert_eq!(alice.unread(), 1, "until half of them have run");
     host.run_job();
     assert_eq!(alice.unread(), 0);
 }

@@ -1,7 +1,7 @@
 //! An engine that logs its callbacks, and does in a callback what a test hands it.
 
 use plugin_api::prelude::*;
-use plugin_api::testing::{TestClient, TestHost};
+use plugin_testing::{TestClient, TestHost};
 use std::any::Any;
 
 pub(crate) struct Probe {

@@ -1,14 +1,14 @@
 //! The host, in the hand of the test.
 
-use super::client::TestClient;
-use super::handshake::Handshake;
-use super::lock;
-use super::metrics::{Key, Kind};
-use super::options::Options;
-use super::report::{EngineFailure, LogLine, NotStarted};
-use super::world::World;
-use crate::metric::Labels;
-use crate::{Engine, Host};
+use crate::client::TestClient;
+use crate::engine::TestEngine;
+use crate::handshake::Handshake;
+use crate::metrics::{Key, Kind};
+use crate::options::Options;
+use crate::report::{EngineFailure, LogLine, NotStarted};
+use crate::swapped::{NotSwapped, Swapped};
+use crate::world::World;
+use plugin_api::{Format, Host, Labels};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -30,9 +30,9 @@ impl TestHost {
     ///
     /// # Panics
     ///
-    /// Where the engine's `new` fails.
+    /// If the engine's `new` fails.
     #[track_caller]
-    pub fn new<E: Engine>() -> Self {
+    pub fn new<E: TestEngine>() -> Self {
         TestHost::with_options::<E>(Options::default())
     }
 
@@ -40,9 +40,9 @@ impl TestHost {
     ///
     /// # Panics
     ///
-    /// Where the engine's `new` fails.
+    /// If the engine's `new` fails.
     #[track_caller]
-    pub fn with_config<E: Engine>(config: &str) -> Self {
+    pub fn with_config<E: TestEngine>(config: &str) -> Self {
         TestHost::with_options::<E>(Options { config, ..Options::default() })
     }
 
@@ -50,9 +50,9 @@ impl TestHost {
     ///
     /// # Panics
     ///
-    /// Where the engine's `new` fails.
+    /// If the engine's `new` fails.
     #[track_caller]
-    pub fn with_options<E: Engine>(options: Options<'_>) -> Self {
+    pub fn with_options<E: TestEngine>(options: Options<'_>) -> Self {
         match TestHost::start::<E>(options) {
             Ok(host) => host,
             Err(error) => panic!("{error}"),
@@ -64,7 +64,7 @@ impl TestHost {
     /// # Errors
     ///
     /// The error or panic of the engine's `new`.
-    pub fn start<E: Engine>(options: Options<'_>) -> Result<Self, NotStarted> {
+    pub fn start<E: TestEngine>(options: Options<'_>) -> Result<Self, NotStarted> {
         World::start::<E>(&options).map(|world| TestHost { world })
     }
 
@@ -72,7 +72,7 @@ impl TestHost {
     ///
     /// # Panics
     ///
-    /// Where the engine does not accept it.
+    /// If the engine does not accept it.
     #[track_caller]
     pub fn connect(&self, resource: &str) -> TestClient {
         self.request(resource).connect()
@@ -99,7 +99,7 @@ impl TestHost {
 
     /// How many jobs wait.
     pub fn waiting_jobs(&self) -> usize {
-        lock(&self.world.services.jobs).len()
+        self.world.waiting_jobs()
     }
 
     /// Lets time pass, by a clock that stands still otherwise.
@@ -110,11 +110,42 @@ impl TestHost {
         self.world.act(|| self.world.advance(duration));
     }
 
+    /// Has another engine take over, as a new version of a plugin does while everyone stays connected: with its
+    /// configuration, or with [`swap_with_config`](TestHost::swap_with_config).
+    ///
+    /// If both engines have a [handover](crate::WithHandover), or sessions of type `()`, all connections pass to the new
+    /// one. Else those that there are stay with the engine that they have, and new ones go to the new engine. A swap waits
+    /// for jobs that are at work: those that wait are run, and time passes as far as it must, until it succeeds or its
+    /// 10 s are over.
+    ///
+    /// # Errors
+    ///
+    /// Why the old engine goes on as if nothing had happened: the new one does not start, an export or import fails or
+    /// panics, or the new one does not accept what the old one exports.
+    ///
+    /// # Panics
+    ///
+    /// If the host was shut down.
+    #[track_caller]
+    pub fn swap<E: TestEngine>(&self) -> Result<Swapped, NotSwapped> {
+        self.world.swap::<E>("", Format::None)
+    }
+
+    /// As [`swap`](TestHost::swap), with a configuration for the new engine, in TOML.
+    ///
+    /// # Errors
+    ///
+    /// As of [`swap`](TestHost::swap).
+    #[track_caller]
+    pub fn swap_with_config<E: TestEngine>(&self, config: &str) -> Result<Swapped, NotSwapped> {
+        self.world.swap::<E>(config, Format::Toml)
+    }
+
     /// The value of a counter.
     ///
     /// # Panics
     ///
-    /// As for all metrics, where the engine has none of this name and these labels, in any order.
+    /// As for all metrics, if the engine has none of this name and these labels, in any order.
     #[track_caller]
     pub fn counter(&self, name: &str, labels: Labels<'_>) -> u64 {
         self.metric(Kind::Counter, name, labels).into_iter().sum::<f64>() as u64
@@ -135,29 +166,30 @@ impl TestHost {
     #[track_caller]
     fn metric(&self, kind: Kind, name: &str, labels: Labels<'_>) -> Vec<f64> {
         let key = Key::new(kind, name, labels);
-        let values = lock(&self.world.services.metrics).values(&key);
+        let values = self.world.metrics.values(&key);
         values.unwrap_or_else(|others| panic!("the engine has no {key}; it has {others}"))
     }
 
-    /// What the engine has logged since this was last asked, at every level, and what the host has to say about it.
+    /// What the engine has logged since this was last asked, at every level, and what the host has to say about it, at
+    /// `Info` and above.
     ///
-    /// Lines from threads of the engine's own are printed instead. Where the test has installed a logger, that one gets
-    /// the engine's lines.
+    /// Lines from threads of the engine's own are printed instead. If the test has installed a logger, that one gets the
+    /// engine's lines.
     pub fn logs(&self) -> Vec<LogLine> {
         self.world.settle();
-        self.world.services.take_logs()
+        self.world.records.take_logs()
     }
 
     /// Panics and mistakes of the engine since this was last asked.
     pub fn failures(&self) -> Vec<EngineFailure> {
         self.world.settle();
-        self.world.services.take_failures()
+        self.world.records.take_failures()
     }
 
     /// The engine's handle of this host, to call functions of the engine's own that take one, and to ask who is in a
-    /// group.
+    /// group. After a [swap](TestHost::swap), handles of the generation before reach nobody: ask anew.
     pub fn handle(&self) -> Host {
-        self.world.host.clone()
+        self.world.host()
     }
 
     /// Ends the host as an operator does: clients are closed with 1001, jobs run, timers end, and the engine is dropped
@@ -171,7 +203,7 @@ impl Drop for TestHost {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // What the engine had to say may be why.
-            self.world.services.take_logs().iter().for_each(|line| eprintln!("{line}"));
+            self.world.records.take_logs().iter().for_each(|line| eprintln!("{line}"));
             return;
         }
         self.shut_down();
@@ -186,6 +218,6 @@ impl Drop for TestHost {
 
 impl fmt::Debug for TestHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TestHost({} clients, {} jobs)", self.world.host.client_count(), self.waiting_jobs())
+        write!(f, "TestHost({} clients, {} jobs)", self.world.host().client_count(), self.waiting_jobs())
     }
 }

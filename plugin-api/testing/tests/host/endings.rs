@@ -2,7 +2,7 @@
 
 use crate::probe::{Probe, calls, in_callback, job};
 use plugin_api::prelude::*;
-use plugin_api::testing::{Message, NOTHING, TestHost};
+use plugin_testing::{Message, NOTHING, TestHost};
 use std::time::Duration;
 
 #[test]

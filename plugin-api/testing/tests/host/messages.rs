@@ -1,7 +1,7 @@
 //! Messages in both directions, their order and their fragments.
 
 use crate::probe::{Probe, calls, in_callback};
-use plugin_api::testing::{Frame, Message, NOTHING, TestHost};
+use plugin_testing::{Frame, Message, NOTHING, TestHost};
 
 #[test]
 fn callbacks_come_in_order_and_behind_each_read_its_end() {
@@ -52,7 +52,7 @@ fn fragments_keep_a_message_together() {
     assert_eq!(alice.received(), ["abc".into(), "waits".into(), Message::binary("12")]);
 
     in_callback(&alice, script);
-    let frame = |content, last| Frame { content, last };
+    let frame = |content, last| Frame { content, last, compressed: false };
     let expected = [
         frame(Message::text("a"), false),
         frame(Message::text("b"), false),

@@ -12,4 +12,6 @@ mod messages;
 mod misuse;
 mod probe;
 mod records;
+mod swaps;
 mod time;
+mod wire;

@@ -9,13 +9,14 @@
 use super::allocator;
 use super::standby::touch_thread_locals;
 use rustix::process::{getpriority_process, setpriority_process};
+use rustix::time::{ClockId, clock_gettime};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use wshost_core::calls::watch;
-use wshost_core::jobs::{HostShare, Next, Pool, processor_time};
+use wshost_core::jobs::{HostShare, Next, Pool};
 
 /// A job that takes more of a core than this is a long one.
 const LONG: Duration = Duration::from_micros(500);
@@ -181,7 +182,7 @@ impl Worker {
 
     fn serve(&self, pace: &mut Pace) -> Stopped {
         let Shared { pool, has_spare } = &*self.shared;
-        HostShare::count();
+        HostShare::count(processor_time);
         let mut worked_on = None;
         // A worker that has been idle for a while gives back what its jobs have left with the allocator.
         let mut patience = allocator::QUIET;
@@ -239,6 +240,12 @@ fn give_way(niceness: u8) {
     if let Err(error) = result {
         tracing::warn!("a worker competes with the event loops: it cannot be made nicer: {error}");
     }
+}
+
+/// What the calling thread has had of a core.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod lane;
 mod share;
 
 pub use lane::{LANE_LIMIT, Lane};
-pub use share::{HostShare, on_behalf_of_job, processor_time};
+pub use share::{HostShare, ProcessorTime, on_behalf_of_job};
 
 use crate::lock::Lock;
 use std::collections::VecDeque;

@@ -1,20 +1,11 @@
-//! Plugins: from a file to a library whose tables are checked.
+//! Plugins: from a file to a library whose tables are checked; or an engine that is linked into the program.
 
-mod beside;
-mod build;
-mod dlopen;
+#[cfg(feature = "files")]
+mod files;
 mod fingerprint;
-mod image;
 mod library;
-mod revision;
-pub mod scratch;
-mod segments;
-mod staged;
-mod thread_storage;
-mod wholeness;
 
-pub use build::Build;
+#[cfg(feature = "files")]
+pub use files::{Build, Image, LoadError, Staged, find, scratch};
 pub use fingerprint::Fingerprint;
-pub use image::Image;
-pub use library::{LoadError, Plugin, find};
-pub use staged::Staged;
+pub use library::Plugin;

@@ -8,7 +8,7 @@
 //! The loader knows a library by its names for as long as the process lives. So who needs another version under a name that
 //! is taken would get the first one, and is refused.
 
-use super::library::LoadError;
+use super::error::LoadError;
 use super::segments::Segments;
 use object::read::elf::FileHeader;
 use object::{Endianness, elf};

@@ -2,10 +2,11 @@
 
 use super::beside::Beside;
 use super::build::Build;
-use super::fingerprint::Fingerprint;
+use super::error::LoadError;
 use super::image::Image;
-use super::library::{LoadError, Plugin};
-use crate::plugin::scratch::Scratch;
+use super::scratch::Scratch;
+use crate::plugin::Fingerprint;
+use crate::plugin::Plugin;
 use plugin_api::abi::FileManifest;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use std::env;

@@ -1,7 +1,7 @@
 //! Opens a library, and checks what it exports: the only `unsafe` of the core.
 #![allow(unsafe_code)] // the system's loader, and the type of one symbol
 
-use super::library::LoadError;
+use super::error::LoadError;
 use super::revision::other_version;
 use super::staged::not_staged;
 use crate::calls::{Callback, Whom, Whose, watched};

@@ -1,6 +1,6 @@
 //! Whether an engine's revision of the boundary is this host's, as far as its manifest in the file tells.
 //!
-//! The rules are those of the checks behind opening (`library`), which stand: here an engine is spared being opened only
+//! The rules are those of the checks behind opening (`dlopen`), which stand: here an engine is spared being opened only
 //! to be refused. What cannot be told here passes.
 
 use plugin_api::abi::{EngineTable, FileManifest, Manifest, Table};

@@ -2,13 +2,14 @@
 //! itself.
 
 use super::build::Build;
-use super::fingerprint::Fingerprint;
-use super::library::{LoadError, Plugin};
+use super::error::LoadError;
 use super::revision;
 use super::segments::Segments;
 use super::staged::Staged;
 use super::thread_storage;
 use super::wholeness;
+use crate::plugin::Fingerprint;
+use crate::plugin::Plugin;
 use abi_stable::library::ROOT_MODULE_LOADER_NAME;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
 use object::{Endianness, SectionIndex, elf};

@@ -1,6 +1,16 @@
 //! Engines: safe calls into their tables, and what the host keeps and does for each.
 //!
-//! Knows nothing of sockets or frames: a client is a handle here.
+//! The calls themselves are `plugin_api::hosting`'s. Knows nothing of sockets: a client is a handle here. Knows neither
+//! runtime nor threads: it gets what it needs of those as [`Facilities`].
+//!
+//! | file | subject |
+//! |---|---|
+//! | `boundary` | how the core calls engines, and where it drops what is theirs |
+//! | `instance` | what becomes an engine's instance, and what is kept with it |
+//! | `client`, `services` | what engines ask of a client, and of the host |
+//! | `notice`, `step` | what a client carries to its connection: events, and the connection's part in a swap |
+//! | `object` | jobs and events, counted as work that is under way |
+//! | `timers`, `metrics`, `panics`, `keepalive` | what the host keeps for an engine, one subject each |
 
 mod boundary;
 mod client;

@@ -1,4 +1,8 @@
-//! Plugins: from a file to a library whose tables are checked; or an engine that is linked into the program.
+//! Plugins: a file becomes a library whose tables are checked; or an engine is linked into the program. Knows neither
+//! clients nor what an engine does.
+//!
+//! `library` is the plugin itself, `fingerprint` tells one state of a file from another, and `files/` has all that is
+//! about files, as a feature.
 
 #[cfg(feature = "files")]
 mod files;

@@ -1,9 +1,17 @@
-//! The server's side of RFC 6455 behind the handshake, sans-IO: bytes and `Instant`s in, events and bytes out. With it the
-//! compression of messages, RFC 7692, and the negotiation of that.
+//! The server's side of RFC 6455 behind the handshake, sans-IO: bytes and `Instant`s in, events and bytes out. With it
+//! the compression of messages, RFC 7692, and the negotiation of that.
 //!
-//! [`Receiver`] turns what a client sent into messages; [`WriteBuffer`] keeps what goes back to it in frames.
-//! Neither knows a socket, a clock, a runtime or an engine, and neither answers by itself: the pong to a ping and the
-//! close frame behind a [`Fault`] are the connection's to send.
+//! [`Receiver`] turns what a client sent into messages; [`WriteBuffer`] keeps what goes back to it in frames. Neither
+//! knows a socket, a clock, a runtime or an engine, and neither answers by itself: the pong to a ping and the close
+//! frame behind a [`Fault`] are the connection's to send.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `frame`, `mask`, `utf8`, `close` | headers, unmasking, text that comes in parts, close codes |
+//! | `message`, `progress`, `assembly` | bytes to messages; what a read leaves unfinished; messages in pieces |
+//! | `encode`, `write_buffer` | server frames; what waits for the socket, by whole frames |
+//! | `deflate/` | compression: what is agreed on, and the two directions |
+//! | `fault` | what a client can do wrong, and the close code for it |
 
 pub mod close;
 pub mod deflate;

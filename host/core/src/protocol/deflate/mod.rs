@@ -1,7 +1,18 @@
-//! permessage-deflate (RFC 7692): messages compressed one by one, where client and server agree on it.
+//! permessage-deflate (RFC 7692): messages compressed one by one, if client and server agree on it.
 //!
 //! Owns the negotiation and the two directions. The deflate format itself is zlib-rs's, through flate2. Which frames
-//! carry compressed data is the frame layer's to know, and the limit on what is inflated is the message's.
+//! carry compressed data is the frame layer's to know, and the limit on what is inflated is the message's. None of it
+//! belongs to an engine: a swap leaves it as it is. A connection without compression holds nothing for it.
+//!
+//! - **In** (`inflate`): `Progress` has `Inflating` inflate a message as it comes, piece by piece, into the assembly
+//!   that checks the limit and UTF-8. A connection keeps what may be referred to: up to 32 KiB with context takeover,
+//!   nothing without.
+//! - **Out, without takeover** (`deflater`, [`encode_alone`]): one compressor per thread and window, whose frames suit
+//!   any client.
+//! - **Out, with takeover** ([`Deflater`]): in the order of the wire. A message from elsewhere is compressed when its
+//!   order is executed. After a message that was dropped on its way, or compressed for many, the compressor begins
+//!   anew. It is given back after 10 s without use: a compressor may forget, an inflater may not.
+//! - **A broadcast** is compressed in the calling thread, once for each window that its clients agreed on, and shared.
 
 mod deflater;
 mod inflate;

@@ -18,8 +18,36 @@
 //!
 //! Nothing is read between freezing and resuming, so that no message is lost, repeated or reordered: what clients send
 //! meanwhile waits in their sockets. What is queued for them is written all the while. That takes no longer than
-//! `--reload-max-pause`, whatever an engine does: then everyone goes on with the generation that there is. Imports are not
-//! tried again, since the new generation is used up by then.
+//! `--reload-max-pause`, whatever an engine does: then everyone goes on with the generation that there is. Imports are
+//! not tried again, since the new generation is used up by then.
+//!
+//! What goes on in each state, and what comes of a failure there, or of the deadline:
+//!
+//! 1. *Running*: the new instance is made, on a thread of its own (`succession`). If that fails, the reload is refused,
+//!    and nobody has noticed.
+//! 2. *Trying*: a few clients at a time hand in their sessions for an export, and get them back at once (`beforehand`).
+//!    If that fails, the reload is refused, and only a client whose own export blocks has noticed.
+//! 3. *Waiting*: one client of each loop answers, so no callback holds that loop up, and jobs that are at work end. If
+//!    not, the reload is refused, and nobody has noticed.
+//! 4. *Gate closed*: handshakes that are under way are finished, and new ones wait behind [`Mount::pass`]. If they take
+//!    too long, the gate is opened.
+//! 5. *Freezing*: each connection is told to read nothing more. It does not end, but it writes, and delivers events.
+//!    Jobs and calls of `on_closed` end, and timers are held. If they take too long, all are resumed.
+//! 6. *Collecting*: each connection hands in its session (`seats`). If one does not, all are resumed with the sessions
+//!    they had.
+//! 7. *Exporting*: state and sessions are exported by reference, on a thread for that (`errands`). If that fails, all
+//!    are resumed with the sessions they had.
+//! 8. *Importing*: they are imported into the new instance, on the same thread. If that fails, all are resumed with the
+//!    sessions they had, and the new instance is dropped.
+//! 9. *Running*: one pointer is swapped ([`Mount::set_current`]), and all are resumed with their new sessions. Then the
+//!    old sessions, timers and engine are dropped, on threads that nobody waits for.
+//!
+//! Groups, facts, keepalive and messages half received belong to the client, not to the engine, and pass over as they
+//! are.
+//!
+//! Sessions of `()` are handed over by plugin-api. If one of the engines has no handover, the new generation takes over
+//! in the gentle way (`gentle`). With `--probation`, a generation that panics too often makes way for the one before
+//! (`probation`). docs/decisions/handover.md says why it is done so.
 
 mod beforehand;
 mod errands;

@@ -2,7 +2,7 @@
 //!
 //! What runs an engine's code runs in a child process, this same program, which tells through a pipe what it begins and
 //! how that ended. So a crash, a hang or an `exit()` of the engine is a finding like others, and has the name of a step.
-//! It knows of a plugin what any wshost knows, through `engine`, and serves it as any wshost does, with `server`.
+//! The checking process itself opens no library. The child serves the engine as any wshost does, with `server`.
 //!
 //! | file | subject |
 //! |---|---|

@@ -1,4 +1,8 @@
-//! The command line: what an operator can say, and what is made of it.
+//! The command line: what an operator can say, and what is made of it. Knows the options of each command, and does
+//! nothing.
+//!
+//! `serve` has the options of the server, `values` those that are more than a number, and `answer` what commands write
+//! to stdout.
 
 pub mod answer;
 mod serve;

@@ -11,7 +11,18 @@
 //! anything else                                 {"error":"..."}
 //! ```
 //!
-//! Only the user of the server and root are answered. All of it runs beside the event loops, never on one.
+//! Only the user of the server and root are answered. All of it runs beside the event loops, never on one. Reloads run
+//! on threads of their own, and go on if their client hangs up. Of one engine, one reload goes on at a time, and the
+//! next is refused. While the server drains, it still tells its status. Names in replies stay, since programs rely on
+//! them.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `protocol`, `line` | requests and replies; lines within limits of length and time |
+//! | `place` | where sockets are, and whose the folder must be |
+//! | `socket`, `peer` | the server's side: connections, who may ask, requests to replies |
+//! | `reload`, `status`, `library_memory` | the answers; what mapped libraries take |
+//! | `args`, `ask`, `commands`, `text` | the client's side: options, which server, the subcommands, replies for people |
 
 mod args;
 mod ask;

@@ -1,4 +1,5 @@
-//! The main command: loads engines, listens, and serves until it is told to end.
+//! The main command: loads engines, listens, and serves until it is told to end. `ending` says what becomes of signals,
+//! and how the process ends.
 
 mod ending;
 

@@ -1,4 +1,14 @@
-//! The threads of a server beside its event loops, which the core gets from here.
+//! The threads of a server beside its event loops, which the core gets from here. Knows closures, plugins and timers,
+//! and neither clients nor connections.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `workers` | the threads of the pool, and the foreman, who replaces those that have given way |
+//! | `opener` | opens libraries |
+//! | `retirement` | ends what engines made |
+//! | `watchdog` | looks for calls that block |
+//! | `standby` | threads that are there before they are needed |
+//! | `allocator` | gives memory back to the system |
 
 pub(crate) mod allocator;
 mod opener;

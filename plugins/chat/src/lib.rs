@@ -1,6 +1,15 @@
 //! Chat: rooms of people with names, who read what the others write.
 //!
 //! The engine proper: who is told what, and when. The README describes the protocol; every other file here is pure.
+//!
+//! A message is remembered and sent under its room's lock, so that all see one order. The page in `page/` is plain HTML, CSS
+//! and ES modules, without a build step, and never makes HTML of text.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `message`, `refusal` | the protocol, and what is refused |
+//! | `room`, `rooms` | people and history; which rooms there are |
+//! | `name`, `rate`, `session`, `settings` | one subject each |
 
 mod message;
 mod name;

@@ -49,7 +49,7 @@
 //! }
 //!
 //! // #[test]
-//! fn closes_who_says_nothing() {
+//! fn closes_a_client_that_says_nothing() {
 //!     let host = TestHost::new::<Shout>();
 //!     let alice = host.connect("/");
 //!     alice.text("");
@@ -57,7 +57,7 @@
 //!     assert_eq!(alice.state(), State::Closed);
 //! }
 //! # shouts_in_a_job();
-//! # closes_who_says_nothing();
+//! # closes_a_client_that_says_nothing();
 //! ```
 //!
 //! # What is real, and what is not
@@ -68,7 +68,10 @@
 //! outcome every time, and waits for nothing.
 //!
 //! Not here: HTTP (a handshake is a list of headers), TCP, and the watch over callbacks that block. A client that reads takes
-//! at once what is sent to it; one that does not takes not one byte.
+//! at once what is sent to it; one that does not takes not one byte. Threads that an engine starts have the system's time, not
+//! the test's.
+//!
+//! A test is a plain `#[test]`: no other runtime may be at work on its thread.
 //!
 //! | to test | there is |
 //! |---|---|

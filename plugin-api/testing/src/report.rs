@@ -6,12 +6,12 @@ use std::fmt;
 
 /// A panic in the engine, or a mistake of its that the host noticed.
 ///
-/// In the real host it is a line in the log. The client that it happened for, if any, is closed with 1011.
+/// In the server it is a line in the log. The client that it happened for, if any, is closed with 1011.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineFailure {
     /// What failed: a callback by its name, or `job`, `timer`, `drop of a job` and the like.
     pub callback: &'static str,
-    /// The panic's message, or what the host says.
+    /// The panic's message, its lines joined by `; `, or what the host says.
     pub message: String,
     /// `file:line:column` of a panic; else empty.
     pub location: String,

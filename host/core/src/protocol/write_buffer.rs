@@ -154,17 +154,38 @@ impl WriteBuffer {
         self.compact();
     }
 
-    /// Drops all data of which nothing is on the wire and keeps the rest of the frame in flight. Pings and pongs that were
+    /// Drops all messages of which nothing is on the wire and keeps the rest of the one in flight. Pings and pongs that were
     /// put ahead stay: an answer is expected, or is one. Returns the bytes dropped.
     pub fn discard_unstarted(&mut self) -> usize {
         let before = self.len();
         // Between the frame in flight and `ahead` there is nothing but pings and pongs.
-        let keep = self.unstarted().max(self.ahead);
+        let begun = self.unstarted().max(self.ahead);
+        let keep = self.end_of_message(begun);
         self.bytes.truncate(keep);
         if self.is_empty() {
             self.clear();
         }
         before - self.len()
+    }
+
+    /// Where the message ends that goes on at `place`, a boundary between frames; `place` itself if none does. What is left of a
+    /// message whose first frames are on the wire must follow (RFC 6455 section 5.4).
+    fn end_of_message(&self, place: usize) -> usize {
+        let (mut end, mut next) = (place, place);
+        while let Some(first) = self.bytes.get(next) {
+            let continues = first & 0x0F == Opcode::Continuation.bits();
+            if !continues && !is_ping_or_pong(*first) {
+                break;
+            }
+            next += frame_length(&self.bytes[next..]);
+            if continues {
+                end = next;
+                if first & 0x80 != 0 {
+                    break;
+                }
+            }
+        }
+        end
     }
 
     /// The control frame of which a part is on the wire; nothing, behind those that are, if there is none.

@@ -112,6 +112,32 @@ fn what_has_not_begun_can_be_dropped() {
     assert_eq!(unwritten(&buffer), b"\x03two\x88\x02\x03\xf0");
 }
 
+/// RFC 6455 section 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another message".
+/// Found by the simulation.
+#[test]
+fn a_message_in_fragments_is_dropped_as_a_whole_or_not_at_all() {
+    for written in [0, 1, 3, 7, 10, 12, 13] {
+        let mut buffer = WriteBuffer::new();
+        buffer.push(Opcode::Text, false, b"a");
+        buffer.push(Opcode::Continuation, false, b"b");
+        buffer.push(Opcode::Continuation, true, b"cde");
+        buffer.push(Opcode::Text, true, b"X");
+        let mut wire = unwritten(&buffer)[..written].to_vec();
+        buffer.advance(written);
+        buffer.push_control_ahead(Opcode::Ping, b"p");
+        buffer.discard_unstarted();
+        wire.extend_from_slice(&unwritten(&buffer));
+        let mut kept = payloads(&wire);
+        kept.retain(|payload| payload != "p");
+        let expected: &[&str] = match written {
+            0 => &[],
+            1..=11 => &["a", "b", "cde"],
+            _ => &["a", "b", "cde", "X"],
+        };
+        assert_eq!(kept, expected, "{written}");
+    }
+}
+
 #[test]
 fn everything_can_be_dropped_between_frames() {
     let mut buffer = with_data(&["one", "two"]);

@@ -55,6 +55,19 @@ fn one_callback_can_fill_the_backlog_of_a_client_that_reads() {
     assert_eq!((alice.received().len(), calls(&host)), (4, vec!["open ".to_owned(), "drain at 0".to_owned()]));
 }
 
+/// Found by the simulation: what a callback looked at or sent between two broadcasts did not count for the second.
+#[test]
+fn broadcasts_in_a_callback_count_with_what_else_it_sends() {
+    let host = host(BacklogPolicy::Drop);
+    let alice = host.connect("/");
+    let everyone = host.handle();
+    in_callback(&alice, move |client, _| {
+        let reached: Vec<_> = (0..5).map(|_| (everyone.broadcast_binary(&[0; 98]), client.buffered())).collect();
+        assert_eq!(reached, [(1, 100), (1, 200), (1, 300), (1, 400), (0, 400)]);
+    });
+    assert_eq!((alice.received().len(), calls(&host)), (4, vec!["open ".to_owned(), "drain at 0".to_owned()]));
+}
+
 #[test]
 fn what_waits_can_be_dropped_but_no_part_of_a_message() {
     let host = host(BacklogPolicy::Close);

@@ -110,8 +110,35 @@ impl<N> Outbox<N> {
 
     /// Sends a message that is encoded, or a part of one.
     pub fn send_order(&self, order: Order) -> Sent {
+        match self.send_data(order) {
+            Ok(waker) => {
+                waker.into_iter().for_each(|waker| self.audience.wakes.wake(self.event_loop(), waker));
+                Sent::Sent
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// Sends one encoded message that many clients get. The task that is to be woken for it, if any, goes to `wake`.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not queued.
+    pub fn send_shared(&self, frames: &Bytes, wake: &mut Vec<Waker>) -> Sent {
+        match self.send_data(Order::Shared(frames.clone())) {
+            Ok(waker) => {
+                wake.extend(waker);
+                Sent::Sent
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// Sends a message or a part of one: by the batch if that is at hand, since what lies there counts for the limit. Returns
+    /// the task to wake.
+    fn send_data(&self, order: Order) -> Result<Option<Waker>, Sent> {
         if self.closing() >= Closing::Sent {
-            return Sent::Gone;
+            return Err(Sent::Gone);
         }
         let mut order = Some(order);
         let in_batch = self.in_batch(|batch| {
@@ -122,33 +149,9 @@ impl<N> Outbox<N> {
             room
         });
         match (in_batch, order) {
-            (Some(false), _) => self.refuse(),
-            (None, Some(order)) => match self.queue_data(order) {
-                Ok(waker) => {
-                    waker.into_iter().for_each(|waker| self.audience.wakes.wake(self.event_loop(), waker));
-                    Sent::Sent
-                }
-                Err(refused) => refused,
-            },
-            (_, _) => Sent::Sent,
-        }
-    }
-
-    /// Sends one encoded message that many clients get. The task that is to be woken for it, if any, goes to `wake`.
-    ///
-    /// # Errors
-    ///
-    /// Why it was not queued.
-    pub fn send_shared(&self, frames: &Bytes, wake: &mut Vec<Waker>) -> Sent {
-        if self.closing() >= Closing::Sent {
-            return Sent::Gone;
-        }
-        match self.queue_data(Order::Shared(frames.clone())) {
-            Ok(waker) => {
-                wake.extend(waker);
-                Sent::Sent
-            }
-            Err(refused) => refused,
+            (Some(false), _) => Err(self.refuse()),
+            (None, Some(order)) => self.queue_data(order),
+            (_, _) => Ok(None),
         }
     }
 

@@ -80,11 +80,16 @@ impl<S: Wire> Connection<S> {
             batch.unread_since.get_or_insert(now);
         }
         let may_ping = self.swap == Swap::None && self.stage == Stage::Open;
-        let pings = may_ping && self.next_idle_check.is_some_and(|check| check <= now);
-        if pings {
-            self.on_idle(Idle::PingDue);
+        if !may_ping || self.next_idle_check.is_none_or(|check| now < check) {
+            return false;
         }
-        pings
+        // It may have sent something since the check was planned.
+        let idle = self.idle();
+        match idle {
+            Some(_) => self.on_idle(Idle::PingDue),
+            None => self.plan_idle_check(),
+        }
+        idle.is_some()
     }
 
     /// Something is about to be read: what was not counted meanwhile is added to what is left.
@@ -121,14 +126,19 @@ impl<S: Wire> Connection<S> {
 
     /// Keepalive: has the engine ping a client that is idle, or close it. Returns whether it was called.
     fn check_idle(&mut self) -> bool {
-        let (now, client) = (clock::now(), &self.client);
-        let keepalive = self.instance.keepalive();
-        let idle = keepalive.check(now.duration_since(epoch()), client.last_active(), client.pinged());
+        let idle = self.idle();
         match idle {
             Some(idle) => self.on_idle(idle),
             None => self.plan_idle_check(),
         }
         idle.is_some()
+    }
+
+    /// Why the engine is to be told that the client is idle, if it is.
+    fn idle(&self) -> Option<Idle> {
+        let (now, client) = (clock::now(), &self.client);
+        let keepalive = self.instance.keepalive();
+        keepalive.check(now.duration_since(epoch()), client.last_active(), client.pinged())
     }
 
     fn on_idle(&mut self, idle: Idle) {

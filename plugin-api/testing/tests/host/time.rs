@@ -191,3 +191,16 @@ fn a_client_that_is_not_read_from_is_pinged_and_not_judged() {
     assert!(received.len() >= 4, "{received:?}");
     assert!(received.iter().all(|message| *message == Message::ping("") || *message == Message::text("PingDue")));
 }
+
+/// Found by the simulation: the ping came when the one would have been due that what was sent last had made needless.
+#[test]
+fn a_client_that_is_not_read_from_is_pinged_once_it_is_idle_and_not_before() {
+    let host = TestHost::new::<Patient>();
+    let alice = host.connect("/");
+    host.advance(8 * SECOND);
+    alice.text("pause");
+    host.advance(9 * SECOND);
+    assert_eq!(alice.received(), NOTHING);
+    host.advance(2 * SECOND);
+    assert_eq!(alice.received(), [Message::ping(""), Message::text("PingDue")]);
+}

@@ -165,6 +165,8 @@ impl<S: Wire> Connection<S> {
     pub(super) fn start_close_deadline(&mut self) {
         let Some(batch) = &self.batch else { return };
         if self.close_deadline.is_none() && (batch.close_written || self.stage != Stage::Open) {
+            // What was not counted before is not to be added to this one.
+            self.read_again();
             self.close_deadline = Some(self.time() + CLOSE_DEADLINE);
         }
     }

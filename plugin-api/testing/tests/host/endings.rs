@@ -70,6 +70,22 @@ fn a_client_that_does_not_answer_has_five_seconds() {
     assert_eq!(calls(&host), ["open alice", "read complete", "closed alice 1006 after 0 texts"]);
 }
 
+/// Found by the simulation: the time for which nothing had been read before came on top of the five seconds.
+#[test]
+fn a_client_that_was_not_read_from_has_no_more_than_that() {
+    let host = TestHost::new::<Probe>();
+    let alice = host.connect("/?name=alice");
+    alice.fall_silent();
+    alice.handle().pause_reading();
+    host.advance(Duration::from_secs(20));
+    calls(&host);
+    alice.handle().close(1000, "");
+    host.advance(Duration::from_millis(4999));
+    assert_eq!(alice.state(), State::Closing);
+    host.advance(Duration::from_millis(501));
+    assert_eq!(calls(&host), ["closed alice 1006 after 0 texts"]);
+}
+
 /// Lets clients wait for an answer to their close frame.
 struct Lingering;
 

@@ -61,6 +61,8 @@ pub struct Rig {
     runtime: LocalRuntime,
     setup: Setup,
     loops: Vec<Rc<Shared>>,
+    /// When the loops look at their deadlines next.
+    next_tick: Rc<Cell<Instant>>,
     facilities: Facilities,
     ticker: Ticker,
     queues: Arc<Queues>,
@@ -160,7 +162,8 @@ impl Rig {
             compression: setup.compression,
             keepalive: setup.keepalive,
         };
-        let mut rig = Rig { runtime, setup, loops: Vec::new(), facilities, ticker, queues };
+        let next_tick = Rc::new(Cell::new(runtime.block_on(async { clock::now() })));
+        let mut rig = Rig { runtime, setup, loops: Vec::new(), next_tick, facilities, ticker, queues };
         rig.loops = (0..setup.loops).map(|index| rig.start_loop(index)).collect();
         rig
     }
@@ -171,13 +174,15 @@ impl Rig {
         self.spawn(async move { wakes.serve(index).await });
         let at_turnstile = Rc::clone(&shared);
         self.spawn(async move { at_turnstile.turnstile.serve().await });
-        let ticking = Rc::clone(&shared);
+        let (ticking, next_tick) = (Rc::clone(&shared), Rc::clone(&self.next_tick));
         self.spawn(async move {
             let mut interval = tokio::time::interval(TICK);
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
-                ticking.deadlines.borrow_mut().advance(clock::now());
+                let now = clock::now();
+                next_tick.set(now + TICK);
+                ticking.deadlines.borrow_mut().advance(now);
                 ticking.give_back();
             }
         });
@@ -226,21 +231,27 @@ impl Rig {
     pub fn advance(&self, time: Duration, mut between: impl FnMut()) {
         let until = self.now() + time;
         loop {
-            let now = self.now();
-            let next_tick = now + TICK.min(until - now);
-            let next = match self.enter(|| self.ticker.tick()) {
-                NextRun::At(at) => next_tick.min(at.max(now)),
-                NextRun::Unknown | NextRun::Never => next_tick,
-            };
-            if next > now {
-                self.jump(next - now);
-            } else {
-                let _ = self.settle();
-            }
+            self.pass_until(until);
             between();
             if self.now() >= until {
                 return;
             }
+        }
+    }
+
+    /// One such step: until something is due, but no further than this.
+    pub fn pass_until(&self, until: Instant) {
+        let now = self.now();
+        // The runtime's timers are late by up to a millisecond.
+        let next_tick = self.next_tick.get().max(now + Duration::from_millis(1)).min(until);
+        let next = match self.enter(|| self.ticker.tick()) {
+            NextRun::At(at) => next_tick.min(at),
+            NextRun::Unknown | NextRun::Never => next_tick,
+        };
+        if next > now {
+            self.jump(next - now);
+        } else {
+            self.settle();
         }
     }
 

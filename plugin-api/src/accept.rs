@@ -14,9 +14,9 @@ impl<S> Accept<S> {
         Accept { session, subprotocol: String::new(), headers: Vec::new() }
     }
 
-    /// Agrees on a subprotocol: one of those the [request](crate::Request::subprotocols) offers.
+    /// Agrees on a subprotocol, one of those that the [request](crate::Request::subprotocols) offers.
     ///
-    /// One that was not offered fails the handshake with status 500 and a line in the host's log.
+    /// A subprotocol that was not offered fails the handshake with status 500 and a line in the host's log.
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         self.subprotocol = name.into();
@@ -25,8 +25,8 @@ impl<S> Accept<S> {
 
     /// Adds a header to the response, such as `Set-Cookie`.
     ///
-    /// A line break in it, one of the handshake's own headers, more than 1,000 headers, or more than 256 KiB of them fail the
-    /// handshake with status 500 and a line in the host's log.
+    /// The handshake fails with status 500 and a line in the host's log if a header contains a line break or is one of
+    /// the handshake's own, or if there are more than 1,000 headers or 256 KiB of them.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -34,7 +34,7 @@ impl<S> Accept<S> {
     }
 }
 
-/// The client may not connect: an HTTP response in place of the handshake's.
+/// The client may not connect: it gets this HTTP response instead of the handshake's.
 #[derive(Clone, Debug)]
 pub struct Reject {
     pub(crate) status: u16,
@@ -43,12 +43,12 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// Rejects with this HTTP status, 400 to 599. Any other is sent as 500, with a line in the host's log.
+    /// Rejects with this HTTP status, 400 to 599. Any other status is sent as 500, with a line in the host's log.
     pub fn new(status: u16) -> Self {
         Reject { status, headers: Vec::new(), body: Vec::new() }
     }
 
-    /// Rejects with 401: the client has not said who it is.
+    /// Rejects with 401: the client has not shown who it is.
     pub fn unauthorized() -> Self {
         Reject::new(401)
     }

@@ -1,4 +1,4 @@
-//! The close codes of RFC 6455 section 7.4.1 and of the registry that it opened. 3000 to 4999 are free for applications.
+//! The close codes of RFC 6455 section 7.4.1 and of its registry. Applications may use 3000 to 4999 as they like.
 
 /// The purpose of the connection is fulfilled.
 pub const NORMAL: u16 = 1000;
@@ -6,19 +6,19 @@ pub const NORMAL: u16 = 1000;
 pub const GOING_AWAY: u16 = 1001;
 /// The peer broke the protocol.
 pub const PROTOCOL: u16 = 1002;
-/// A kind of data that cannot be accepted.
+/// The peer sent a kind of data that cannot be accepted.
 pub const UNSUPPORTED: u16 = 1003;
-/// Never sent: stands for a close frame without a code.
+/// Never sent. It stands for a close frame without a code.
 pub const NO_STATUS: u16 = 1005;
-/// Never sent: the connection broke without a close frame.
+/// Never sent. It means that the connection broke without a close frame.
 pub const ABNORMAL: u16 = 1006;
-/// Data that does not fit its type, such as text that is not UTF-8.
+/// The data does not fit its type, such as text that is not UTF-8.
 pub const INVALID_DATA: u16 = 1007;
-/// A policy was broken.
+/// The peer broke a policy.
 pub const POLICY: u16 = 1008;
-/// A message too big to process.
+/// The message is too big to process.
 pub const TOO_BIG: u16 = 1009;
-/// Something unexpected on the server, such as a panic in the engine.
+/// Something unexpected happened on the server, such as a panic in the engine.
 pub const INTERNAL: u16 = 1011;
 /// The service restarts; connect again.
 pub const SERVICE_RESTART: u16 = 1012;

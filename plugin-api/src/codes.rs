@@ -1,5 +1,5 @@
-//! Codes: what the safe face has as an enum crosses as a number, since a number of a later revision must not be undefined
-//! behaviour here.
+//! Codes: an enum of the safe face crosses the boundary as a number, since an unknown number from a later revision must
+//! not be undefined behaviour here.
 //!
 //! | enum | code | stands for |
 //! |---|---|---|

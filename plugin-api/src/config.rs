@@ -16,7 +16,7 @@ pub enum Format {
     Json,
 }
 
-/// An engine's configuration, as text. Empty where the operator gave none.
+/// An engine's configuration, as text. It is empty if the operator gave none.
 pub struct Config<'a> {
     view: ConfigView<'a>,
 }
@@ -26,18 +26,18 @@ impl<'a> Config<'a> {
         Config { view }
     }
 
-    /// The text; empty where none was given.
+    /// The text. It is empty if there is no configuration.
     pub fn text(&self) -> &'a str {
         self.view.text.as_str()
     }
 
-    /// Where the text comes from, for messages: a file's path, or empty.
+    /// The source of the text, for messages: a file's path, or empty.
     pub fn source(&self) -> &'a str {
         self.view.source.as_str()
     }
 
-    /// The configuration as a type of the engine's own. Where none was given, it is read from an empty table, so that a
-    /// type whose fields all have defaults always succeeds.
+    /// Parses the configuration into a type of the engine's own. If there is no configuration, an empty table is
+    /// parsed, so that a type whose fields all have defaults always succeeds.
     ///
     /// ```
     /// # use plugin_api::prelude::*;
@@ -60,7 +60,8 @@ impl<'a> Config<'a> {
     ///
     /// # Errors
     ///
-    /// Names file, line and key. Returned from [`Engine::new`](crate::Engine::new), the host ends with exit code 78.
+    /// The error names file, line and key. If [`Engine::new`](crate::Engine::new) returns it at the start, the host
+    /// ends with exit code 78.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         parse(self.text(), self.format()).map_err(|mut error| {
             error.source = self.source().to_owned();
@@ -80,14 +81,14 @@ impl fmt::Debug for Config<'_> {
     }
 }
 
-/// A configuration that does not fit: where, and why.
+/// Says where and why a configuration does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The file; empty where no configuration was given.
+    /// The file; empty if no configuration was given.
     source: String,
-    /// Counted from 1; 0 where it is not known.
+    /// Counted from 1; 0 if it is not known.
     line: usize,
-    /// The key, with those above it: `rooms.lobby.limit`. Empty where the whole is meant.
+    /// The key, with those above it: `rooms.lobby.limit`. Empty if the error is about the whole.
     key: String,
     why: String,
 }
@@ -118,7 +119,7 @@ fn parse<T: DeserializeOwned>(text: &str, format: Format) -> Result<T, ConfigErr
             let mut json = serde_json::Deserializer::from_str(text);
             let parsed = serde_path_to_error::deserialize(&mut json).map_err(|failed| {
                 let line = failed.inner().line();
-                // serde_json says the place once more at the end of its sentence.
+                // serde_json repeats the place at the end of its sentence.
                 let why = failed.inner().to_string();
                 let why = why.split(" at line ").next().unwrap_or(&why).to_owned();
                 error(line, failed.path().to_string(), why)

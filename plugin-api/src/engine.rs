@@ -4,16 +4,16 @@ use crate::{Accept, Client, Config, Host, Job, Reject, Request, Result};
 use std::any::Any;
 use std::time::Duration;
 
-/// An application: called by the host per connection, message and event.
+/// An application, which the host calls for each connection, message and event.
 ///
-/// Only [`new`](Engine::new) must be written. Every other callback has a default body, which does what is said at it;
-/// overriding it replaces that. The thread and state of each call stand in brackets at its end. See the
+/// Only [`new`](Engine::new) must be written. Every other callback has a default body, whose effect its documentation
+/// states; overriding it replaces that effect. Brackets at the end state the thread and the connection's state. See the
 /// [crate's front page](crate) for the order of calls.
 pub trait Engine: Sized + Send + Sync + 'static {
-    /// What the engine keeps for one connection: `()` for nothing.
+    /// The data that the engine keeps for one connection; `()` if there is none.
     type Session: Default + Send + 'static;
 
-    /// Whether [`authenticate`](Engine::authenticate) looks something up and so must be called on a worker.
+    /// Whether [`authenticate`](Engine::authenticate) looks something up and must therefore run on a worker.
     const AUTHENTICATE_ON_WORKER: bool = false;
 
     /// How long a client may be silent until it is pinged, unless the operator says otherwise. `None`: the host's 30 s.
@@ -23,12 +23,12 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// host's 30 s.
     const CLOSE_AFTER_NO_PONG: Option<Duration> = None;
 
-    /// Makes the engine. An error refuses the plugin, with this error's text.
+    /// Makes the engine. If it returns an error, the plugin is refused with the error's text.
     ///
-    /// It may take its time: the operator's `--start-timeout` at the start, 60 s unless set, and `--reload-timeout` for a
-    /// generation that is to take over, while the one before goes on. Jobs that it spawns run at once. So do timers of a first
-    /// generation; those of another run when it has taken over, so that its `new` must not wait for one. Until then the
-    /// generation before serves the clients, and `host` reaches none of them.
+    /// It may take as long as the operator's `--start-timeout` at the start (60 s unless set). At a reload it may take
+    /// as long as `--reload-timeout`, while the generation before goes on serving the clients; until the new one has
+    /// taken over, `host` reaches none of them. Jobs that it spawns run at once. Timers of a first generation run at
+    /// once as well; those of a later generation run only when it has taken over, so its `new` must not wait for one.
     /// `[a thread of its own, before any client]`
     fn new(host: Host, config: &Config) -> Result<Self>;
 
@@ -66,7 +66,7 @@ pub trait Engine: Sized + Send + Sync + 'static {
         None
     }
 
-    /// A pong came. The host has noted already that the client lives. Default: does nothing. `[event loop, open]`
+    /// A pong came. The host has already noted that the client is alive. Default: does nothing. `[event loop, open]`
     fn on_pong(&self, client: &Client, session: &mut Self::Session, data: &[u8]) -> Option<Box<dyn Job>> {
         let _ = (client, session, data);
         None
@@ -85,7 +85,7 @@ pub trait Engine: Sized + Send + Sync + 'static {
 
     /// The client has been silent for too long.
     ///
-    /// Default: pings it, and closes it when the pong is missing. `[event loop, open]`
+    /// Default: pings the client, and closes it if the pong does not come. `[event loop, open]`
     fn on_idle(&self, client: &Client, session: &mut Self::Session, idle: Idle) -> Option<Box<dyn Job>> {
         let _ = session;
         match idle {
@@ -95,7 +95,7 @@ pub trait Engine: Sized + Send + Sync + 'static {
         None
     }
 
-    /// All messages that one read brought have been handed over. Default: does nothing. `[event loop, open]`
+    /// All messages of one read have been delivered. Default: does nothing. `[event loop, open]`
     fn on_read_complete(&self, client: &Client, session: &mut Self::Session) {
         let _ = (client, session);
     }
@@ -106,20 +106,20 @@ pub trait Engine: Sized + Send + Sync + 'static {
         let _ = (client, session);
     }
 
-    /// The client sent a close frame, other than in answer to ours; `code` is 1005 where it gave none.
+    /// The client sent a close frame that does not answer ours. `code` is 1005 if the frame has none.
     ///
     /// Default: completes the closing handshake with the same code (RFC 6455 section 5.5.1). An engine that overrides
-    /// this closes the client itself, within the 5 s after which the host drops the connection. `[event loop, closing]`
+    /// this must close the client itself: the host drops the connection after 5 s. `[event loop, closing]`
     fn on_close(&self, client: &Client, session: &mut Self::Session, code: u16, reason: &str) -> Option<Box<dyn Job>> {
         let _ = (session, reason);
         client.close(code, "");
         None
     }
 
-    /// The connection is gone: called exactly once for every [`on_open`](Engine::on_open).
+    /// The connection is gone. The host calls this exactly once for every [`on_open`](Engine::on_open).
     ///
-    /// `code` is what the closing handshake settled on, 1005 where it had none, and 1006 where the connection broke.
-    /// Default: drops the session. `[event loop, closed]`
+    /// `code` is the code of the closing handshake, 1005 if it had none, and 1006 if the connection broke. Default:
+    /// drops the session. `[event loop, closed]`
     fn on_closed(&self, client: &Client, session: Self::Session, code: u16) {
         let _ = (client, session, code);
     }

@@ -1,4 +1,4 @@
-//! Handover: how an engine's state passes to the generation that replaces it while everyone stays connected.
+//! Handover: passes an engine's state to the generation that replaces it, while everyone stays connected.
 
 use crate::{Client, Engine, Result};
 use std::fmt;
@@ -7,25 +7,25 @@ use std::fmt;
 ///
 /// When a new version of a plugin takes over, the host
 ///
-/// 1. makes every export once on trial while everyone goes on, and throws the bytes away. Only the client whose session is
-///    being exported waits for that; an export that blocks or fails is known before it holds up others;
-/// 2. waits until the callbacks and jobs that are at work have ended, while everyone goes on;
-/// 3. stops reading from the engine's clients, lets what has begun meanwhile finish, exports the engine's state and every
-///    session, and imports them into the new generation. Everyone waits for that, for no longer than the operator's
-///    `--reload-max-pause`, 1 s unless set. If it takes longer, everyone goes on with the old generation and the host comes
-///    back to 2, unless an import has begun: then the reload is refused.
+/// 1. calls every export once on trial and throws the bytes away. Everyone goes on meanwhile; a client only waits while
+///    its own session is exported. So an export that blocks or fails is found before it holds up others;
+/// 2. waits until the callbacks and jobs that are under way have ended, while everyone goes on;
+/// 3. stops reading from the engine's clients, lets the callbacks and jobs that have begun meanwhile finish, exports
+///    the engine's state and every session, and imports them into the new generation. Everyone waits for that, but no
+///    longer than the operator's `--reload-max-pause`, 1 s unless set. If it takes longer, everyone goes on with the
+///    old generation and the host returns to step 2, unless an import has begun: then the reload is refused.
 ///
-/// If anything fails in that, the old generation goes on with what it has: exporting consumes nothing. No message is lost,
-/// and no connection. So exports are made twice at least, and must neither send nor change anything. All calls come from
-/// one thread of the host's, which is none of the event loops and no worker: they do not overlap. What they take, everyone
-/// waits for: 100 µs for each of 10,000 sessions are a second. When everyone has gone on, the old sessions and the old
-/// engine are dropped, elsewhere.
+/// If anything fails, the old generation goes on with its sessions: exporting consumes nothing. No message and no
+/// connection is lost. Exports are made at least twice, so they must neither send nor change anything. All calls come
+/// from one thread of the host, which is neither an event loop nor a worker, so they do not overlap. Everyone waits
+/// while they run: 100 µs for each of 10,000 sessions add up to a second. When everyone has gone on, the old sessions
+/// and the old engine are dropped on another thread.
 ///
-/// Afterwards the old generation is [retired](crate::Host::is_retired): its handles reach nobody any more, and threads of its
-/// own that are still at work should end. Handles given to `import_state` and `import_session` of the new one work at once.
+/// Afterwards the old generation is [retired](crate::Host::is_retired): its handles reach nobody any more, and its own
+/// threads should end. The handles that `import_state` and `import_session` of the new generation get work at once.
 ///
-/// Export it with `export_engine!(Counter, handover)`. Engines whose sessions are `()` need none of this: their
-/// connections pass over by themselves. Where sessions are serde types, [`hand_over_by_serde!`](crate::hand_over_by_serde)
+/// Export the engine with `export_engine!(Counter, handover)`. Engines whose sessions are `()` need none of this: their
+/// connections pass over by themselves. If sessions are serde types, [`hand_over_by_serde!`](crate::hand_over_by_serde)
 /// implements the trait in one line.
 ///
 /// ```
@@ -57,44 +57,45 @@ use std::fmt;
 /// # fn main() {}
 /// ```
 pub trait Handover: Engine {
-    /// What the exports of this engine are called. Another name is another kind of state.
+    /// The name of this engine's exports. Another name means another kind of state.
     const SCHEMA: &'static str;
 
-    /// The version of the exports. To be raised when their form changes.
+    /// The version of the exports. Raise it when their form changes.
     const VERSION: u32 = 1;
 
     /// Whether this engine can import what another generation exported. Default: the same schema in the same version.
     ///
-    /// Where not, the handover is refused, and the old generation goes on. `[handover thread]`
+    /// If it cannot, the handover is refused, and the old generation goes on. `[handover thread]`
     fn accepts(&self, schema: &Schema) -> bool {
         schema.name == Self::SCHEMA && schema.version == Self::VERSION
     }
 
     /// The engine's own state. Default: nothing.
     ///
-    /// On trial it is called while callbacks run: what it locks, they may wait for. `[handover thread, all clients quiet; and
-    /// on trial before]`
+    /// On trial it is called while callbacks run, and they wait for locks that it holds.
+    /// `[handover thread, all clients quiet; and on trial before]`
     fn export_state(&self) -> Result<Vec<u8>> {
         Ok(Vec::new())
     }
 
-    /// Takes over the state of the generation before; called once, before any session is imported, and before any other
-    /// callback. Default: ignores it. `[handover thread, all clients quiet]`
+    /// Takes over the state of the generation before. The host calls it once, before it imports any session and before
+    /// any other callback. Default: ignores the state. `[handover thread, all clients quiet]`
     fn import_state(&self, schema: &Schema, state: &[u8]) -> Result<()> {
         let _ = (schema, state);
         Ok(())
     }
 
-    /// A client's session. On trial, no callback of this client runs meanwhile, but its jobs may, and those of others.
+    /// A client's session. On trial, no callback of this client runs meanwhile, but its jobs and other clients'
+    /// callbacks may.
     /// `[handover thread, all clients quiet; and on trial before]`
     fn export_session(&self, client: &Client, session: &Self::Session) -> Result<Vec<u8>>;
 
-    /// Makes a client's session of what the generation before exported. `on_open` is not called again.
+    /// Makes a client's session from the bytes that the generation before exported. `on_open` is not called again.
     /// `[handover thread, all clients quiet]`
     fn import_session(&self, client: &Client, schema: &Schema, session: &[u8]) -> Result<Self::Session>;
 }
 
-/// What exported bytes are: a name, and a version.
+/// Describes exported bytes by a name and a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schema<'a> {
     /// [`Handover::SCHEMA`] of the engine that exported.
@@ -144,7 +145,7 @@ macro_rules! hand_over_by_serde {
 ///
 /// # Errors
 ///
-/// What serde says of a value that JSON cannot hold.
+/// serde's error, if JSON cannot hold the value.
 pub fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(value)?)
 }
@@ -153,7 +154,7 @@ pub fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// What serde says of bytes that are no such value.
+/// serde's error, if the bytes are no such value.
 pub fn from_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     Ok(serde_json::from_slice(bytes)?)
 }

@@ -4,10 +4,10 @@ use crate::abi::{Failure, JobObject};
 use crate::contain::entry::entries;
 use std::ptr::null_mut;
 
-/// Work that is run away from the connection that asked for it, such as a computation or a look-up.
+/// Work that the host runs away from the connection that asked for it, such as a computation or a look-up.
 ///
 /// Every closure that is `FnOnce() + Send` is a job. Jobs of one client run one at a time, in the order in which they
-/// were returned. A job that needs its client takes a [clone](crate::Client) of the handle along.
+/// were returned. A job that needs its client holds a [clone](crate::Client) of the handle.
 ///
 /// ```
 /// use plugin_api::Job;
@@ -26,7 +26,7 @@ impl<F: FnOnce() + Send> Job for F {
     }
 }
 
-/// A job as it crosses: the functions first, then what is ours.
+/// A job as it crosses: the functions first, then our own data.
 #[repr(C)]
 struct Crossing {
     object: JobObject,

@@ -1,4 +1,4 @@
-//! What a wshost engine is written against.
+//! The interface between wshost and its engines: build an engine against this crate.
 //!
 //! An *engine* is an application (echo, chat, a game, push) that `wshost` loads from a dynamic library. You implement
 //! [`Engine`], export it with [`export_engine!`], and build the crate as a `cdylib`:
@@ -11,26 +11,27 @@
 //! plugin-api = "1"
 //! ```
 //!
-//! The host speaks the protocol, runs the threads and owns the sockets. No async code and no knowledge of WebSocket is
-//! needed here.
+//! The host speaks the protocol, runs the threads and owns the sockets. You need no async code and no knowledge of
+//! WebSocket.
 //!
 //! # An engine's life
 //!
 //! 1. The host opens the library, checks how it was built, and calls [`Engine::new`] with a [`Host`] handle and the
-//!    engine's [`Config`]. `[main thread]`
-//! 2. A client asks to connect: [`Engine::authenticate`] looks at its [`Request`] and accepts it, with a *session*, or
-//!    rejects it. `[event loop, or worker]`
-//! 3. [`Engine::on_open`]: the connection is there. `[event loop]`
-//! 4. [`Engine::on_text`], [`Engine::on_binary`], [`Engine::on_ping`] and [`Engine::on_pong`], once per message, with the
-//!    session. Each may return a [`Job`], which the host runs away from the connection; [`Engine::on_event`] brings a
-//!    job's result back. `[event loop]`
-//! 5. [`Engine::on_close`]: the client has sent a close frame. Skipped where the connection just breaks. `[event loop]`
+//!    engine's [`Config`]. `[a thread of its own]`
+//! 2. A client asks to connect: [`Engine::authenticate`] looks at its [`Request`] and either accepts it, with a
+//!    *session*, or rejects it. `[event loop, or worker]`
+//! 3. [`Engine::on_open`]: the connection is open. `[event loop]`
+//! 4. [`Engine::on_text`], [`Engine::on_binary`], [`Engine::on_ping`] and [`Engine::on_pong`], once per message, with
+//!    the session. Each may return a [`Job`], which the host runs away from the connection; [`Engine::on_event`] brings
+//!    a job's result back. `[event loop]`
+//! 5. [`Engine::on_close`]: the client has sent a close frame. It is skipped if the connection just breaks.
+//!    `[event loop]`
 //! 6. [`Engine::on_closed`] takes the session back: exactly once for every `on_open`, however the connection ended.
 //!    `[event loop]`
 //! 7. The engine is dropped, after its last session. `[any thread]`
 //!
 //! Callbacks for one connection never overlap. Callbacks for different connections run at the same time on several
-//! event loops, hence `&self` and `Sync`. They must not block: what takes long goes into a [`Job`].
+//! event loops, hence `&self` and `Sync`. They must not block: put long work into a [`Job`].
 //!
 //! ```
 //! use plugin_api::prelude::*;
@@ -89,41 +90,42 @@
 //! # A new version takes over
 //!
 //! The host can replace an engine by its next version while everyone stays connected. Engines whose sessions are `()`
-//! need nothing for it; others implement [`Handover`](handover::Handover), most of them by one line.
+//! need nothing for it. Others implement [`Handover`](handover::Handover), mostly in one line.
 //!
 //! # Panics
 //!
 //! A panic in any callback, job or drop is caught inside the engine. The host logs it with the engine's name, the
-//! callback and the source line, closes the connection it was for with 1011, and goes on with all others. Build engines
-//! with `panic = "unwind"` (the default): an abort cannot be contained.
+//! callback and the source line, closes the connection that the call was for with 1011, and goes on with all others.
+//! Build engines with `panic = "unwind"` (the default): an abort cannot be contained.
 //!
-//! Rust itself aborts the process, with everybody's connections, if a panic cannot unwind: a drop that panics while another
-//! panic unwinds; a panic in the destructor of a thread-local, on whichever thread; one that leaves an `extern "C"` function
-//! of the engine's. The host's last line then names the engine and the callback, and has the messages and source lines of
-//! all panics that met. So destructors should not panic: let them log.
+//! Rust itself aborts the process, with everybody's connections, if a panic cannot unwind. That happens if a drop
+//! panics while another panic unwinds, if the destructor of a thread-local panics on any thread, and if a panic leaves
+//! an `extern "C"` function of the engine. The host's last line then names the engine and the callback, with the
+//! messages and source lines of all panics involved. So destructors should log rather than panic.
 //!
-//! `std::process::exit`, also called by a C library, ends the host for everybody, whatever the code. The host says whose it
-//! was and ends with exit code 70. (`_exit` is not even seen.) An engine that cannot go on returns an error or panics.
+//! `std::process::exit`, even if a C library calls it, ends the host for everybody, whatever the code. The host logs
+//! which engine called it and ends with exit code 70. (The host cannot see a call of `_exit`.) An engine that cannot go
+//! on returns an error or panics.
 //!
 //! # How it is loaded
 //!
-//! The host opens a private copy of the library, at a reload first in a process of its own, and never closes it: what a
-//! generation takes stays taken.
+//! The host opens a private copy of the library and never closes it, so a generation's memory stays in use. By default,
+//! the host opens the library in a process of its own first.
 //!
 //! - Initialisers of the library (constructors of C and C++) run in both processes. They must not block.
-//! - Libraries that lie beside it are found through `$ORIGIN` as ever. One that changes needs another name (soname), since the
-//!   system's loader gives everyone the first of a name.
-//! - Static thread-local storage, which allocators such as mimalloc bring, is what the system's loader has little of: it is
-//!   enough for a few reloads. `wshost check` says for how many. Build such an allocator for dynamic thread-local storage, as
-//!   mimalloc with its feature `local_dynamic_tls`.
+//! - Libraries that lie beside it are found through `$ORIGIN` as usual. A library that changes needs another name
+//!   (soname), since the system's loader gives everyone the first library of a name.
+//! - The system's loader has little room for static thread-local storage, which allocators such as mimalloc use: enough
+//!   for a few reloads. `wshost check` says for how many. Build such an allocator for dynamic thread-local storage,
+//!   such as mimalloc with its feature `local_dynamic_tls`.
 //!
 //! # Tests
 //!
-//! The crate `plugin-testing` has the host without its sockets: an engine's own `cargo test` connects clients, sends, runs
-//! jobs, lets time pass, puts the next version in place, and sees what comes back.
+//! The crate `plugin-testing` is the host without its sockets: an engine's own `cargo test` connects clients, sends,
+//! runs jobs, lets time pass, replaces the engine by its next version, and sees the results.
 //!
 //! `wshost check libmine.so` does the same with the built library: it opens it in a process of its own, makes the
-//! engine, visits it with a client, has it hand over to itself, drops it, and names the step that fails.
+//! engine, visits it with a client, lets it hand over to itself, drops it, and names the step that fails.
 //!
 //! # What is not shared with the host
 //!
@@ -161,13 +163,13 @@ pub use log;
 pub use metric::{Counter, Gauge, Histogram, Labels};
 pub use request::Request;
 
-/// Every loaded library has its own: tells what came from which.
+/// Its address identifies this loaded library, since every library has its own.
 static ORIGIN: u8 = 0;
 
 /// The version of this crate, which host and engine compare.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Any error; `?` makes one of every error type and of a text.
+/// Any error; `?` converts every error type and text into it.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// `Result` with [`Error`] unless another is named.

@@ -1,18 +1,18 @@
-//! Brings the engine's `log` output to the host's log.
+//! Forwards the engine's `log` output to the host's log.
 
 use crate::Host;
 use crate::contain::{Listener, tell_panics_to};
 use log::{Log, Metadata, Record};
 use std::sync::OnceLock;
 
-/// The host, for what is told outside of all calls. There is one per loaded library.
+/// The host, for messages outside of all calls. There is one per loaded library.
 static HOST: OnceLock<Host> = OnceLock::new();
 
 struct HostLogger {
     host: Host,
 }
 
-/// Installs the logger, once per loaded library. An engine that installed one of its own keeps it.
+/// Installs the logger, once per loaded library. An engine that has installed its own logger keeps it.
 pub(crate) fn install(host: &Host) {
     HOST.get_or_init(|| host.clone());
     tell_panics_to(Listener {

@@ -1,22 +1,22 @@
-//! Metrics: numbers about the engine that the host publishes with its own.
+//! Metrics: numbers about the engine that the host publishes together with its own.
 //!
-//! Names and labels are Prometheus's: letters, digits and `_`. The host adds the label `engine`.
+//! Names and labels follow Prometheus: letters, digits and `_`. The host adds the label `engine`.
 
 use crate::abi::MetricHandle;
 use std::time::Duration;
 
-/// Labels of a metric: name and value of each.
+/// Labels of a metric: pairs of name and value.
 pub type Labels<'a> = &'a [(&'a str, &'a str)];
 
-/// A number that only grows, such as games won. Cheap to clone, works from any thread.
+/// A number that only grows, such as games won. It is cheap to clone and works from any thread.
 #[derive(Clone, Debug)]
 pub struct Counter(pub(crate) Metric);
 
-/// A number that rises and falls, such as games under way. Cheap to clone, works from any thread.
+/// A number that rises and falls, such as games under way. It is cheap to clone and works from any thread.
 #[derive(Clone, Debug)]
 pub struct Gauge(pub(crate) Metric);
 
-/// How values are distributed, such as how long moves take. Cheap to clone, works from any thread.
+/// The distribution of values, such as how long moves take. It is cheap to clone and works from any thread.
 #[derive(Clone, Debug)]
 pub struct Histogram(pub(crate) Metric);
 

@@ -19,8 +19,9 @@ impl<'a> Request<'a> {
         self.view.resource.as_str()
     }
 
-    /// The path alone, e.g. `/room`, as the client wrote it: not percent-decoded, `.` and `..` not resolved. The host compares
-    /// paths decoded, so what leads to an engine under `/room` may also read `/r%6Fom` or `/x/../room`.
+    /// The path alone, such as `/room`, as the client wrote it: not percent-decoded, and with `.` and `..` unresolved.
+    /// The host compares decoded paths, so a path that leads to an engine under `/room` may also read `/r%6Fom` or
+    /// `/x/../room`.
     pub fn path(&self) -> &'a str {
         self.resource().split('?').next().unwrap_or_default()
     }
@@ -55,7 +56,7 @@ impl<'a> Request<'a> {
         self.header("origin")
     }
 
-    /// `Sec-WebSocket-Version`: always 13 here, the host refuses others (RFC 6455 section 4.4).
+    /// `Sec-WebSocket-Version`. It is always 13 here, since the host refuses others (RFC 6455 section 4.4).
     pub fn version(&self) -> Option<u32> {
         self.header("sec-websocket-version")?.trim().parse().ok()
     }
@@ -70,7 +71,7 @@ impl<'a> Request<'a> {
         self.header("accept-encoding")
     }
 
-    /// `Sec-WebSocket-Extensions`: what the client offers; the host negotiates (RFC 6455 section 9.1).
+    /// `Sec-WebSocket-Extensions`: the client's offers. The host negotiates them (RFC 6455 section 9.1).
     pub fn extensions(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.list("sec-websocket-extensions")
     }
@@ -80,7 +81,7 @@ impl<'a> Request<'a> {
         self.list("sec-websocket-protocol")
     }
 
-    /// The elements of a header that is a list, which may come in several lines.
+    /// The elements of a list header, which may come in several lines.
     fn list(&self, header: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
         self.headers()
             .filter(move |(name, _)| *name == header)

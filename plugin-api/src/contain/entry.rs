@@ -1,8 +1,9 @@
-//! Entries: the functions that the host calls. Each is made by [`entries!`](entries), so that none can run the author's code
-//! outside of [`contain`].
+//! Entries: the functions that the host calls. [`entries!`](entries) makes them all, so that none can run the author's
+//! code outside of [`contain`].
 //!
-//! The author's code is more than callbacks: the text of an error, the drop of an error, of a closure's captured values, of
-//! a session. So what crosses is made inside, too, and outside there is nothing but pointers and numbers.
+//! The author's code is more than callbacks: it is also the text and the drop of an error, the drop of a closure's
+//! captured values, and the drop of a session. So values that cross are made inside as well, and only pointers and
+//! numbers outside.
 
 use super::{contain, take_text};
 use crate::abi::{
@@ -19,7 +20,7 @@ pub(crate) fn entry<A: Answer>(body: impl FnOnce() -> A) -> A {
     contain(body).unwrap_or_else(A::failed)
 }
 
-/// Makes entries. The body of each runs inside [`entry`].
+/// Makes entries. Each body runs inside [`entry`].
 macro_rules! entries {
     ($(
         $(#[$attribute:meta])*
@@ -35,7 +36,7 @@ macro_rules! entries {
 }
 pub(crate) use entries;
 
-/// What an entry returns. It can say instead that the entry panicked.
+/// A return type of entries. It can say instead that the entry panicked.
 pub(crate) trait Answer {
     fn failed(failure: *mut Failure) -> Self;
 }
@@ -76,7 +77,7 @@ impl Answer for Imported {
     }
 }
 
-/// Answers that have no place for a failure: it is logged.
+/// Return types that have no place for a failure. The failure is logged.
 macro_rules! without_failure {
     ($($type:ty => $harmless:expr;)+) => {$(
         impl Answer for $type {
@@ -102,13 +103,13 @@ without_failure! {
 /// Logs a failure that cannot be returned.
 pub(crate) fn tell(failure: *mut Failure) {
     let text = take_text(failure);
-    // The logger may be of the author's making.
+    // The author may have installed this logger.
     if let Err(failure) = contain(|| log::error!("a call from the host {text}")) {
         drop(take_text(failure));
     }
 }
 
-/// The text of an error of the author's, which ends here. Text and drop may panic, even both.
+/// Takes the text of an author's error and drops the error. Both may panic.
 pub(crate) fn text_of(error: Box<dyn Error + Send + Sync>) -> String {
     let text = contain(|| error.to_string())
         .unwrap_or_else(|failure| format!("an error that cannot say what it is: its text {}", take_text(failure)));
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
     use std::fmt;
 
-    /// Panics where it is told to.
+    /// Panics on demand.
     #[derive(Debug)]
     struct Hostile {
         text: bool,
@@ -171,7 +172,7 @@ mod tests {
         assert!(!entry(|| -> bool { std::panic::panic_any(Bomb(3)) }));
     }
 
-    /// FAULTS E1: the ways in are these, and no others.
+    /// FAULTS E1: these are the only ways in.
     #[test]
     fn every_function_that_the_host_calls_is_an_entry() {
         let files = [
@@ -188,7 +189,7 @@ mod tests {
             ("contain/mod.rs", include_str!("../contain/mod.rs")),
             ("logger.rs", include_str!("../logger.rs")),
         ];
-        // Which only hands out tables that are there already.
+        // These only hand out tables that exist already.
         let excepted = ["extern \"C\" fn root_module() -> $crate", "extern \"C\" fn interface<D: Described>("];
         for (file, text) in files {
             let is_entry = |line: &&str| {

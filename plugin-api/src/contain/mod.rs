@@ -1,4 +1,4 @@
-//! Keeps panics inside the engine: the only `catch_unwind`, and the hook that notes where a panic came from.
+//! Keeps panics inside the engine: the only `catch_unwind`, and the hook that notes the location of a panic.
 //!
 //! A panic that reached the host would abort the process, and the host cannot catch a panic of the engine's own copy of
 //! the standard library. So every entry from the host goes through [`contain`], by means of [`entry`].
@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Once, OnceLock};
 
-/// Beside the depth: a panic has been told to the host, and not that it was caught.
+/// A flag beside the depth: the host was told of a panic, and not yet that it was caught.
 const PANICKED: u32 = 1 << 31;
 
 thread_local! {
@@ -22,20 +22,20 @@ thread_local! {
     static LOCATION: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Who hears of panics, once there is a host.
+/// The listener for panics, once there is a host.
 static LISTENER: OnceLock<Listener> = OnceLock::new();
 
-/// Hears of panics.
+/// The functions that are told of panics.
 pub(crate) struct Listener {
-    /// A thread panics, at this location and with this message; with two empty texts, the panic has been caught.
+    /// A thread panics, at this location and with this message. Two empty texts mean that the panic has been caught.
     pub(crate) note_panic: fn(&str, &str),
-    /// A thread of the engine's own has panicked, and this is to be logged.
+    /// Logs that a thread of the engine's own has panicked.
     pub(crate) log: fn(&str),
 }
 
 /// Tells this listener of all panics from now on, unless another one listens already.
 pub(crate) fn tell_panics_to(listener: Listener) {
-    // The first stays: there is one host per loaded library.
+    // The first listener stays: there is one host per loaded library.
     let _ = LISTENER.set(listener);
 }
 
@@ -57,13 +57,14 @@ pub(crate) fn contain<R>(entry: impl FnOnce() -> R) -> Result<R, *mut Failure> {
     })
 }
 
-/// An error as a failure without a location.
+/// Makes an error's message a failure without a location.
 pub(crate) fn failed(message: String) -> *mut Failure {
     failure(message, String::new())
 }
 
-/// Notes the location of panics inside [`contain`], and tells the host of every panic before it unwinds: one that cannot
-/// unwind, or that meets another on its way, ends the process. On threads of the engine's own, panics go to the host's log.
+/// Notes the location of panics inside [`contain`], and tells the host of every panic before it unwinds: a panic that
+/// cannot unwind, or that meets another on its way, ends the process. Panics on threads of the engine's own go to the
+/// host's log.
 pub(crate) fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -76,7 +77,7 @@ pub(crate) fn install_hook() {
                 DEPTH.set(DEPTH.get() | PANICKED);
                 note(location);
             } else if let Some(listener) = LISTENER.get() {
-                // Rust's own hook would wait for whoever reads stderr.
+                // Rust's own hook would wait for the reader of stderr.
                 (listener.log)(&format!("a thread of the engine panicked at {location}: {message}"));
             } else {
                 previous(info);
@@ -97,7 +98,7 @@ fn message(payload: &(dyn Any + Send)) -> &str {
 }
 
 fn note(location: String) {
-    // While the thread ends, there is no place for it.
+    // While the thread ends, it may be gone.
     let _ = LOCATION.try_with(|noted| {
         if let Ok(mut noted) = noted.try_borrow_mut() {
             *noted = location;
@@ -108,7 +109,7 @@ fn note(location: String) {
 #[cold]
 fn panicked(payload: Box<dyn Any + Send>) -> *mut Failure {
     let message = message(payload.as_ref()).to_owned();
-    // A payload of the engine's own type may panic once more when it is dropped.
+    // A payload of the engine's own type may panic again when it is dropped.
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
@@ -119,9 +120,9 @@ fn failure(message: String, location: String) -> *mut Failure {
     Box::into_raw(Box::new(Failure { message: message.into(), location: location.into(), release }))
 }
 
-/// What a failure says, which ends here.
+/// Takes the text of a failure and frees it.
 pub(crate) fn take_text(failure: *mut Failure) -> String {
-    // SAFETY: the failure is ours, and nobody else's.
+    // SAFETY: the failure is ours, and nobody else has it.
     let failure = unsafe { Box::from_raw(failure) };
     if failure.location.is_empty() {
         format!("failed: {}", failure.message)

@@ -11,15 +11,15 @@ use std::any::TypeId;
 use std::marker::PhantomData;
 use std::ptr::null_mut;
 
-/// What sessions of type `()` are called.
+/// The schema of sessions of type `()`.
 pub(crate) const UNIT: Schema<'static> = Schema { name: "()", version: 1 };
 
-/// The table of an engine that implements [`Handover`].
+/// The handover table of an engine that implements [`Handover`].
 pub fn handover<E: Handover>() -> &'static HandoverTable {
     Tables::<E>::HANDOVER
 }
 
-/// The table of an engine whose sessions are `()`; others have none.
+/// The handover table of an engine whose sessions are `()`. Other engines have none.
 pub fn unit_handover<E: Engine>() -> Option<&'static HandoverTable> {
     (TypeId::of::<E::Session>() == TypeId::of::<()>()).then_some(UnitTables::<E>::HANDOVER)
 }
@@ -113,7 +113,7 @@ entries! {
         _schema: SchemaView<'_>,
         _session: RSlice<'_, u8>,
     ) -> Imported {
-        // Of the engine's own type, which is `()`.
+        // The engine's session type is `()` here.
         imported(Box::<E::Session>::default())
     }
 }
@@ -126,7 +126,7 @@ fn imported<S>(session: Box<S>) -> Imported {
     Imported { session: SessionObject(Box::into_raw(session).cast()), failure: null_mut() }
 }
 
-/// The engine's own error is a failure too.
+/// Makes the export's result cross. The engine's own error becomes a failure.
 fn exported(result: Result<Vec<u8>>) -> Exported {
     match result {
         Ok(bytes) => Exported { bytes: bytes.into(), failure: null_mut() },

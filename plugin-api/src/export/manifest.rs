@@ -6,9 +6,9 @@ use crate::abi::{ENGINE_ID, HANDOVER_ID, MANIFEST_ID, Manifest};
 use abi_stable::std_types::RStr;
 use std::marker::PhantomData;
 
-/// What every engine offers.
+/// The tables that every engine offers.
 pub const INTERFACES: &[&str] = &[ENGINE_ID, MANIFEST_ID];
-/// What an engine with a handover of its own offers.
+/// The tables of an engine with a handover of its own.
 pub const INTERFACES_WITH_HANDOVER: &[&str] = &[ENGINE_ID, MANIFEST_ID, HANDOVER_ID];
 
 /// The table.

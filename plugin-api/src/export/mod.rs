@@ -1,6 +1,6 @@
 //! The engine's side of every call: [`export_engine!`](crate::export_engine) and the functions behind its tables.
 //!
-//! Each function turns what crosses into the safe face, inside `contain`. Nothing here is for authors.
+//! Each function turns the crossing values into the safe face, inside `contain`. None of this is for authors.
 
 pub(crate) mod handover;
 mod manifest;
@@ -25,11 +25,11 @@ pub use abi_stable::library::{LibHeader, RootModuleResult};
 pub use handover::{handover, unit_handover};
 pub use manifest::{INTERFACES, INTERFACES_WITH_HANDOVER, file_manifest, file_manifest_length, manifest};
 
-/// Exports an [`Engine`] from a `cdylib`. Once per crate, at its root.
+/// Exports an [`Engine`] from a `cdylib`. Use it once per crate, at the crate's root.
 ///
-/// Name, version and description come from the crate's `Cargo.toml`; with the version of this crate they also stand as
-/// text in the library's section `.wshost.manifest`, so that a host knows whom it refuses. `export_engine!(Chat, handover)` is for engines that
-/// implement [`Handover`](crate::handover::Handover).
+/// Name, version and description come from the crate's `Cargo.toml`. They also stand, with the version of this crate,
+/// as text in the library's section `.wshost.manifest`, so that a host that refuses the engine can name it. Engines
+/// that implement [`Handover`](crate::handover::Handover) use `export_engine!(Chat, handover)`.
 ///
 /// ```
 /// use plugin_api::prelude::*;
@@ -77,14 +77,14 @@ macro_rules! export_engine {
                 $crate::export::root_module::<$engine>()
             }
 
-            // abi_stable::library::ROOT_MODULE_LOADER_NAME; a test holds the two against each other.
+            // This is abi_stable::library::ROOT_MODULE_LOADER_NAME; a test compares the two.
             #[allow(unsafe_code)]
             #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             pub static ROOT_MODULE: $crate::export::LibHeader = $crate::export::header(root_module);
 
             const LENGTH: usize = $crate::export::file_manifest_length::<$engine>();
 
-            // abi::MANIFEST_SECTION. As an exported symbol it survives a linker that drops what nobody refers to.
+            // This is abi::MANIFEST_SECTION. The exported symbol keeps linkers from dropping it as unreferenced.
             #[allow(unsafe_code)]
             #[unsafe(export_name = "wshost_manifest")]
             #[unsafe(link_section = ".wshost.manifest")]
@@ -93,10 +93,10 @@ macro_rules! export_engine {
     };
 }
 
-/// What `export_engine!` knows of an engine and the crate that it stands in. A host in the same program may say it of an
-/// engine that is not exported.
+/// The facts that `export_engine!` knows about an engine and its crate. A host in the same program may implement it for
+/// an engine that is not exported.
 pub trait Described: 'static {
-    /// Whose description this is.
+    /// The engine that this describes.
     type Engine: Engine;
     /// `CARGO_PKG_NAME`.
     const NAME: &'static str;
@@ -104,9 +104,9 @@ pub trait Described: 'static {
     const VERSION: &'static str;
     /// `CARGO_PKG_DESCRIPTION`.
     const DESCRIPTION: &'static str;
-    /// The ids of the tables that it has in any case.
+    /// The ids of the tables that it always has.
     const INTERFACES: &'static [&'static str];
-    /// Whether panics unwind in the engine's own crate; in plugin-api they may do so all the same.
+    /// Whether panics unwind in the engine's own crate. In plugin-api they may unwind even if not.
     const PANIC_UNWINDS: bool;
 
     /// The functions of its handover, if it has one.
@@ -263,7 +263,8 @@ fn header_views(headers: &[(String, String)]) -> Vec<HeaderView<'_>> {
         .collect()
 }
 
-/// The entries behind the callbacks with a session: what crosses, and what the author's callback gets of it.
+/// The entries of the callbacks with a session: the crossing argument, and the argument that the author's callback
+/// gets.
 macro_rules! callbacks {
     ($($name:ident($($crossing:ident: $type:ty => $($argument:expr),+)?);)+) => {
         entries! {$(

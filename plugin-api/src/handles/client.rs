@@ -9,9 +9,9 @@ use std::time::Duration;
 
 /// One connected client: send to it, close it, ask about it.
 ///
-/// A handle is cheap to clone, works from any thread, and outlives its connection harmlessly: what is sent to a client
-/// that is gone returns [`Sent::Gone`]. So does what is sent by a generation of the engine that is
-/// [retired](crate::Host::is_retired).
+/// A handle is cheap to clone, works from any thread, and outlives its connection harmlessly: sends to a client that is
+/// gone return [`Sent::Gone`]. Sends from a [retired](crate::Host::is_retired) generation of the engine return it as
+/// well.
 #[repr(transparent)]
 pub struct Client(ClientHandle);
 
@@ -20,14 +20,14 @@ unsafe impl Send for Client {}
 // SAFETY: as above; no function needs exclusive access.
 unsafe impl Sync for Client {}
 
-/// What became of something sent. It may be ignored.
+/// The fate of a message or another send. It may be ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// Queued, or on its way.
     Sent,
-    /// Not queued: as much as may waits for this client already. Messages and pings count for the operator's
-    /// `--max-backlog` with their bytes and with what it costs to keep each, so that empty ones have a bound, too; values of
-    /// [`post`](Client::post) have a number of their own.
+    /// Not queued: this client's backlog is full. Messages and pings count towards the operator's `--max-backlog` with
+    /// their bytes and with the cost of keeping each, so that empty ones are limited as well. Values of
+    /// [`post`](Client::post) have a limit of their own.
     Backlogged,
     /// Not queued: the connection is closing or gone.
     Gone,
@@ -35,7 +35,7 @@ pub enum Sent {
     Refused,
 }
 
-/// Where a connection is in its life.
+/// The stage of a connection's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Messages go both ways.
@@ -46,7 +46,7 @@ pub enum State {
     Closed,
 }
 
-/// Which client: unique among all clients of all host runs. Shown as 32 hexadecimal digits.
+/// Identifies a client, uniquely among all clients of all host runs. It is shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(pub(crate) abi::ClientId);
 
@@ -112,7 +112,7 @@ impl Client {
         Duration::from_millis(call!(self, idle_ms))
     }
 
-    /// Whether the client was pinged because it was idle, and has not given a sign of life since.
+    /// Whether the client was pinged because it was idle, and has been silent since.
     pub fn is_pinged(&self) -> bool {
         call!(self, pinged)
     }
@@ -122,8 +122,8 @@ impl Client {
         State::of(call!(self, state))
     }
 
-    /// Bytes that wait until the socket takes them, as they go over the wire. A message can be refused before they reach the
-    /// operator's `--max-backlog`, since that counts what it costs to keep many small ones, too.
+    /// The bytes that wait for the socket, as they go over the wire. A message can be refused before they reach the
+    /// operator's `--max-backlog`, since that limit also counts the cost of keeping many small messages.
     pub fn buffered(&self) -> usize {
         call!(self, buffered)
     }
@@ -162,18 +162,18 @@ impl Client {
 
     /// Sends a ping of at most 125 bytes, ahead of queued messages (RFC 6455 section 5.5.2).
     ///
-    /// [`Sent::Backlogged`] if the backlog is full; the client is not closed for that.
+    /// Returns [`Sent::Backlogged`] if the backlog is full; the client is not closed for that.
     pub fn ping(&self, data: &[u8]) -> Sent {
         Sent::of(call!(self, ping, data.into()))
     }
 
-    /// Sends a pong of at most 125 bytes, ahead of queued messages (RFC 6455 section 5.5.3). While the client takes nothing,
-    /// only the newest of several waits for it.
+    /// Sends a pong of at most 125 bytes, ahead of queued messages (RFC 6455 section 5.5.3). While the client's socket
+    /// is blocked, only the newest pong waits for it.
     pub fn pong(&self, data: &[u8]) -> Sent {
         Sent::of(call!(self, pong, data.into()))
     }
 
-    /// Closes the connection behind what is queued.
+    /// Closes the connection after the queued messages are sent.
     ///
     /// `code` is one of [`close_code`](crate::close_code) or 3000 to 4999; 1005 sends a close frame without a code, and
     /// codes that must not be sent (RFC 6455 section 7.4) are refused. A `reason` of over 123 bytes is cut at a character.
@@ -181,19 +181,19 @@ impl Client {
         Sent::of(call!(self, close, CloseView { code, reason: reason.into() }))
     }
 
-    /// Drops what is queued, then closes as [`close`](Client::close) does.
+    /// Drops the queued messages, then closes as [`close`](Client::close) does.
     pub fn close_now(&self, code: u16, reason: &str) -> Sent {
         Sent::of(call!(self, close_now, CloseView { code, reason: reason.into() }))
     }
 
-    /// Drops queued messages of which the socket has taken nothing yet. Returns how many bytes were dropped.
+    /// Drops queued messages, except for one that the socket has taken in part. Returns the number of bytes dropped.
     pub fn discard_buffered(&self) -> usize {
         call!(self, discard_buffered)
     }
 
-    /// Reads nothing more from this client until [`resume_reading`](Client::resume_reading).
+    /// Stops reading from this client until [`resume_reading`](Client::resume_reading).
     ///
-    /// Messages that one read already brought are still delivered.
+    /// Messages that have already been read are still delivered.
     pub fn pause_reading(&self) -> Sent {
         Sent::of(call!(self, pause_reading, true))
     }
@@ -203,9 +203,11 @@ impl Client {
         Sent::of(call!(self, pause_reading, false))
     }
 
-    /// Makes this client a member of a group, until it leaves or its connection ends. Its name has 1 to 255 bytes.
+    /// Makes this client a member of a group, until it leaves or its connection ends. A group's name has 1 to 255
+    /// bytes.
     ///
-    /// [`Sent::Gone`] where the connection is gone already, [`Sent::Refused`] for a name that is too long or empty.
+    /// Returns [`Sent::Gone`] if the connection is already gone, and [`Sent::Refused`] if the name is too long or
+    /// empty.
     pub fn join(&self, group: &str) -> Sent {
         Sent::of(call!(self, join, group.into()))
     }
@@ -217,8 +219,8 @@ impl Client {
 
     /// Sends a value to this client's own session: the engine's [`on_event`](crate::Engine::on_event) gets it.
     ///
-    /// This is the way for a job's result to reach the session. The value is dropped if the client is gone, or if 65,536 of
-    /// them wait for it already ([`Sent::Backlogged`]).
+    /// In this way a job's result reaches the session. The value is dropped if the client is gone, or if 65,536 values
+    /// already wait for it ([`Sent::Backlogged`]).
     pub fn post(&self, event: impl Any + Send) -> Sent {
         let event: Box<dyn Any + Send> = Box::new(event);
         let crossing = Box::new(Crossing { object: EventObject { origin: &crate::ORIGIN, discard }, event });
@@ -259,14 +261,14 @@ impl fmt::Debug for Client {
     }
 }
 
-/// A posted value as it crosses: the function first, then what is ours.
+/// A posted value as it crosses: the function first, then our own data.
 #[repr(C)]
 struct Crossing {
     object: EventObject,
     event: Box<dyn Any + Send>,
 }
 
-/// Takes back what `post` gave away.
+/// Takes back a value that `post` gave away.
 ///
 /// # Safety
 ///

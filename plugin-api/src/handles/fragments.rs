@@ -7,10 +7,10 @@ use std::marker::PhantomData;
 
 /// One message to one client, sent in fragments (RFC 6455 section 5.4).
 ///
-/// Each part goes out as it is written. Other messages to this client wait, in order, from the first part until
-/// [`finish`](Fragments::finish); pings, pongs and closing do not. A writer that is dropped with its message unfinished
-/// closes the client with 1011, since what the client has got is no message. For the same reason a part that finds the
-/// client's backlog full closes it with 1008, whatever the policy.
+/// Each part is sent as it is written. From the first part until [`finish`](Fragments::finish), other messages to this
+/// client wait, in order; pings, pongs and closing do not. If this is dropped with its message unfinished, the client
+/// is closed with 1011, since it has got an incomplete message. For the same reason, a part that finds the client's
+/// backlog full closes the client with 1008, whatever the policy.
 ///
 /// ```
 /// # use plugin_api::prelude::*;

@@ -5,10 +5,10 @@ use crate::abi::{AudienceView, ClientHandle, ClientVisitor};
 use crate::contain::entry::entries;
 use std::fmt;
 
-/// Clients that one message reaches: those that have joined a group, or all of the engine's.
+/// Clients that one message reaches: the members of a group, or all clients of the engine.
 ///
-/// A message to a group is encoded once and shared by all its members. Each gets it in order with what else was sent to
-/// it from the same thread.
+/// A message to a group is encoded once and shared by all its members. Each member gets it in order with everything
+/// else that the same thread sends to it.
 ///
 /// ```
 /// # use plugin_api::prelude::*;
@@ -35,7 +35,7 @@ impl<'a> Group<'a> {
         Group { host, whom, except: None }
     }
 
-    /// The same group without this client, such as the one that the message comes from.
+    /// The same group without this client, such as the sender of the message.
     #[must_use]
     pub fn except(self, client: &'a Client) -> Self {
         Group { except: Some(client), ..self }

@@ -1,4 +1,4 @@
-//! The host, as an engine reaches it.
+//! The engine's handle of its host.
 
 use super::group::{Group, Whom};
 use super::{Client, ClientId, Timer, timer};
@@ -8,10 +8,10 @@ use crate::{Job, job};
 use std::fmt;
 use std::time::Duration;
 
-/// The host that runs this engine. Cheap to clone, works from any thread.
+/// The host that runs this engine. It is cheap to clone and works from any thread.
 ///
-/// A host belongs to one generation of its engine. When a new generation has taken over all its clients, this one is
-/// [retired](Host::is_retired).
+/// A host belongs to one generation of its engine. When a new generation has taken over all its clients, this
+/// generation is [retired](Host::is_retired).
 pub struct Host {
     object: *const (),
     table: &'static HostTable,
@@ -32,17 +32,18 @@ macro_rules! call {
 }
 
 impl Host {
-    /// Takes over the host's handle, after a check of every table that engines of this revision use.
+    /// Takes over the host's handle, after checking every table that engines of this revision use.
     pub(crate) fn take_over(handle: HostHandle) -> Result<Host, String> {
         let clients = table::<ClientTable>(&handle)?;
         Ok(Host { object: handle.object, table: table::<HostTable>(&handle)?, clients })
     }
 
-    /// Whether this generation of the engine is retired: a newer one has taken over its clients, or the engine has ended.
+    /// Whether this generation of the engine is retired: a newer one has taken over its clients, or the engine has
+    /// ended.
     ///
-    /// From then on its handles reach nobody: sends return [`Sent::Gone`](crate::Sent::Gone), broadcasts reach 0 clients,
-    /// jobs and timers are dropped without being run. Only the log and metrics go on. The library stays loaded, and so do
-    /// the threads that the engine has started: they should look, and end.
+    /// From then on its handles reach nobody: sends return [`Sent::Gone`](crate::Sent::Gone), broadcasts reach 0
+    /// clients, and jobs and timers are dropped without being run. Only the log and metrics go on. The library stays
+    /// loaded, and so do the threads that the engine has started: they should check this, and end.
     ///
     /// ```
     /// # use plugin_api::prelude::*;
@@ -63,7 +64,7 @@ impl Host {
         call!(self, is_retired)
     }
 
-    /// Tells the host that this thread panics; with two empty texts, that it has been caught.
+    /// Tells the host that this thread panics. Two empty texts mean that the panic has been caught.
     pub(crate) fn note_panic(&self, location: &str, message: &str) {
         call!(self, note_panic, location.into(), message.into());
     }
@@ -86,8 +87,8 @@ impl Host {
         self.everyone().len()
     }
 
-    /// The clients that have [joined](Client::join) the group of this name. A group needs no making: it is empty until
-    /// somebody joins.
+    /// The clients that have [joined](Client::join) the group of this name. A group need not be created: it is empty
+    /// until a client joins.
     pub fn group<'a>(&'a self, name: &'a str) -> Group<'a> {
         Group::new(self, Whom::Members(name))
     }
@@ -107,15 +108,16 @@ impl Host {
         self.everyone().send_binary(data)
     }
 
-    /// Runs a job that belongs to no client, on a worker. Such jobs are in no order, and run side by side.
+    /// Runs a job that belongs to no client, on a worker. Such jobs run side by side, in no particular order.
     ///
-    /// When the host ends, jobs that wait are run; one that is spawned after that is dropped, and so is one of a
-    /// generation that is [retired](Host::is_retired).
+    /// When the host ends, it runs the jobs that wait. It drops jobs that are spawned after that, and jobs of a
+    /// [retired](Host::is_retired) generation.
     pub fn spawn(&self, job: impl Job + 'static) {
         call!(self, spawn, job::into_object(Box::new(job)));
     }
 
-    /// Runs a job once, on a worker, when this much time has passed. To the millisecond; zero runs it at once.
+    /// Runs a job once, on a worker, after a delay. The delay is rounded up to the millisecond; zero runs the job at
+    /// once.
     ///
     /// ```
     /// # use plugin_api::prelude::*;
@@ -137,8 +139,8 @@ impl Host {
         self.start_timer(Box::new(once), millis(delay), 0)
     }
 
-    /// Runs a job again and again, on a worker, each time this much later. A run that takes longer than the period
-    /// makes the next ones wait; they do not pile up. A period below 1 ms counts as 1 ms.
+    /// Runs a job again and again, on a worker, with this period. If a run takes longer than the period, the next ones
+    /// wait; they do not pile up. A period below 1 ms counts as 1 ms.
     pub fn every(&self, period: Duration, job: impl FnMut() + Send + 'static) -> Timer {
         let period = millis(period).max(1);
         self.start_timer(Box::new(job), period, period)
@@ -153,7 +155,7 @@ impl Host {
         call!(self, cancel_timer, number);
     }
 
-    /// The counter of this name: a number that only grows. It shows up in the host's metrics.
+    /// The counter of this name: a number that only grows. It appears in the host's metrics.
     ///
     /// ```
     /// # use plugin_api::prelude::*;
@@ -171,7 +173,7 @@ impl Host {
         Gauge(self.metric(MetricKind::Gauge, name, labels))
     }
 
-    /// The histogram of this name: how values are distributed, such as durations in seconds.
+    /// The histogram of this name: the distribution of values, such as durations in seconds.
     pub fn histogram(&self, name: &str, labels: Labels) -> Histogram {
         Histogram(self.metric(MetricKind::Histogram, name, labels))
     }
@@ -206,7 +208,7 @@ fn table<T: Table>(handle: &HostHandle) -> Result<&'static T, String> {
     interface.check::<T>()
 }
 
-/// Rounded up, so that nothing happens too early.
+/// Rounds up, so that nothing happens too early.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Handles of what the host keeps: the host itself, clients and their groups, timers, and messages in parts.
+//! Handles of the host's objects: the host itself, clients and their groups, timers, and messages in parts.
 
 pub(crate) mod client;
 mod fragments;

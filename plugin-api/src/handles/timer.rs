@@ -5,10 +5,10 @@ use crate::abi::{Failure, TimerObject};
 use crate::contain::entry::entries;
 use std::ptr::null_mut;
 
-/// A timer that [`Host::after`] or [`Host::every`] started. It goes on when this handle is dropped, until it is cancelled
-/// or the engine goes. Each costs the host some 300 bytes beside what its closure holds.
+/// A timer that [`Host::after`] or [`Host::every`] started. If this handle is dropped, the timer goes on until the
+/// engine ends. Each timer costs the host some 300 bytes besides the data of its closure.
 #[derive(Clone, Debug)]
-#[must_use = "a timer cannot be cancelled without its handle; drop it explicitly where that is meant"]
+#[must_use = "a timer cannot be cancelled without its handle; drop it explicitly if that is intended"]
 pub struct Timer {
     host: Host,
     number: u64,
@@ -19,14 +19,14 @@ impl Timer {
         Timer { host, number }
     }
 
-    /// Cancels the timer. A run that goes on is not interrupted; none begins after this. Harmless if it has run out. What
-    /// its closure holds is dropped soon, on a thread of the host's.
+    /// Cancels the timer. A run that has begun is not interrupted; none begins after this. Cancelling a timer that has
+    /// run out does nothing. The host drops the closure's data soon, on one of its threads.
     pub fn cancel(&self) {
         self.host.cancel_timer(self.number);
     }
 }
 
-/// A timer's job as it crosses: the functions first, then what is ours.
+/// A timer's job as it crosses: the functions first, then our own data.
 #[repr(C)]
 struct Crossing {
     object: TimerObject,

@@ -1,8 +1,8 @@
-//! File descriptors: how many there are, and those that are kept for times when there are none left.
+//! File descriptors: their limit, and those that are kept for the time when none are left.
 //!
-//! Two things are kept. The last numbers below the limit are not for clients (`is_kept_back`), so that the control socket and
-//! reloads go on when clients have taken all others. And whoever accepts has a `Reserve`, since an engine can take the last
-//! one, too.
+//! Two kinds are kept. Clients do not get the last numbers below the limit (`is_kept_back`), so that the control socket
+//! and reloads work when clients have taken all others. And each listener has a `Reserve`, since an engine can take the
+//! last descriptor as well.
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Raises the limit of open descriptors as far as the system allows without more rights; shells often start programs
-/// with 1,024. Returns the limit, or `None` where there is none.
+/// with 1,024. Returns the limit, or `None` if there is none.
 pub fn raise_limit() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
@@ -23,17 +23,17 @@ pub fn raise_limit() -> Option<u64> {
     }
 }
 
-/// How many of the last numbers below a limit are not for clients.
+/// How many of the last numbers below a limit clients do not get.
 fn kept_back(limit: u64) -> u64 {
     (limit / 4).clamp(8, 64)
 }
 
-/// Whether this descriptor is one of the last that there are: a client cannot have it.
+/// Whether this descriptor is among the last ones, which clients do not get.
 ///
 /// The system gives out the lowest number that is free, so a number near the limit says that nearly all are taken.
 pub(crate) fn is_kept_back(descriptor: &impl AsFd) -> bool {
     let number = u64::try_from(descriptor.as_fd().as_raw_fd()).unwrap_or(0);
-    // Asked each time: others may change the limit of a process while it runs, and it takes a tenth of a microsecond.
+    // It is read each time, in a tenth of a microsecond: others may change a process's limit while it runs.
     getrlimit(Resource::Nofile).current.is_some_and(|limit| is_near(number, limit))
 }
 
@@ -46,42 +46,42 @@ pub(crate) fn are_exhausted(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
-/// A descriptor that is open for nothing, so that there is one to give up when one is needed and none is left.
+/// A descriptor without a purpose, to be closed when one is needed and none is left.
 #[derive(Debug)]
 pub(crate) struct Reserve(Option<OwnedFd>);
 
 impl Reserve {
-    /// One that is filled, if there still are descriptors.
+    /// A reserve, which is filled if a descriptor is left.
     pub(crate) fn new() -> Reserve {
         let mut reserve = Reserve(None);
         reserve.fill();
         reserve
     }
 
-    /// Takes a descriptor again, if it has none and there is one.
+    /// Takes a descriptor again, if the reserve is empty and one is free.
     pub(crate) fn fill(&mut self) {
         if self.0.is_none() {
-            // A socket needs no file, so that this works whatever the process sees of the file system.
+            // A socket needs no file, so it works whatever part of the file system the process sees.
             self.0 = Socket::new(Domain::UNIX, Type::DGRAM, None).ok().map(OwnedFd::from);
         }
     }
 
-    /// Closes it. Returns whether there was one.
+    /// Closes the descriptor. Returns whether there was one.
     pub(crate) fn give_up(&mut self) -> bool {
         self.0.take().is_some()
     }
 
-    /// Whether it is there.
+    /// Whether the reserve holds a descriptor.
     pub(crate) fn is_full(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Does what takes a descriptor; with the one in reserve if there is no other. Then it is to be filled again when what
-    /// was opened is closed.
+    /// Opens something that takes a descriptor. If no other is free, it gives up the one in reserve; fill the reserve
+    /// again when the result is closed.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system refuses to open it.
     pub(crate) fn open<T>(&mut self, mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         match open() {
             Err(error) if are_exhausted(&error) && self.give_up() => open().inspect_err(|_| self.fill()),

@@ -1,4 +1,4 @@
-//! Exit codes, as in sysexits, and the sentence of a process that could not do what it was told.
+//! Exit codes, as in sysexits, and the error of a process that could not do its task.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use wshost_core::plugin::LoadError;
@@ -9,24 +9,23 @@ pub const USAGE: u8 = 64;
 pub const PLUGIN_REFUSED: u8 = 65;
 /// There is no such plugin, or it cannot be read.
 pub const PLUGIN_NOT_FOUND: u8 = 66;
-/// An address cannot be listened on, or a server is not there.
+/// An address cannot be listened on, or no server answers.
 pub const UNAVAILABLE: u8 = 69;
-/// A fault of wshost's, or of the system's; or an engine has called `exit`.
+/// A fault of wshost or of the system, or an engine has called `exit`.
 pub const INTERNAL: u8 = 70;
-/// Not now; asked again later, it may work.
+/// It is not possible now, but may work later.
 pub const TRY_AGAIN: u8 = 75;
-/// The server ended by its deadline, and not everyone was served to the end: clients, jobs, or what engines do when they
-/// are dropped.
+/// The server ended at its deadline with something unfinished: clients, jobs, or the drop of an engine.
 pub const CUT_OFF: u8 = 75;
-/// This user may not ask for it.
+/// This user may not ask for this.
 pub const NOT_ALLOWED: u8 = 77;
 /// A configuration cannot be used.
 pub const BAD_CONFIGURATION: u8 = 78;
 
-/// Whether the end that is coming is the host's own doing.
+/// Whether the host itself ends the process.
 static BY_OURSELVES: AtomicBool = AtomicBool::new(false);
 
-/// The host is about to end the process: whoever calls `exit` from now on does it for the host.
+/// Notes that the host is about to end the process: a call of `exit` from now on is the host's.
 pub fn by_ourselves() {
     BY_OURSELVES.store(true, Ordering::SeqCst);
 }
@@ -36,7 +35,7 @@ pub(crate) fn is_by_ourselves() -> bool {
     BY_OURSELVES.load(Ordering::SeqCst)
 }
 
-/// Why what was asked for was not done.
+/// Why a command has failed.
 #[derive(Debug)]
 pub struct NotDone {
     /// The exit code.
@@ -46,12 +45,12 @@ pub struct NotDone {
 }
 
 impl NotDone {
-    /// With an exit code and a sentence.
+    /// An error with an exit code and a sentence.
     pub fn new(code: u8, why: impl Into<String>) -> Self {
         NotDone { code, why: why.into() }
     }
 
-    /// Not the operator's fault.
+    /// A fault that is not the operator's.
     pub(crate) fn internal(error: anyhow::Error) -> Self {
         NotDone::new(INTERNAL, format!("{error:#}"))
     }

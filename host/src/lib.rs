@@ -1,6 +1,6 @@
-//! The wshost server: everything behind the command line. ARCHITECTURE.md tells how the parts fit together.
+//! The wshost server: everything behind the command line. ARCHITECTURE.md explains how the parts fit together.
 
-// What nobody reads must not be able to end the server, nor to hold it up: see `log`, and `cli::answer` for commands.
+// A reader of stdout or stderr that does not read must not end the server or hold it up: see `log` and `cli::answer`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![warn(unreachable_pub)]
 

@@ -1,4 +1,4 @@
-//! `wshost`: reads the command line, does what it says, and tells how it ended.
+//! `wshost`: reads the command line, does what it says, and reports the result.
 
 // See `wshost::log`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]

@@ -1,4 +1,4 @@
-//! What the operator tells a running server by signals.
+//! The signals by which the operator controls a running server.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
@@ -8,12 +8,12 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// What a signal asks for.
+/// The request of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// To end, in an orderly way.
+    /// End in an orderly way.
     End(Ending),
-    /// To load every engine again.
+    /// Load every engine again.
     Reload,
 }
 
@@ -22,7 +22,7 @@ pub(crate) enum Told {
 pub(crate) struct Ending {
     /// The signal, in the operator's words.
     pub name: &'static str,
-    /// The exit code of a process that this signal has ended, as shells have it: 128 and the signal's number.
+    /// The exit code of a process that this signal ended, as in shells: 128 plus the signal's number.
     pub code: u8,
 }
 
@@ -32,18 +32,18 @@ const SIGNALS: [(i32, Told); 3] = [
     (SIGHUP, Told::Reload),
 ];
 
-/// The signals that the server listens to. Each has a pipe of its own, in which none gets lost.
+/// The signals that the server listens to. Each has a pipe of its own, so that none gets lost.
 #[derive(Debug)]
 pub(crate) struct Signals {
     pipes: Vec<(UnixStream, Told)>,
 }
 
 impl Signals {
-    /// Listens from now on. Until then, a signal ends the process.
+    /// Begins to listen. Before that, a signal ends the process.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system refuses a pipe or a handler.
     pub(crate) fn listen() -> io::Result<Signals> {
         let listen = |(signal, told)| {
             let (reading, writing) = UnixStream::pair()?;
@@ -53,11 +53,11 @@ impl Signals {
         Ok(Signals { pipes: SIGNALS.into_iter().map(listen).collect::<io::Result<_>>()? })
     }
 
-    /// Waits for the next one. `None`: there was none until then.
+    /// Waits for the next signal. Returns `None` if there was none by `until`.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system cannot poll or read a pipe.
     pub(crate) fn next(&mut self, until: Option<Instant>) -> io::Result<Option<Told>> {
         loop {
             let mut polled: Vec<_> = self.pipes.iter().map(|(pipe, _)| PollFd::new(pipe, PollFlags::IN)).collect();
@@ -70,7 +70,7 @@ impl Signals {
             }
             let heard = polled.iter().position(|pipe| !pipe.revents().is_empty());
             if let Some((pipe, told)) = heard.and_then(|index| self.pipes.get(index)) {
-                // One byte for each signal: the second of two counts.
+                // Each signal writes one byte. Reading only one leaves a second signal for the next call.
                 read(pipe, &mut [0; 1])?;
                 return Ok(Some(*told));
             }

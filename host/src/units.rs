@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 use std::time::Duration;
 
-/// A longer duration counts as this one: clocks overflow some time after it.
+/// Longer durations count as this one, since clocks overflow some time after it.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Reads a duration that is longer than 0.

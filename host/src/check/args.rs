@@ -10,11 +10,11 @@ use std::time::Duration;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct CheckArgs {
-    /// The engine's library; a bare name is looked for in the current folder, beside wshost, and in /usr/lib/wshost.
+    /// The engine's library. A bare name is searched for in the current folder, beside wshost, and in /usr/lib/wshost.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// The configuration to make the engine with, TOML or (named *.json) JSON [default: none]
+    /// The configuration to make the engine with: TOML, or JSON if the file is named *.json [default: none]
     #[arg(long, value_name = "FILE")]
     pub engine_config: Option<PathBuf>,
 
@@ -22,19 +22,19 @@ pub struct CheckArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// How long each step may take, such as 500ms or 2m. With more, an engine that hangs is waited for longer.
+    /// How long each step may take, such as 500ms or 2m. An engine that hangs is waited for this long.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = timeout)]
     pub timeout: Duration,
 
-    /// In the child: do the steps, and tell of them on what stands in for stdin.
+    /// In the child: do the steps and report them to the descriptor that replaces stdin.
     #[arg(long, hide = true)]
     pub in_child: bool,
 
-    /// In the child: go no further than to open it.
+    /// In the child: stop after opening the library.
     #[arg(long, hide = true, requires = "in_child")]
     pub only_open: bool,
 
-    /// In the child: FILE is a private copy of this one, and is opened itself.
+    /// In the child: FILE is a private copy of this file and can be opened directly.
     #[arg(long, hide = true, requires = "in_child", value_name = "FILE")]
     pub copy_of: Option<PathBuf>,
 }
@@ -45,18 +45,18 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 const AFTER_HELP: &str = "\
-Steps, each of them ok, worth a note, or failed, which ends the check:
-  file        a library for this machine, whose manifest is of this revision; nothing of it runs
-  open        the system's loader takes it, and its tables are laid out as those of this wshost
-  interfaces  the tables that it offers
-  new         the engine is made, with --engine-config or without a configuration
-  connect     a client on 127.0.0.1 is let in (authenticate) and connects to / (on_open)
-  text        it sends a text (on_text), and the jobs that come of it run
-  binary      the same with binary data (on_binary)
-  close       it leaves in good order (on_close, on_closed)
-  handover    with another client there, it is loaded again and takes over what it exports
+Each step is ok, ok with a note, or failed; a failure ends the check:
+  file        the library is for this machine and this revision; none of its code runs yet
+  open        the system's loader opens it, and its tables are laid out like those of this wshost
+  interfaces  it offers the tables that are needed
+  new         the engine is made, with the configuration from --engine-config or without one
+  connect     a client on 127.0.0.1 is accepted (authenticate) and connects to / (on_open)
+  text        the client sends a text (on_text), and the resulting jobs run
+  binary      the client sends binary data (on_binary), and the resulting jobs run
+  close       the client closes the connection (on_close, on_closed)
+  handover    with another client connected, the library is loaded again and imports its own exports
   shutdown    the engine is dropped
-  exit        the process ends, and what the library does then
+  exit        the process ends, together with whatever the library does then
 
 The steps from open on run in a process of their own: a crash, a hang or an exit there fails the step.
 

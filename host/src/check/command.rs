@@ -1,4 +1,4 @@
-//! The checking process: reads the file, has a child do what runs its code, and says what came of it.
+//! The checking process: reads the file, lets a child run the engine's code, and reports the result.
 
 use super::args::CheckArgs;
 use super::life;
@@ -17,10 +17,10 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 use wshost_core::plugin::{Build, Image, LoadError, find};
 
-/// Lines of the log that are kept of a step: the first, which have the cause.
+/// How many log lines of a step are kept. They are the first ones, which show the cause.
 const LOG_LINES: usize = 20;
 
-/// Does what the command line says, and writes the report to `out`, also if a step failed.
+/// Does what the command line says, and writes the report to `out` even if a step failed.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), NotDone> {
     }
 }
 
-/// The step `file`: what can be told without running any of its code.
+/// The step `file`: what can be learned without running any code of the engine.
 fn look_at(image: Result<Image, LoadError>, report: &mut Report) -> (StepOutcome, String) {
     let image = match image {
         Ok(image) => image,
@@ -91,13 +91,13 @@ fn look_at(image: Result<Image, LoadError>, report: &mut Report) -> (StepOutcome
     }
 }
 
-/// Takes down what the child tells, to its end.
+/// Records what the child reports, until it ends.
 fn follow(mut subject: Subject, args: &CheckArgs, report: &mut Report) -> Result<(), NotDone> {
     let progress = ProgressBar::new_spinner();
-    // It draws only where stderr is a terminal.
+    // It draws only if stderr is a terminal.
     progress.set_draw_target(if args.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() });
     progress.enable_steady_tick(Duration::from_millis(100));
-    // What comes before the first step, and between two, is the one's that is about to begin.
+    // Output before the first step, or between two steps, belongs to the step that is about to begin.
     let (mut step, mut began, mut log) = (Step::Open, Instant::now(), Vec::new());
     let (outcome, text, advice) = loop {
         match subject.next(began + args.timeout) {
@@ -149,12 +149,12 @@ fn examined(name: Step, (outcome, text): (StepOutcome, String), took: Duration, 
     StepReport { name, outcome, text, seconds: took.as_secs_f64(), log }
 }
 
-/// A process that ended where it should not have, and what to do about it.
+/// Explains a process that ended too early, and what to do about it.
 fn ended(status: ExitStatus, report: &Report) -> (String, String) {
     let Some(signal) = status.signal() else {
         let code = status.code().unwrap_or_default();
         let how = format!("the process ended itself, with exit code {code}");
-        return (how, "an engine must return an error where it cannot go on: exit() ends everyone's connection".into());
+        return (how, "an engine must return an error if it cannot go on: exit() ends everyone's connection".into());
     };
     let name = signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned);
     let how = format!("the process was killed by {name}");
@@ -168,7 +168,7 @@ fn ended(status: ExitStatus, report: &Report) -> (String, String) {
     (how, advice.to_owned())
 }
 
-/// What to do about a step that failed without ending the process, where that is not said yet.
+/// What to do about a step that failed without ending the process, if nothing has said so yet.
 fn mend(step: Step, log: &[LogLine]) -> Option<String> {
     if log.iter().any(|line| line.level == "ERROR") {
         return Some("mend what the log names".into());

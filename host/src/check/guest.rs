@@ -1,5 +1,5 @@
-//! The client that visits the engine. Whatever an engine says to it is right; it finds out whether the engine has had its
-//! say, and whether it went on.
+//! The client that visits the engine. It accepts whatever the engine sends; it only finds out whether the engine has
+//! finished and whether the connection goes on.
 
 use futures_util::{SinkExt, StreamExt};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-/// How long nothing may come until the engine's event loop is asked what it does.
+/// After this long without a frame, ask whether a callback is still at work.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A connected client.
@@ -20,30 +20,30 @@ pub(super) struct Guest {
     pings: u32,
 }
 
-/// What became of a client that asked to connect.
+/// The answer to a client that asks to connect.
 #[derive(Debug)]
 pub(super) enum Welcome {
     In(Box<Guest>),
-    /// With this HTTP status.
+    /// The HTTP status.
     Rejected(u16),
 }
 
-/// What a client heard until the engine was through with what it had been sent.
+/// What a client received until the engine had dealt with its message.
 #[derive(Debug)]
 pub(super) struct Heard {
-    /// Messages.
+    /// The number of messages.
     pub messages: usize,
     pub then: AfterMessage,
 }
 
-/// What the client knows then.
+/// How the connection stands after a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AfterMessage {
     /// The connection goes on.
     GoesOn,
-    /// The same, as far as can be told: the engine does not answer pings.
+    /// The connection seems to go on, but the engine answers no pings.
     NoPong,
-    /// The connection has ended, with this close code.
+    /// The connection has ended with this close code.
     Ended { code: u16, reason: String },
 }
 
@@ -60,9 +60,10 @@ impl Guest {
         }
     }
 
-    /// Sends a message, and waits until the engine is through with it. `busy` tells whether a callback is at work.
+    /// Sends a message, and waits until the engine has dealt with it. `busy` tells whether a callback is at work.
     ///
-    /// A connection's callbacks come one after the other, so a ping that is answered says that those before it are done.
+    /// A connection's callbacks run one after another, so the answer to a ping shows that the callbacks before it are
+    /// done.
     pub(super) async fn say(&mut self, message: Option<Message>, busy: impl Fn() -> bool) -> Heard {
         self.pings += 1;
         let ping = Bytes::from(format!("wshost check {}", self.pings));
@@ -70,7 +71,7 @@ impl Guest {
         let mut send = message.into_iter().chain([Message::Ping(ping.clone())]);
         let then = loop {
             if let Some(message) = send.next() {
-                // An error is read below, too, behind what came before it.
+                // An error also shows up in the reads below, after the frames that came before it.
                 let _ = self.socket.send(message).await;
                 continue;
             }
@@ -87,7 +88,7 @@ impl Guest {
         Heard { messages, then }
     }
 
-    /// Leaves in good order. Returns the code that the other side closes with, if it does.
+    /// Closes the connection in good order. Returns the close code of the other side, if it sends one.
     pub(super) async fn leave(mut self) -> Option<u16> {
         let _ = self.socket.close(Some(CloseFrame { code: 1000.into(), reason: "".into() })).await;
         let mut code = None;

@@ -1,7 +1,7 @@
-//! The child's side of the pipe: tells what begins, how it ended, and what was logged meanwhile.
+//! The child's side of the pipe: reports which step begins, how it ended, and what was logged in it.
 //!
-//! The host logs an error where an engine fails in a way that the others do not notice, such as a panic. So a step in
-//! which it did has failed, whatever the step itself saw.
+//! The host logs an error if an engine fails in a way that clients do not notice, such as a panic in a job. So a step
+//! with such a line has failed, even if the step itself saw nothing wrong.
 
 use crate::log::ENGINE;
 use crate::rehearsal::findings::{Finding, LogLine, Step, StepOutcome};
@@ -19,22 +19,22 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Tells the parent.
+/// Reports to the parent.
 #[derive(Clone, Debug)]
 pub(super) struct Journal(Arc<Mutex<Telling>>);
 
-/// Where to tell, and what the step that has begun has come to so far.
+/// The pipe, and the state of the current step.
 #[derive(Debug)]
 struct Telling {
-    /// Open for as long as the process lives: its end is seen there.
+    /// It stays open as long as the process lives, so that the parent sees the process end.
     parent: File,
     /// Whether the host has logged an error since the step began.
     failed: bool,
-    /// Whether anybody has logged anything.
+    /// Whether anything has been logged since the step began.
     noted: bool,
 }
 
-/// A failure has been told, and all is over.
+/// A failure has been reported, and the check is over.
 #[derive(Debug)]
 pub(super) struct Stop;
 
@@ -47,14 +47,13 @@ pub(super) struct Underway<'a> {
 }
 
 impl Journal {
-    /// Takes over the pipe, which the parent has put in the place of stdin, and the log.
-    ///
+    /// Takes over the pipe, which the parent has put in place of stdin, and the log.
     /// # Errors
     ///
-    /// What the system says.
+    /// The system refuses a descriptor.
     pub(super) fn start() -> io::Result<Journal> {
         let parent = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-        // The engine gets a stdin that is one.
+        // The engine gets a proper stdin.
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
         let journal = Journal(Arc::new(Mutex::new(Telling { parent, failed: false, noted: false })));
         tracing_subscriber::registry().with(LevelFilter::WARN).with(journal.clone()).init();
@@ -69,7 +68,7 @@ impl Journal {
         Underway { journal: self, began: Instant::now() }
     }
 
-    /// Tells something beside the steps.
+    /// Reports something that is not a step.
     pub(super) fn tell(&self, finding: &Finding) {
         self.state().tell(finding);
     }
@@ -83,23 +82,23 @@ impl Telling {
     fn tell(&mut self, finding: &Finding) {
         let Ok(mut line) = serde_json::to_vec(finding) else { return };
         line.push(b'\n');
-        // A parent that does not listen any more is about to end us.
+        // A parent that no longer listens is about to end this process.
         let _ = self.parent.write_all(&line);
     }
 }
 
 impl Underway<'_> {
-    /// It went well, unless the log knows better.
+    /// Ends the step as ok, unless an error was logged in it.
     pub(super) fn ok(self, text: impl Display) -> Result<(), Stop> {
         self.end(StepOutcome::Ok, &text)
     }
 
-    /// It went well, and somebody should read this.
+    /// Ends the step as ok, with a note for the reader.
     pub(super) fn note(self, text: impl Display) -> Result<(), Stop> {
         self.end(StepOutcome::Note, &text)
     }
 
-    /// It failed.
+    /// Ends the step as failed.
     pub(super) fn failed(self, text: impl Display) -> Stop {
         let _ = self.end(StepOutcome::Failed, &text);
         Stop
@@ -133,7 +132,7 @@ impl<S: Subscriber> Layer<S> for Journal {
     }
 }
 
-/// An event's message; its fields say what this report says anyway.
+/// An event's message. Its fields only repeat what the report says anyway.
 #[derive(Default)]
 struct Message(String);
 

@@ -1,4 +1,4 @@
-//! In the child: an engine's life, step by step. It is served as any wshost serves it, to a client of our own.
+//! In the child: an engine's life, step by step. The engine is served as usual, to a client of our own.
 
 use super::args::CheckArgs;
 use super::guest::{AfterMessage, Guest, Heard, PATIENCE, Welcome};
@@ -31,20 +31,20 @@ use wshost_core::serving::mount::Mount;
 use wshost_core::serving::newborn;
 use wshost_core::serving::swap::{SwapLimits, Way};
 
-/// What the client sends, as text and as binary data.
+/// The client sends this as text and as binary data.
 const GREETING: &str = "wshost check";
 
-/// How often to look whether the host is done with a connection that its client has seen the end of.
+/// How often to check whether the host has finished a connection after its client saw the end.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Does the steps from `open` on, in the child.
 ///
 /// # Errors
 ///
-/// The child cannot be what it is meant to be. What the engine does is told, and no error.
+/// The child cannot be set up. Failures of the engine are reported and are no error here.
 pub(super) fn lead(args: &CheckArgs) -> Result<(), NotDone> {
     crash::attribute(AfterExit::KeepCode);
-    // Nobody waits for a check whose parent is gone.
+    // If the parent is gone, nobody waits for the check.
     let journal = close_descriptors()
         .and_then(|()| Ok(set_parent_process_death_signal(Some(Signal::KILL))?))
         .and_then(|()| Journal::start())
@@ -60,7 +60,7 @@ fn live(args: &CheckArgs, journal: &Journal) -> Result<(), Stop> {
     let plugin = open(args, journal)?;
     if args.only_open {
         journal.tell(&Finding::Began(Step::Exit));
-        // Without what the library would run at the end.
+        // Do not run what the library has registered for a normal exit.
         low_level::exit(0);
     }
     let settings = settings(args.timeout);
@@ -86,7 +86,7 @@ fn live(args: &CheckArgs, journal: &Journal) -> Result<(), Stop> {
     }
 }
 
-/// As few threads as there can be, and otherwise as a server is unless told otherwise.
+/// As few threads as possible, and otherwise the defaults of a server.
 fn settings(timeout: Duration) -> Settings {
     Settings {
         loops: 1,
@@ -100,7 +100,7 @@ fn settings(timeout: Duration) -> Settings {
         compression: None,
         ping_after: None,
         close_after_no_pong: None,
-        // Early enough for its reason to be heard.
+        // This is early enough for the reason to be reported.
         reload: ReloadLimits {
             swap: SwapLimits { deadline: timeout / 2, max_pause: timeout / 4, drain: None },
             max_generations: 2,
@@ -155,7 +155,7 @@ fn make(
         Ok(started) => started,
         Err(error) => return Err(step.failed(format_args!("cannot start the workers: {error}"))),
     };
-    // Until then the parent has ended this process.
+    // The parent ends this process before that.
     let deadline = 2 * args.timeout;
     let instance = match runtime.block_on(newborn::first(Unborn::first(plugin, read, &facilities.0), deadline)) {
         Some(Ok(instance)) => instance,
@@ -171,7 +171,7 @@ fn make(
     Ok((runtime, mount, facilities))
 }
 
-/// All that goes on over connections, from the step that has begun.
+/// Does all steps over connections, beginning with the one given.
 async fn visits(step: Underway<'_>, journal: &Journal, running: &Running, url: &str) -> Result<(), Stop> {
     let guest = match Guest::connect(url).await {
         Ok(Welcome::In(guest)) => guest,
@@ -208,7 +208,7 @@ async fn visits(step: Underway<'_>, journal: &Journal, running: &Running, url: &
     hand_over(journal, running, guest).await
 }
 
-/// The client, connected again if the engine has shown it out.
+/// The client, connected again if the engine has closed it.
 async fn welcome_back<'a>(
     step: Underway<'a>,
     guest: Option<Box<Guest>>,
@@ -226,8 +226,8 @@ async fn welcome_back<'a>(
     }
 }
 
-/// Sends a message, if there is one, and ends the step when the engine is through with it, jobs included. Returns the
-/// client, if it is still there.
+/// Sends a message, if there is one, and ends the step when the engine and its jobs have dealt with it. Returns the
+/// client if it is still connected.
 async fn converse(
     step: Underway<'_>,
     running: &Running,
@@ -239,7 +239,7 @@ async fn converse(
     let mut heard = guest.say(message, busy).await;
     let idle = jobs_end(running).await;
     if heard.then == AfterMessage::GoesOn {
-        // What the jobs sent.
+        // Receive what the jobs sent.
         let Heard { messages, then } = guest.say(None, busy).await;
         heard = Heard { messages: heard.messages + messages, then };
     }
@@ -264,16 +264,16 @@ async fn converse(
             step.note(format_args!("{answer}; the engine ended the connection, with {code}{reason}"))?;
             return Ok(None);
         }
-        AfterMessage::NoPong => {
-            step.note(format_args!("{answer}; its on_ping sends no pong, so who pings it gives it up"))?
-        }
+        AfterMessage::NoPong => step.note(format_args!(
+            "{answer}; its on_ping sends no pong, so a client that pings gives up the connection"
+        ))?,
         AfterMessage::GoesOn if idle => step.ok(answer)?,
         AfterMessage::GoesOn => step.note(format_args!("{answer}; jobs of it still run after {PATIENCE:?}"))?,
     }
     Ok(Some(guest))
 }
 
-/// Has the library loaded again, with a client there, if there can be one.
+/// Reloads the library, with a client connected if possible.
 async fn hand_over(journal: &Journal, running: &Running, guest: Option<Box<Guest>>) -> Result<(), Stop> {
     let step = journal.begin(Step::Handover);
     let server = Arc::clone(running.server());
@@ -293,9 +293,7 @@ async fn hand_over(journal: &Journal, running: &Running, guest: Option<Box<Guest
         return Err(step.failed("once it had taken over, a connection was closed with 1011, as after a panic"));
     }
     match reloaded.way {
-        Way::Gentle { .. } => {
-            step.note("it has none: when it is loaded again, who is connected stays with the old one")
-        }
+        Way::Gentle { .. } => step.note("it has none: at a reload, connected clients stay with the old engine"),
         Way::Handover { sessions: 0, .. } => step.ok("its state passed over"),
         Way::Handover { pause, .. } => {
             step.ok(format_args!("its state and a client passed over; the client was held up for {pause:.1?}"))
@@ -303,7 +301,7 @@ async fn hand_over(journal: &Journal, running: &Running, guest: Option<Box<Guest
     }
 }
 
-/// Waits until no job runs, for a while. Returns whether none does.
+/// Waits a while for all jobs to end. Returns whether they did.
 async fn jobs_end(running: &Running) -> bool {
     let until = Instant::now() + PATIENCE;
     for mount in &running.server().mounts {
@@ -314,7 +312,7 @@ async fn jobs_end(running: &Running) -> bool {
     true
 }
 
-/// Waits until all connections are over, `on_closed` included, which comes behind what the client sees.
+/// Waits until all connections are over. Their `on_closed` runs after the client has seen the end.
 async fn left_alone(running: &Running) {
     while running.connections() > 0 {
         tokio::time::sleep(LOOK_EVERY).await;

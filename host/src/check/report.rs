@@ -1,24 +1,24 @@
-//! What a check found; as JSON, for machines.
+//! What a check found. Serialised as JSON, it is for machines.
 
 use crate::rehearsal::findings::{LogLine, Step, StepOutcome};
 use plugin_api::abi::FileManifest;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// What a check found; the names of the fields are those of `--json`.
+/// What a check found. The field names are those of `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Report {
     /// The file that was checked.
     pub file: PathBuf,
-    /// Whether it can be served: no step failed.
+    /// Whether it can be served, which means that no step failed.
     pub usable: bool,
-    /// Who the engine is, as far as it could be found out.
+    /// The engine's manifest, as far as it is known.
     pub manifest: Option<FileManifest>,
-    /// The steps that were taken, in their order. A failed one is the last.
+    /// The steps that were taken, in order. If one failed, it is the last.
     pub steps: Vec<StepReport>,
     /// The steps that were not taken.
     pub skipped: Vec<Step>,
-    /// What to do now, where the text of the step that failed does not say so.
+    /// What to do next, unless the text of the failed step says so.
     pub advice: Option<String>,
     /// The last lines that the engine's process wrote to stdout and stderr.
     pub output: Vec<String>,
@@ -27,11 +27,11 @@ pub(super) struct Report {
 /// A step that was taken.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct StepReport {
-    /// Which.
+    /// Which step.
     pub name: Step,
     /// How it went.
     pub outcome: StepOutcome,
-    /// What was seen.
+    /// What was observed.
     pub text: String,
     /// How long it took.
     pub seconds: f64,
@@ -40,7 +40,7 @@ pub(super) struct StepReport {
 }
 
 impl Report {
-    /// Nothing yet.
+    /// An empty report.
     pub(super) fn new(file: PathBuf) -> Report {
         Report {
             file,
@@ -55,7 +55,7 @@ impl Report {
 
     /// Adds a step.
     pub(super) fn add(&mut self, mut step: StepReport) {
-        // The same words twice help nobody.
+        // Do not print the same words twice.
         step.log.retain(|line| step.outcome != StepOutcome::Failed || !line.text.contains(&step.text));
         self.usable &= step.outcome != StepOutcome::Failed;
         self.skipped.retain(|skipped| *skipped != step.name);
@@ -67,7 +67,7 @@ impl Report {
         self.steps.last().filter(|step| step.outcome == StepOutcome::Failed)
     }
 
-    /// `chat 1.0.0`, or the name of the file where nothing says who it is.
+    /// `chat 1.0.0`, or the name of the file if the engine's name is unknown.
     pub(super) fn engine(&self) -> String {
         match &self.manifest {
             Some(FileManifest { name, version, .. }) => format!("{name} {version}"),

@@ -1,14 +1,14 @@
-//! What a command writes to stdout: its answer, and help. Beside the log and `main`, only this prints.
+//! Writes a command's answer and help to stdout. Apart from the log and `main`, only this module prints.
 
 use crate::exit::{INTERNAL, NotDone};
 use std::io::{self, ErrorKind, Stdout, Write};
 
-/// Stdout, for the answer of a command. A reader that has hung up has read enough: what it did not take is no error.
+/// Stdout, for the answer of a command. A reader may hang up early: that is no error.
 #[derive(Debug)]
 pub struct AnswerWriter(Stdout);
 
 impl AnswerWriter {
-    /// An answer, of which nothing is written yet.
+    /// Begins an answer.
     pub fn begin() -> AnswerWriter {
         AnswerWriter(io::stdout())
     }
@@ -35,7 +35,7 @@ fn unless_hung_up<T>(written: io::Result<T>, all: T) -> io::Result<T> {
 ///
 /// # Errors
 ///
-/// Help that was asked for cannot be written.
+/// Requested help cannot be written.
 pub fn print_clap(error: &clap::Error) -> Result<(), NotDone> {
     match error.print() {
         Err(why) if !error.use_stderr() && why.kind() != ErrorKind::BrokenPipe => {

@@ -1,4 +1,4 @@
-//! The options of the server, and the settings that they come to.
+//! The options of the server, and the settings made from them.
 
 use crate::cli::values::{PluginArg, PolicyArg, RehearseArg, bytes, message_size, read_size, threshold};
 use crate::control::ControlArg;
@@ -24,60 +24,61 @@ use wshost_core::serving::swap::{Probation, SwapLimits};
 pub struct ServeArgs {
     /// An engine to serve, as FILE or PATH=FILE; repeatable.
     ///
-    /// A bare file name is looked for in the current folder, beside wshost, and in /usr/lib/wshost. Without PATH the
-    /// engine serves every path that no other engine has; with PATH (such as /chat) that path and what lies below it. PATH may
-    /// be written plainly or encoded (/café or /caf%C3%A9): paths are compared decoded.
+    /// A bare file name is searched for in the current folder, beside wshost, and in /usr/lib/wshost. Without PATH, the
+    /// engine serves every path that no other engine has. With PATH, such as /chat, it serves that path and everything
+    /// below it. PATH may be written plainly or percent-encoded (/café or /caf%C3%A9): paths are compared decoded.
     #[arg(long = "plugin", value_name = "[PATH=]FILE", required = true, env = "WSHOST_PLUGIN", value_delimiter = ',')]
     pub plugins: Vec<PluginArg>,
 
-    /// The address to listen on, such as 0.0.0.0:80 or unix:/run/wshost.sock; repeatable. Port 0 picks a free one.
+    /// The address to listen on, such as 0.0.0.0:80 or unix:/run/wshost.sock; repeatable. Port 0 picks a free port.
     ///
-    /// Every address of IPv6 (`[::]:80`) is for IPv4 as well, unless an address of IPv4 with the same port is given beside it. A
-    /// name, such as localhost:9001, means all addresses that it has.
+    /// The wildcard address of IPv6 (`[::]:80`) also accepts IPv4, unless an IPv4 address with the same port is given
+    /// as well. A name, such as localhost:9001, means all of its addresses.
     ///
-    /// Sockets that systemd hands over (LISTEN_FDS) are taken in any case [default: 127.0.0.1:9001, unless systemd hands
-    /// one over]
+    /// Sockets that systemd passes (LISTEN_FDS) are used in addition [default: 127.0.0.1:9001, unless systemd passes a
+    /// socket]
     #[arg(long, value_name = "ADDR", env = "WSHOST_LISTEN", value_delimiter = ',')]
     pub listen: Vec<Address>,
 
-    /// Event loops, one thread each [default: the number of cores]
+    /// Event loops, each on a thread of its own [default: the number of cores]
     #[arg(long, value_name = "N", env = "WSHOST_LOOPS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub loops: Option<u16>,
 
-    /// Workers, the threads that run the engines' jobs and timers; 0 runs each client's job at once, on its event loop, and
-    /// leaves jobs of no client and timers to one thread [default: the number of cores]
+    /// Workers: the threads that run the engines' jobs and timers. With 0, each client's job runs at once on the
+    /// client's event loop, and one thread runs timers and the jobs that belong to no client [default: the number of
+    /// cores]
     #[arg(long, value_name = "N", env = "WSHOST_WORKERS", value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub workers: Option<u16>,
 
-    /// How far workers give way to event loops (and to other programs) where all cores are busy, as in nice(1); 0: not at
-    /// all.
+    /// The nice value of workers: how far they give way to event loops and other programs if all cores are busy. 0
+    /// means not at all.
     #[arg(long, value_name = "N", default_value_t = 19, env = "WSHOST_WORKER_NICE",
         value_parser = clap::value_parser!(u8).range(0..=19))]
     pub worker_nice: u8,
 
-    /// Bytes per read; each event loop has one buffer of this size.
+    /// Bytes per read. Each event loop has one buffer of this size.
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(READ_SIZE as u64), env = "WSHOST_READ_SIZE",
         value_parser = read_size)]
     pub read_size: ByteSize,
 
-    /// Read and accept first, and write when nothing else is to do, or after DURATION at most [default: 2ms]. Takes more
-    /// clients per second in a spike; replies are a little later.
+    /// Read and accept first, and write when nothing else is left to do, or after DURATION at most [default: 2ms]. This
+    /// accepts more clients per second in a spike; replies are a little later.
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "2ms",
         env = "WSHOST_PREFER_READ", value_parser = duration)]
     pub prefer_read: Option<Duration>,
 
-    /// The largest message taken, such as 64KiB or 16MiB; a larger one closes the connection with 1009.
+    /// The largest message that is accepted, such as 64KiB or 16MiB. A larger one closes the connection with 1009.
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(MAX_MESSAGE as u64), env = "WSHOST_MAX_MESSAGE",
         value_parser = message_size)]
     pub max_message: ByteSize,
 
-    /// How long a message may take from its first byte to its last; a slower one closes the connection with 1008.
+    /// How long a message may take from its first byte to its last. A slower one closes the connection with 1008.
     #[arg(long, value_name = "DURATION", default_value = "60s", env = "WSHOST_MESSAGE_TIMEOUT",
         value_parser = duration)]
     pub message_timeout: Duration,
 
-    /// How much may wait for a client that reads slowly, with what it costs to keep it; with more, --backlog-policy says what
-    /// happens.
+    /// How many bytes may wait for a client that reads slowly, including the cost of keeping them. Above that,
+    /// --backlog-policy applies.
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(MAX_BACKLOG as u64), env = "WSHOST_MAX_BACKLOG",
         value_parser = message_size)]
     pub max_backlog: ByteSize,
@@ -86,140 +87,144 @@ pub struct ServeArgs {
     #[arg(long, value_name = "POLICY", default_value = "close", env = "WSHOST_BACKLOG_POLICY")]
     pub backlog_policy: PolicyArg,
 
-    /// Compress messages where the client offers it (permessage-deflate, RFC 7692), in both directions.
+    /// Compress messages in both directions if the client offers it (permessage-deflate, RFC 7692).
     ///
-    /// Costs time on the event loop: a message of 1 KB takes about 15 us and each KB more takes 4 us, where sending it as it
-    /// is takes less than 1 us. A broadcast is compressed once. Costs memory: about 375 KiB per thread that sends, 55 KiB
-    /// per client of which a compressed message is half here, and nothing per idle client; more with
-    /// --compress-context-takeover. What a message is inflated to counts for --max-message.
+    /// It costs time on the event loop: about 15 us for a message of 1 KB and 4 us for each further KB. Without
+    /// compression, a message takes less than 1 us. A broadcast is compressed once. It costs memory: about 375 KiB per
+    /// sending thread, 55 KiB per client while one of its compressed messages is incomplete, and nothing per idle
+    /// client; more with --compress-context-takeover. The size after decompression counts towards --max-message.
     ///
-    /// Not for messages that hold a secret beside text of a stranger's making: their lengths give it away, encrypted too.
+    /// Do not use it for messages that hold a secret next to text from a stranger: their lengths reveal the secret,
+    /// even if they are encrypted.
     #[arg(long, env = "WSHOST_COMPRESS", value_parser = BoolishValueParser::new())]
     pub compress: bool,
 
-    /// How hard to compress, from 1, which is fast, to 9, which is small. JSON of 64 KB takes 0.1 ms to a fifth with 1,
-    /// 0.2 ms to a seventh with 3, and 0.4 ms to hardly less with 6. Takes the same memory whatever it is.
+    /// How hard to compress, from 1 (fast) to 9 (small). JSON of 64 KB shrinks to a fifth in 0.1 ms with 1, to a
+    /// seventh in 0.2 ms with 3, and hardly further in 0.4 ms with 6. The level does not change the memory needed.
     #[arg(long, value_name = "1..9", default_value_t = Compression::default().level, env = "WSHOST_COMPRESS_LEVEL",
         requires = "compress", value_parser = clap::value_parser!(u8).range(1..=9))]
     pub compress_level: u8,
 
-    /// Messages of fewer bytes are sent as they are: small ones take more time than they save. What clients send may be
-    /// compressed whatever its size.
+    /// Messages of fewer bytes are sent uncompressed: compressing small messages costs more time than it saves. Clients
+    /// may compress messages of any size.
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize::b(Compression::default().threshold as u64),
         env = "WSHOST_COMPRESS_THRESHOLD", requires = "compress", value_parser = threshold)]
     pub compress_threshold: ByteSize,
 
-    /// Whether messages may refer back to earlier ones of their connection, which makes similar ones much smaller. Costs
-    /// per client 375 KiB (250 KiB with 9 window bits) from a message compressed for it until none has been for 10 s, and
-    /// up to 32 KiB for those that it sent, until it goes.
+    /// Whether messages may refer back to earlier messages of their connection, which makes similar messages much
+    /// smaller. Each client costs 375 KiB (250 KiB with 9 window bits) until no message has been compressed for it for
+    /// 10 s, and up to 32 KiB for the messages that it sends, until it disconnects.
     #[arg(long, value_name = "YES|NO", default_value = "no", env = "WSHOST_COMPRESS_CONTEXT_TAKEOVER",
         requires = "compress", action = clap::ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub compress_context_takeover: bool,
 
-    /// How far back the server looks for what to refer to, as a power of two: 9 is 512 bytes, 15 is 32 KiB. Each step
-    /// down halves a part of a compressor's memory: 375 KiB with 15, 310 KiB with 14, 250 KiB with 9. A client may ask
-    /// for less, and always chooses its own.
+    /// How far back the server looks for repetitions, as a power of two: 9 is 512 bytes, 15 is 32 KiB. Each step down
+    /// halves a part of a compressor's memory: 375 KiB with 15, 310 KiB with 14, 250 KiB with 9. A client may ask for
+    /// less, and always chooses the value for its own messages.
     #[arg(long, value_name = "9..15", default_value_t = Compression::default().window_bits,
         env = "WSHOST_COMPRESS_WINDOW_BITS", requires = "compress", value_parser = clap::value_parser!(u8).range(9..=15))]
     pub compress_window_bits: u8,
 
-    /// How long a client may be silent until it is pinged; 0s: never [default: as the engine wishes, or 30s]
+    /// How long a client may be silent until it is pinged; 0s: never [default: the engine's choice, or 30s]
     #[arg(long, value_name = "DURATION", env = "WSHOST_PING_AFTER", value_parser = duration_or_zero)]
     pub ping_after: Option<Duration>,
 
-    /// How long a pinged client may stay silent until it is closed; 0s: never [default: as the engine wishes, or 30s]
+    /// How long a pinged client may stay silent until it is closed; 0s: never [default: the engine's choice, or 30s]
     #[arg(long, value_name = "DURATION", env = "WSHOST_CLOSE_AFTER_NO_PONG", value_parser = duration_or_zero)]
     pub close_after_no_pong: Option<Duration>,
 
-    /// The configuration of an engine, TOML or (named *.json) JSON, as FILE or PATH=FILE; repeatable.
+    /// The configuration of an engine, as FILE or PATH=FILE; repeatable. It is TOML, or JSON if the file is named
+    /// *.json.
     ///
-    /// PATH is that of the engine's --plugin; a FILE alone is for the engine without one.
+    /// PATH is the path of the engine's --plugin. A FILE without PATH is for the engine without a path.
     #[arg(long, value_name = "[PATH=]FILE", env = "WSHOST_ENGINE_CONFIG", value_delimiter = ',')]
     pub engine_config: Vec<PluginArg>,
 
-    /// How long an engine's new may take at the start; then wshost ends with exit code 65.
+    /// How long an engine's new may take at the start. After that, wshost ends with exit code 65.
     #[arg(long, value_name = "DURATION", default_value = "60s", env = "WSHOST_START_TIMEOUT", value_parser = duration)]
     pub start_timeout: Duration,
 
-    /// How long a reload may take to hand the clients over, jobs that it waits for included; later, the old engine goes on.
+    /// How long a reload may take to hand over the clients, including the jobs that it waits for. After that, the old
+    /// engine goes on.
     ///
-    /// All but those whose own session is being exported go on meanwhile, see --reload-max-pause. So long may the new
-    /// engine's new take, too.
+    /// Clients go on meanwhile, except for the one whose session is being exported; see --reload-max-pause. The new
+    /// engine's new may take this long as well.
     #[arg(long, value_name = "DURATION", default_value = "5s", env = "WSHOST_RELOAD_TIMEOUT", value_parser = duration)]
     pub reload_timeout: Duration,
 
     /// How long a reload may hold up all of an engine's clients at once, whatever the engine does.
     ///
-    /// If it takes longer, all go on with the old engine, and it is tried again until --reload-timeout is over, unless the
-    /// new one has begun to import. Exports and imports of all sessions must fit into it. New connections may wait for five
-    /// times as long, for handshakes that are under way.
+    /// Exporting and importing all sessions must fit into this time. If it takes longer, all clients go on with the old
+    /// engine. The reload is then tried again until --reload-timeout is over, unless the new engine has begun to
+    /// import. New connections may wait five times as long, for handshakes that are under way.
     #[arg(long, value_name = "DURATION", default_value = "1s", env = "WSHOST_RELOAD_MAX_PAUSE", value_parser = duration)]
     pub reload_max_pause: Duration,
 
-    /// How far a plugin is led in a process of its own before a reload opens it here: what crashes, hangs or fails there
-    /// is refused, and nobody has noticed.
+    /// How far a plugin is tried in a process of its own before a reload opens it here. A plugin that crashes, hangs or
+    /// fails there is refused, and no client notices.
     ///
-    /// open takes some milliseconds and calls none of the engine's callbacks. life finds more, and calls its new, with its
-    /// configuration, beside the engine that runs: not for engines that cannot be there twice. Each step may take as long
-    /// as --reload-timeout. At the start, a plugin is opened in this way, too, and no more than that.
+    /// open takes some milliseconds and calls none of the engine's callbacks. life finds more: it also makes the
+    /// engine, with its configuration, while the old engine runs. Do not use life for engines that cannot exist twice.
+    /// Each step may take as long as --reload-timeout. At the start, plugins are only opened in this way.
     #[arg(long, value_name = "EXTENT", default_value = "open", env = "WSHOST_REHEARSE")]
     pub rehearse: RehearseArg,
 
-    /// Refuse an engine that is built with panic = "abort", at the start and at a reload: wshost cannot contain its panics.
-    /// Without, there is a warning.
+    /// Refuse an engine that is built with panic = "abort", at the start and at a reload: wshost cannot contain its
+    /// panics. Without this option, wshost only warns.
     #[arg(long, env = "WSHOST_STRICT", value_parser = BoolishValueParser::new())]
     pub strict: bool,
 
-    /// How long connections stay with an old engine that offers no handover; then they are closed with 1012, so that they
-    /// connect again, to the new one [default: until they end]
+    /// How long connections stay with an old engine that offers no handover. Then they are closed with 1012, so that
+    /// they connect again, to the new engine [default: until they end]
     #[arg(long, value_name = "DURATION", env = "WSHOST_RELOAD_DRAIN", value_parser = duration)]
     pub reload_drain: Option<Duration>,
 
-    /// Try a reloaded engine for so long: where it panics meanwhile, go back to the one that ran before, with the
-    /// configuration that it had. --watch leaves the failed file alone until it changes.
+    /// Put a reloaded engine on probation for this long. If it panics meanwhile, the engine that ran before comes back,
+    /// with the configuration that it had. --watch leaves the failed file alone until it changes.
     ///
-    /// Everyone is handed over to it again. Where that does not go, connections stay with the engine that panics, and new
-    /// ones go to the one before; see --reload-drain.
+    /// Everyone is handed back to the earlier engine. If that fails, connections stay with the engine that panics, and
+    /// new ones go to the earlier engine; see --reload-drain.
     #[arg(long, value_name = "DURATION", env = "WSHOST_PROBATION", value_parser = duration)]
     pub probation: Option<Duration>,
 
-    /// How many panics to put up with during --probation; each costs one client its connection, at most.
+    /// How many panics to tolerate during --probation. Each costs at most one client its connection.
     #[arg(long, value_name = "N", default_value_t = 0, env = "WSHOST_PROBATION_PANICS", requires = "probation")]
     pub probation_panics: u32,
 
-    /// Reload an engine by itself when its plugin's file has changed, and has then been the same for 300 ms.
+    /// Reload an engine automatically when its plugin's file has changed and then stayed the same for 300 ms.
     ///
-    /// The file may be replaced, written in place, or reached through symbolic links. One that is refused is not tried
-    /// again until it changes.
+    /// The file may be replaced, written in place, or reached through symbolic links. A file that is refused is not
+    /// tried again until it changes.
     #[arg(long, env = "WSHOST_WATCH", value_parser = BoolishValueParser::new())]
     pub watch: bool,
 
-    /// How often an engine's library may be loaded; each costs memory until wshost ends.
+    /// How often an engine's library may be loaded. Each time costs memory until wshost ends.
     #[arg(long, value_name = "N", default_value_t = 32, env = "WSHOST_MAX_GENERATIONS",
         value_parser = clap::value_parser!(u16).range(1..))]
     pub max_generations: u16,
 
-    /// How long a client may take to send its request, such as 500ms or 10s; the engine has as much time to answer.
+    /// How long a client may take to send its request, such as 500ms or 10s. The engine has as much time to answer.
     #[arg(long, value_name = "DURATION", default_value = "10s", env = "WSHOST_HANDSHAKE_TIMEOUT",
         value_parser = duration)]
     pub handshake_timeout: Duration,
 
-    /// How long clients, jobs and engines may take when the server ends; what is left then is cut off, and the exit code
-    /// is 75.
+    /// How long clients, jobs and engines may take when the server ends. Whatever is left then is cut off, and the exit
+    /// code is 75.
     #[arg(long, value_name = "DURATION", default_value = "10s", env = "WSHOST_DRAIN_TIMEOUT", value_parser = duration)]
     pub drain_timeout: Duration,
 
-    /// A folder whose files are served to browsers: where a request is no WebSocket handshake, its path names a file in it.
+    /// A folder whose files are served to browsers. If a request is no WebSocket handshake, its path names a file in
+    /// DIR.
     ///
-    /// A folder below it shows its index.html. Hidden are names that begin with a dot, other
-    /// than /.well-known, and links that lead out of DIR. A link inside DIR may lead to any name in it.
+    /// A folder in DIR shows its index.html. Names that begin with a dot (except /.well-known) and links that lead out
+    /// of DIR are hidden. A link inside DIR may lead to any name in it.
     #[arg(long = "static", value_name = "DIR", env = "WSHOST_STATIC")]
     pub static_folder: Option<PathBuf>,
 
-    /// The control socket, on which wshost reload and wshost status reach this process; none: there is none.
+    /// The control socket, through which wshost reload and wshost status reach this process; none: no control socket.
     ///
-    /// A Unix socket of mode 0600; only the same user and root are answered [default: PID.sock in $XDG_RUNTIME_DIR/wshost,
-    /// /run/wshost or $TMPDIR/wshost-UID, the first that this user can make or has]
+    /// It is a Unix socket of mode 0600, and only the same user and root get answers [default: PID.sock in the first of
+    /// $XDG_RUNTIME_DIR/wshost, /run/wshost and $TMPDIR/wshost-UID that this user owns or can create]
     #[arg(long, value_name = "PATH", env = "WSHOST_CONTROL")]
     pub control: Option<ControlArg>,
 
@@ -229,7 +234,7 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// The server's settings; the folder of `--static`, which has to be looked at first, is not among them.
+    /// The server's settings. The folder of `--static` is not among them, since it has to be examined first.
     pub fn settings(&self) -> Settings {
         let cores = available_parallelism().map_or(1, usize::from);
         Settings {
@@ -264,7 +269,7 @@ impl ServeArgs {
         }
     }
 
-    /// What plugins are held to before they run.
+    /// The conditions that plugins must meet before they run.
     pub(crate) fn load_rules(&self) -> LoadRules {
         LoadRules { rehearse: self.rehearse.extent(), strict: self.strict }
     }
@@ -285,7 +290,7 @@ impl ServeArgs {
         self.engine_config.iter().find(|config| !has_plugin(config)).map(PluginArg::path_in_words)
     }
 
-    /// The file with the configuration of the engine under this path.
+    /// The configuration file of the engine under this path.
     pub(crate) fn config_of(&self, path: Option<&str>) -> Option<&Path> {
         let of_path = |config: &&PluginArg| config.is_of(path);
         self.engine_config.iter().find(of_path).map(|config| config.file.as_path())

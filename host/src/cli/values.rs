@@ -52,7 +52,7 @@ impl std::str::FromStr for PluginArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // A file whose own name has an equals sign in it is still a file.
+        // A file whose own name contains an equals sign is still a file.
         let split = if Path::new(text).exists() { None } else { split(text) };
         let Some((path, file)) = split else {
             return if text.is_empty() { Err("a file is needed".into()) } else { Ok(PluginArg::file(text)) };
@@ -69,8 +69,8 @@ impl std::str::FromStr for PluginArg {
     }
 }
 
-/// The path and the file, divided by an equals sign. Where there are several, both may have some: the first counts behind which
-/// there is such a file.
+/// The path and the file, divided by an equals sign. If there are several, the first one after which the rest names an
+/// existing file counts.
 fn split(text: &str) -> Option<(&str, &str)> {
     let mut splits = text.match_indices('=').map(|(at, _)| (&text[..at], &text[at + 1..]));
     splits.find(|(_, file)| !file.is_empty() && find(Path::new(file)).is_ok()).or_else(|| text.split_once('='))
@@ -81,7 +81,7 @@ impl PluginArg {
         PluginArg { path: None, file: file.into() }
     }
 
-    /// Whether it is for this path, however that is written.
+    /// Whether it is for this path, in whatever spelling.
     pub(super) fn is_of(&self, path: Option<&str>) -> bool {
         are_same(self.path.as_deref(), path)
     }

@@ -9,14 +9,14 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-/// A reply longer than this is not one of wshost.
+/// A longer reply does not come from wshost.
 const LONGEST_REPLY: u64 = 16 * 1024 * 1024;
 
 /// How long a server may take to accept, and to tell its status.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Asks the server at `control`, or the only one there is. Returns its reply as it came, and what it says. A server that
-/// does not tell its status in time is not waited for; for a reload it may take as long as that takes.
+/// Asks the server at `control`, or the only one there is. Returns its reply as it came, and parsed. A server has to
+/// tell its status in time; a reload may take as long as it needs.
 ///
 /// # Errors
 ///
@@ -28,7 +28,7 @@ pub(super) fn ask(control: Option<&ControlArg>, request: &Request) -> Result<(St
     };
     let (line, status) = ask_on(&stream, &Request::Status {}, Some(PATIENCE))?;
     match (request, &status) {
-        // One that tells its status is there, and not stopped.
+        // A server that tells its status is there and not stopped.
         (Request::Reload { .. }, Reply::Status(_)) => ask_on(&stream, request, None),
         _ => Ok((line, status)),
     }
@@ -88,7 +88,7 @@ fn connect_to_only() -> Result<UnixStream, NotDone> {
 }
 
 fn converse(stream: &UnixStream, line: &str) -> io::Result<String> {
-    // A server that turns this client away does so without reading: what it says counts.
+    // A server that turns this client away does not read the request. Its reply counts, not the failed write.
     let mut writing = stream;
     let sent = writing.write_all(format!("{line}\n").as_bytes());
     let mut answer = String::new();

@@ -10,22 +10,22 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wshost_core::plugin::find;
 
-/// Has a server load an engine's plugin again. What came of it goes to `out` (`accepted: ...`), or to `err`
+/// Makes a server load an engine's plugin again. Writes the result to `out` (`accepted: ...`) or to `err`
 /// (`refused: ...`).
 ///
 /// # Errors
 ///
-/// Nobody could be asked, or not this.
+/// No server could be asked, or the arguments make no sense.
 pub fn reload(args: &ReloadArgs, out: &mut impl Write, err: &mut impl Write) -> Result<ExitCode, NotDone> {
     let (path, plugin) = engine_and_file(args)?;
     run(&args.ask, &Request::Reload { path, plugin }, out, err)
 }
 
-/// Tells how a server is, on `out`; why it does not tell, on `err`.
+/// Writes a server's status to `out`, or to `err` why there is none.
 ///
 /// # Errors
 ///
-/// Nobody could be asked.
+/// No server could be asked.
 pub fn status(args: &StatusArgs, out: &mut impl Write, err: &mut impl Write) -> Result<ExitCode, NotDone> {
     run(&args.ask, &Request::Status {}, out, err)
 }
@@ -49,8 +49,8 @@ fn run(args: &AskArgs, request: &Request, out: &mut impl Write, err: &mut impl W
     match reply {
         Reply::Status(_) | Reply::Accepted(_) => Ok(ExitCode::SUCCESS),
         Reply::Refused(Refusal { reason, exit_code }) => {
-            // The answer to what was asked, not a fault of this command: without its name before it. If it cannot be
-            // written, the exit code still says it.
+            // This is the server's answer and no fault of this command, so the command's name is not put before it. If
+            // it cannot be written, the exit code still says it.
             let _ = writeln!(err, "refused: {reason}");
             Ok(ExitCode::from(exit_code))
         }
@@ -58,8 +58,8 @@ fn run(args: &AskArgs, request: &Request, out: &mut impl Write, err: &mut impl W
     }
 }
 
-/// Which engine is to be reloaded, and from which file, where that is said. The file is made absolute, since the server
-/// may run in another folder.
+/// Which engine to reload, and from which file, if given. The file is made absolute, since the server may run in
+/// another folder.
 fn engine_and_file(args: &ReloadArgs) -> Result<(Option<String>, Option<PathBuf>), NotDone> {
     let (path, file) = match (&args.engine, &args.plugin) {
         (Some(engine), None) if is_file(engine) => (None, Some(engine)),
@@ -80,7 +80,7 @@ fn engine_and_file(args: &ReloadArgs) -> Result<(Option<String>, Option<PathBuf>
     Ok((path, file.map(absolute).transpose()?))
 }
 
-/// Whether it means a file rather than the path of an engine.
+/// Whether the argument means a file rather than an engine's path.
 fn is_file(argument: &Path) -> bool {
     !argument.has_root() || argument.extension().is_some_and(|extension| extension == "so") || argument.is_file()
 }

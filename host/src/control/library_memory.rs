@@ -1,7 +1,7 @@
-//! What the libraries that are mapped take of this process's memory.
+//! How much of this process's memory the mapped libraries take.
 //!
-//! Only what belongs to a library's file: its code, its constants, its initialised variables. Variables that begin as
-//! zeros, and what the engine allocated, have no file and cannot be told from the host's own.
+//! It counts only what belongs to a library's file: its code, its constants, its initialised variables. Variables that
+//! begin as zeros, and memory that the engine allocated, have no file and look like the host's own.
 
 use procfs::process::{MMapPath, MemoryMap, Process};
 use std::collections::HashMap;
@@ -17,12 +17,12 @@ pub(super) struct Taken {
     pub mapped: u64,
 }
 
-/// What is taken for each file, by the file's name.
+/// The memory of each file, by the file's name.
 #[derive(Debug)]
 pub(super) struct Usage(HashMap<OsString, Taken>);
 
 impl Usage {
-    /// As of now. `None`: the system does not tell.
+    /// The memory as of now, or `None` if the system does not tell.
     pub(super) fn read() -> Option<Usage> {
         let maps = Process::myself().and_then(|process| process.smaps());
         let maps = maps.inspect_err(|error| tracing::debug!("cannot read /proc/self/smaps: {error}")).ok()?;
@@ -37,7 +37,7 @@ impl Usage {
         Some(Usage(taken))
     }
 
-    /// For the copy of a plugin: its name is the only one of its kind in this process, whatever the path to it looks like.
+    /// The memory of a plugin's copy. Its name is unique in this process, whatever the path to it looks like.
     pub(super) fn of(&self, copy: &Path) -> Taken {
         copy.file_name().and_then(|name| self.0.get(name)).copied().unwrap_or_default()
     }
@@ -46,7 +46,7 @@ impl Usage {
 fn file_name(map: &MemoryMap) -> Option<OsString> {
     let MMapPath::Path(path) = &map.pathname else { return None };
     let name = path.file_name()?;
-    // So does the kernel mark a file whose name has gone.
+    // The kernel adds this mark to a file that has no name any more.
     let name = name.to_str().map_or(name, |name| name.strip_suffix(" (deleted)").unwrap_or(name).as_ref());
     Some(name.to_owned())
 }

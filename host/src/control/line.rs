@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use tokio::time::timeout;
 
-/// Bytes of a request at most.
+/// The most bytes of a request.
 const LONGEST: usize = 64 * 1024;
 
 /// Why there is no line.
@@ -22,12 +22,12 @@ pub(super) enum NoLine {
     Broken(#[from] io::Error),
 }
 
-/// The next line, which has `patience` to come; `None` at the end of the connection. What comes right before that may lack
-/// its line feed.
+/// The next line, which has to come within `patience`; `None` at the end of the connection. The last line may lack its
+/// line feed.
 ///
 /// # Errors
 ///
-/// There is none, and what comes behind is in the middle of one: the connection is of no more use.
+/// There is none, and the next bytes would be in the middle of a line: the connection is of no more use.
 pub(super) async fn next(
     from: &mut (impl AsyncBufRead + Unpin),
     patience: Duration,

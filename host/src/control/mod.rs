@@ -1,7 +1,7 @@
-//! The control socket: what an operator asks of a server while it runs, and both sides of it.
+//! The control socket, through which an operator talks to a running server: both sides of it.
 //!
-//! A Unix socket on which every line is one JSON object: a request one way, its reply the other way, as often as the
-//! client likes.
+//! It is a Unix socket on which every line is one JSON object. Each request gets one reply, as often as the client
+//! likes.
 //!
 //! ```text
 //! {"command":"status"}                          {"status":{"version":"0.1.0","pid":4711, ...}}
@@ -11,10 +11,9 @@
 //! anything else                                 {"error":"..."}
 //! ```
 //!
-//! Only the user of the server and root are answered. All of it runs beside the event loops, never on one. Reloads run
-//! on threads of their own, and go on if their client hangs up. Of one engine, one reload goes on at a time, and the
-//! next is refused. While the server drains, it still tells its status. Names in replies stay, since programs rely on
-//! them.
+//! Only the user of the server and root get answers. None of this runs on an event loop. Reloads run on threads of their
+//! own, and go on if their client hangs up. One reload per engine goes on at a time, and the next is refused. While the
+//! server drains, it still tells its status. Names in replies are stable, since programs rely on them.
 //!
 //! | file | subject |
 //! |---|---|

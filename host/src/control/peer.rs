@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use tokio::net::UnixStream;
 
-/// A client, as the kernel knows it: who it was when it connected.
+/// A client, as the kernel saw it when it connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
     pub user: u32,
@@ -18,7 +18,8 @@ impl Peer {
         Ok(Peer { user: credentials.uid(), pid: credentials.pid() })
     }
 
-    /// Whether it may ask this process for anything. The socket's mode says the same, but an operator can change that.
+    /// Whether it may ask this process for anything. The socket's mode says the same, but an operator can change the
+    /// mode.
     pub(super) fn may_ask(&self) -> bool {
         may_ask(self.user, geteuid().as_raw())
     }

@@ -1,4 +1,4 @@
-//! Where control sockets are: `PID.sock` in a folder of this user's own, unless the operator names a path.
+//! Where control sockets are: `PID.sock` in a folder that belongs to this user, unless the operator names a path.
 
 use crate::net::unix_socket;
 use rustix::process::{Pid, geteuid, test_kill_process};
@@ -10,12 +10,12 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// What `--control` says.
+/// The value of `--control`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ControlArg {
     /// `none`: there is no control socket.
     Off,
-    /// It is here.
+    /// The path of the socket.
     At(PathBuf),
 }
 
@@ -34,7 +34,7 @@ pub(super) struct ServerSocket {
     pub path: PathBuf,
 }
 
-/// The folders in which sockets are looked for, and the first of which is used that can be.
+/// The folders in which sockets are searched for. A server uses the first that it can.
 pub(super) fn folders() -> Vec<PathBuf> {
     folders_in(std::env::var_os("XDG_RUNTIME_DIR"), &std::env::temp_dir(), geteuid().as_raw())
 }
@@ -46,7 +46,7 @@ fn folders_in(runtime: Option<OsString>, temporary: &Path, user: u32) -> Vec<Pat
     runtime.into_iter().chain(others).collect()
 }
 
-/// The path for this process, in the first folder that is there or can be made, and is ours alone to write to.
+/// The path for this process, in the first folder that exists or can be made and that only this user can write to.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub(super) fn own_path() -> io::Result<PathBuf> {
     Err(failed)
 }
 
-/// The sockets in a folder; none where it is not ours, since anybody could have put them there.
+/// The sockets in a folder. There are none if the folder is not ours, since anybody could have put them there.
 pub(super) fn sockets_in(folder: &Path) -> Vec<ServerSocket> {
     if check(folder).is_err() {
         return Vec::new();
@@ -81,7 +81,7 @@ fn socket_of_process(path: PathBuf) -> Option<ServerSocket> {
     Some(ServerSocket { pid, path })
 }
 
-/// Makes sure of a folder that only we can write to.
+/// Makes a folder that only this user can write to, or checks the existing one.
 fn make(folder: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -90,7 +90,7 @@ fn make(folder: &Path) -> io::Result<()> {
 }
 
 fn check(folder: &Path) -> io::Result<()> {
-    // Not through a link: in a folder for everyone, it could be anybody's.
+    // Do not follow links: in a folder for everyone, the target could be anybody's.
     let metadata = folder.symlink_metadata()?;
     if !metadata.is_dir() || metadata.uid() != geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "not a folder that only this user can write to"));
@@ -98,10 +98,10 @@ fn check(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes what processes left that ended without a chance to.
+/// Removes the sockets of processes that could not remove them when they ended.
 fn remove_left_behind(folder: &Path) {
     for ServerSocket { pid, path } in sockets_in(folder) {
-        // One that is alive may be about to listen.
+        // A process that is alive may be about to listen.
         let alive = i32::try_from(pid)
             .ok()
             .and_then(Pid::from_raw)

@@ -1,4 +1,4 @@
-//! What goes over the control socket. The names are what other programs rely on: they may become more, and stay.
+//! The messages of the control socket. Other programs rely on these names: new ones may be added, none may change.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -7,28 +7,28 @@ use std::path::PathBuf;
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
-    /// How the server is.
+    /// Ask for the server's status.
     Status {},
     /// Load an engine's plugin again.
     Reload {
         /// The engine's path. Without it: the only engine, the one that runs from `plugin`, or the one for every path.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<String>,
-        /// Another file for it, absolute.
+        /// Another file for the engine, as an absolute path.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plugin: Option<PathBuf>,
     },
 }
 
-/// What stands beside the fault in a request that cannot be read.
+/// The format that is expected, for the reply to a request that cannot be read.
 pub(crate) const EXPECTED: &str = "one JSON object per line is expected, such as {\"command\":\"status\"} or \
-    {\"command\":\"reload\",\"path\":\"/chat\",\"plugin\":\"/opt/libchat.so\"}, where path and plugin may be left out";
+    {\"command\":\"reload\",\"path\":\"/chat\",\"plugin\":\"/opt/libchat.so\"}, and path and plugin are optional";
 
 /// What the server answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
-    /// To `status`.
+    /// The reply to `status`.
     Status(Status),
     /// The new generation runs.
     Accepted(AcceptedReload),
@@ -38,10 +38,10 @@ pub(crate) enum Reply {
     Error(String),
 }
 
-/// How a server is.
+/// The state of a server.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Status {
-    /// Of wshost.
+    /// The version of wshost.
     pub version: String,
     pub pid: u32,
     pub uptime_seconds: u64,
@@ -51,30 +51,30 @@ pub(crate) struct Status {
     pub workers: usize,
     /// Jobs that no worker has begun.
     pub jobs_waiting: usize,
-    /// Lines of the log that nobody will read: they could not be written, or nobody took them in time.
+    /// Lines of the log that are lost: they could not be written, or nobody read them in time.
     #[serde(default)]
     pub log_lines_lost: u64,
-    /// Generations of one engine at most.
+    /// The most generations of one engine.
     pub max_generations: usize,
     pub engines: Vec<EngineStatus>,
 }
 
-/// How one engine is.
+/// The state of one engine.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct EngineStatus {
     pub name: String,
     pub version: String,
-    /// `None`: every path that no other engine has.
+    /// `None` means every path that no other engine has.
     pub path: Option<String>,
-    /// What the present generation was loaded from.
+    /// The file that the present generation was loaded from.
     pub file: String,
     /// The present generation, counted over all engines.
     pub generation: u32,
-    /// Of all its generations.
+    /// The connections of all its generations.
     pub connections: usize,
-    /// Those among them that stay with an earlier generation.
+    /// The connections that stay with an earlier generation.
     pub connections_with_retired: usize,
-    /// How often it can still be reloaded.
+    /// How often it can still be loaded.
     pub generations_left: usize,
     pub retired: RetiredGenerations,
 }
@@ -82,13 +82,15 @@ pub(crate) struct EngineStatus {
 /// The libraries of generations that are not the present one. Each stays mapped until the process ends.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RetiredGenerations {
-    /// How many, those that were refused after loading included.
+    /// How many there are, including those that were refused after loading.
     pub generations: usize,
-    /// What of their mappings is in memory: the sum of Rss in `/proc/PID/smaps`. `None`: the system does not tell.
+    /// How much of their mappings is in memory: the sum of Rss in `/proc/PID/smaps`. `None` if the system does not
+    /// tell.
     pub resident_bytes: Option<u64>,
-    /// Address space that they take: the sum of Size there.
+    /// The address space that they take: the sum of Size there.
     pub mapped_bytes: Option<u64>,
-    /// Their private copies in the temporary folder. These have no name any more, but keep their room.
+    /// The size of their private copies in the temporary folder. The copies have no name any more, but still take
+    /// space.
     pub file_bytes: u64,
 }
 
@@ -109,7 +111,7 @@ pub(crate) struct AcceptedReload {
 pub(crate) enum ReloadWay {
     /// All sessions passed over.
     Handover { sessions: usize, pause_ms: f64 },
-    /// New connections go to it; so many stay where they are until they end.
+    /// New connections go to it. This many stay where they are until they end.
     Gentle { staying: usize },
 }
 
@@ -117,7 +119,7 @@ pub(crate) enum ReloadWay {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     pub reason: String,
-    /// With what `wshost` ends that asked for it, as in sysexits.
+    /// The exit code, as in sysexits, for the `wshost` that asked.
     pub exit_code: u8,
 }
 

@@ -1,4 +1,4 @@
-//! A reload that was asked for, and what the client is told of it.
+//! Does a reload that a client asked for, and makes the reply.
 
 use super::protocol::{AcceptedReload, Refusal, ReloadWay, Reply};
 use crate::exit;
@@ -8,7 +8,7 @@ use std::path::Path;
 use wshost_core::serving::mount::Mount;
 use wshost_core::serving::swap;
 
-/// Reloads an engine. Takes as long as that takes.
+/// Reloads an engine, and returns when that is over.
 pub(super) fn reload(server: &Server, path: Option<&str>, plugin: Option<&Path>) -> Reply {
     let path = match (path, plugin) {
         (None, Some(plugin)) => match engine_running_from(&server.mounts, plugin) {
@@ -36,7 +36,7 @@ pub(super) fn reload(server: &Server, path: Option<&str>, plugin: Option<&Path>)
     }
 }
 
-/// What a client is told that asked in vain.
+/// The reply to a reload that is refused.
 pub(super) fn refused(refused: NotReloaded) -> Reply {
     Reply::Refused(Refusal { reason: refused.to_string(), exit_code: exit_code(refused) })
 }
@@ -59,7 +59,7 @@ fn exit_code(refused: NotReloaded) -> u8 {
     }
 }
 
-/// The engine that somebody means who names a file and no path: the only one, or the one that runs from this file.
+/// The engine that a request with a file but no path means: the only one, or the one that runs from this file.
 fn engine_running_from<'m>(mounts: &'m [Mount], file: &Path) -> Result<&'m Mount, String> {
     if let [only] = mounts {
         return Ok(only);

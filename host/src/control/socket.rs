@@ -1,6 +1,6 @@
-//! The server's side: the socket, who is let in, and requests to replies.
+//! The server's side: the socket, the check of the peer, and the replies to requests.
 //!
-//! Runs on a thread and a runtime of its own. Reloads, which take time, are left to other threads; all of them are there
+//! It runs on a thread and a runtime of its own. Reloads, which take time, run on other threads. All of these start
 //! before they are needed, since a library that hangs in the loader must not keep anybody from asking.
 
 use super::line::{self, NoLine};
@@ -28,41 +28,42 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// Connections at a time.
+/// The most connections at a time.
 const MOST_CONNECTIONS: usize = 8;
-/// Reloads at a time.
+/// The most reloads at a time.
 const MOST_RELOADS: usize = 8;
-/// How long a client may take to send a request, from the connection's start or the reply before it, and to read a reply.
+/// How long a client may take to send a request, counted from the connection's start or the last reply, and to read a
+/// reply.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long to wait when the process or the system is out of what a connection needs.
+/// How long to wait if the process or the system lacks the means for a connection.
 const PAUSE_WHEN_EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// A control socket that nobody is answered on yet.
+/// A control socket that does not answer yet.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
     listener: net::UnixListener,
-    /// Filled before anybody is served who could take the last descriptor.
+    /// It is filled before anything is served that could take the last descriptor.
     reserve: Reserve,
     bound: BoundPath,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Clone, Debug)]
 struct ControlState {
-    /// Not held: a client that stays connected must not keep the server from its end.
+    /// It is weak: a client that stays connected must not keep the server from ending.
     server: Weak<Server>,
     since: Instant,
-    /// Where reloads go on.
+    /// The threads that reload.
     reloads: Crew,
 }
 
 impl ControlSocket {
-    /// Opens the socket where the operator wants it. Without a word on that, a server that cannot have one does without,
-    /// and says so in the log.
+    /// Opens the socket at the place that the operator wants. If the operator has not named one and no place is usable,
+    /// the server runs without a socket, and logs that.
     ///
     /// # Errors
     ///
-    /// It cannot be where the operator wants it.
+    /// The socket cannot be opened at the place that the operator wants.
     pub(crate) fn open(wanted: Option<&ControlArg>) -> Result<Option<ControlSocket>, NotDone> {
         match wanted {
             Some(ControlArg::Off) => Ok(None),
@@ -88,13 +89,13 @@ impl ControlSocket {
         Ok(ControlSocket { listener, reserve: Reserve::new(), bound })
     }
 
-    /// Answers from now on, on a thread of its own.
+    /// Begins to answer, on a thread of its own.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system refuses a thread or a runtime.
     pub(crate) fn serve(self, server: Weak<Server>) -> io::Result<()> {
-        // Of each engine one reload goes on at a time, and the next is refused at once.
+        // One reload per engine goes on at a time. One thread more is there to refuse the next at once.
         let engines = server.upgrade().map_or(0, |server| server.mounts.len());
         let reloads = Crew::start("wshost-control", MOST_RELOADS.min(engines + 1))?;
         let asked = ControlState { server, since: Instant::now(), reloads };
@@ -122,10 +123,10 @@ async fn accept(listener: UnixListener, mut reserve: Reserve, asked: ControlStat
             }
         };
         let accepted = match accepted {
-            // Out of descriptors is when an operator wants to know how the server is.
+            // An operator needs the status most when descriptors have run out.
             Err(error) if are_exhausted(&error) && reserve.give_up() => match listener.accept().now_or_never() {
                 Some(accepted) => accepted.inspect_err(|_| reserve.fill()),
-                // Nobody was there: the system says so without having looked.
+                // Nobody was waiting: the system reports the lack of descriptors before it looks for a connection.
                 None => {
                     reserve.fill();
                     continue;
@@ -155,7 +156,7 @@ async fn accept(listener: UnixListener, mut reserve: Reserve, asked: ControlStat
     }
 }
 
-/// Says that there are too many. A new socket has room for that.
+/// Tells the client that there are too many. A new socket has room for this reply.
 fn turn_away(stream: &UnixStream) {
     let reason = format!("{MOST_CONNECTIONS} control connections are open, which is the most; try again later");
     let reply = Reply::Refused(Refusal { reason, exit_code: exit::TRY_AGAIN });
@@ -194,7 +195,7 @@ async fn answer(request: Request, asked: ControlState, peer: Peer) -> Reply {
     };
     tracing::info!(%peer, path, plugin = ?plugin, "reload asked for over the control socket");
     let (answered, answer) = oneshot::channel();
-    // Where the client hangs up meanwhile, this goes on to its end.
+    // If the client hangs up meanwhile, the reload still goes on to its end.
     let begun = asked.reloads.run(move || {
         let _ = answered.send(reload::reload(&server, path.as_deref(), plugin.as_deref()));
     });

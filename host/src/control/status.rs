@@ -1,4 +1,4 @@
-//! How a server is: gathers what a client is told.
+//! Collects the server's status.
 
 use super::library_memory::Usage;
 use super::protocol::{EngineStatus, RetiredGenerations, Status};
@@ -9,7 +9,7 @@ use std::time::Instant;
 use wshost_core::client::audience::Whom;
 use wshost_core::serving::mount::{LoadedLibrary, Mount};
 
-/// The server's status; it has been up `since` then. Walks the process's mappings, which can take milliseconds.
+/// The server's status; it has been up since `since`. It reads the process's mappings, which can take milliseconds.
 pub(super) fn of(server: &Server, since: Instant) -> Status {
     let usage = Usage::read();
     let most = server.settings.reload.max_generations;

@@ -1,4 +1,4 @@
-//! Replies, for people.
+//! Prints replies for people.
 
 use super::protocol::{AcceptedReload, EngineStatus, ReloadWay, RetiredGenerations, Status};
 use bytesize::ByteSize;
@@ -47,7 +47,7 @@ impl Display for Status {
 
 const HEAD: [&str; 9] =
     ["engine", "version", "path", "generation", "connections", "with retired", "retired", "left", "file"];
-/// Where numbers stand, under each other by their ends.
+/// The columns with numbers, which are aligned to the right.
 const NUMBERS: std::ops::Range<usize> = 3..8;
 
 fn table(f: &mut Formatter<'_>, engines: &[EngineStatus]) -> fmt::Result {

@@ -24,8 +24,9 @@ use std::fmt;
 /// Afterwards the old generation is [retired](crate::Host::is_retired): its handles reach nobody any more, and its own
 /// threads should end. The handles that `import_state` and `import_session` of the new generation get work at once.
 ///
-/// Export the engine with `export_engine!(Counter, handover)`. Engines whose sessions are `()` need none of this: their
-/// connections pass over by themselves. If sessions are serde types, [`hand_over_by_serde!`](crate::hand_over_by_serde)
+/// Export the engine with `export_engine!(Counter, handover)`, and test it with `swap` of `plugin_testing::TestHost`.
+/// Engines whose sessions are `()` need none of this: their connections pass over by themselves. If sessions are serde
+/// types, [`hand_over_by_serde!`](crate::hand_over_by_serde)
 /// implements the trait in one line.
 ///
 /// ```

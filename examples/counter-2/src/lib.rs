@@ -67,3 +67,6 @@ impl Handover for Counter {
 }
 
 export_engine!(Counter, handover);
+
+#[cfg(test)]
+mod tests;

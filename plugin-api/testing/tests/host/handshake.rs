@@ -139,3 +139,38 @@ fn an_answer_that_cannot_be_sent_is_500_and_the_session_ends() {
     assert_eq!((rejected.status, rejected.text().as_str()), (500, "The engine failed.\n"));
     assert!(failure.starts_with("authenticate panicked at ") && failure.ends_with(": no mood"), "{failure}");
 }
+
+/// Takes its time to decide, on a worker.
+struct Slow;
+
+impl Engine for Slow {
+    type Session = ();
+    const AUTHENTICATE_ON_WORKER: bool = true;
+
+    fn new(_: Host, _: &Config) -> Result<Self> {
+        Ok(Slow)
+    }
+
+    fn authenticate(&self, request: &Request) -> Result<Accept<()>, Reject> {
+        if request.path() == "/" { Ok(Accept::new(())) } else { Err(Reject::new(404)) }
+    }
+
+    fn on_text(&self, client: &Client, _: &mut (), text: &str) -> Option<Box<dyn Job>> {
+        let (client, text) = (client.clone(), text.to_owned());
+        Some(Box::new(move || {
+            client.send_text(&text);
+        }))
+    }
+}
+
+#[test]
+fn an_engine_that_decides_on_a_worker_does_so_before_jobs_that_wait() {
+    let host = TestHost::new::<Slow>();
+    let alice = host.connect("/");
+    alice.text("job");
+    let bob = host.connect("/");
+    assert_eq!(host.request("/cellar").offer().expect_err("rejected").status, 404);
+    assert_eq!(host.waiting_jobs(), 1);
+    host.run_jobs();
+    assert_eq!((alice.received(), bob.received()), (vec!["job".into()], vec![]));
+}

@@ -204,3 +204,22 @@ fn a_client_that_is_not_read_from_is_pinged_once_it_is_idle_and_not_before() {
     host.advance(2 * SECOND);
     assert_eq!(alice.received(), [Message::ping(""), Message::text("PingDue")]);
 }
+
+#[test]
+fn hosts_on_one_thread_have_a_time_each() {
+    let (host, other) = (TestHost::new::<Probe>(), TestHost::new::<Probe>());
+    let (alice, bob) = (host.connect("/"), other.connect("/"));
+    host.advance(3600 * SECOND);
+    for (host, client) in [(&other, bob.handle()), (&host, alice.handle())] {
+        drop(host.handle().after(SECOND, move || {
+            client.send_text("after a second");
+        }));
+    }
+    alice.received();
+    host.advance(SECOND / 2);
+    assert_eq!((alice.received(), bob.received()), (NOTHING.into(), NOTHING.into()));
+    other.advance(SECOND);
+    assert_eq!((alice.received(), bob.received()), (NOTHING.into(), vec!["after a second".into()]));
+    host.advance(SECOND / 2);
+    assert_eq!(alice.received(), ["after a second"]);
+}

@@ -12,8 +12,8 @@
 //!    (`beside`), in a folder of the system's temporary one (`scratch`). The folder is locked, and the lock goes with
 //!    the process, however that ends. So the next wshost knows what nobody uses and removes it, and services that tidy
 //!    up leave alone what is locked.
-//! 4. **Open** it with `dlopen` (`dlopen`, the only `unsafe` of the core), and **check** abi_stable's header, the root
-//!    module and the layout of each table (`load`). A library that was opened is never closed.
+//! 4. **Open** it with `dlopen`, and **check** abi_stable's header, the root module and the layout of each table
+//!    (`dlopen`, the only `unsafe` of the core). A library that was opened is never closed.
 //!
 //! `error` says why a plugin is refused, and `thread_storage` how much of the loader's reserve a load takes.
 

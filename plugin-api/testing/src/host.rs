@@ -173,8 +173,9 @@ impl TestHost {
     /// What the engine has logged since this was last asked, at every level, and what the host has to say about it, at
     /// `Info` and above.
     ///
-    /// Lines from threads of the engine's own are printed instead. If the test has installed a logger, that one gets the
-    /// engine's lines.
+    /// Lines from threads of the engine's own are printed instead. If the test has installed a logger of `log`, that
+    /// one gets the engine's lines. What the host says, it says by `tracing`: on a thread that has had a test host, nobody
+    /// else hears that.
     pub fn logs(&self) -> Vec<LogLine> {
         self.world.settle();
         self.world.records.take_logs()

@@ -1,8 +1,8 @@
-//! The clock: the runtime's, which a test can stop and move on.
+//! The runtime's clock, which a test can stop and move.
 
 use std::time::{Duration, Instant};
 
-/// What it shows. On a thread in a runtime whose time stands still, that is the runtime's time.
+/// The current time. In a runtime whose time stands still, it is the runtime's time.
 #[inline]
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()

@@ -1,21 +1,21 @@
-//! Threads for what may block, which the core gets from whoever runs it.
+//! Threads for work that may block. The program that runs the core provides them.
 
 use crate::jobs::Work;
 use std::fmt;
 use std::io;
 
-/// Runs what the event loops must not: calls of an engine that may take as long as they like.
+/// Runs work that must not run on an event loop: calls of an engine that may take as long as they like.
 pub trait Executor: fmt::Debug + Send + Sync {
-    /// A thread that does what it is given, one piece after the other, and ends when this is dropped and all is done. Nobody
+    /// A thread that does its work one piece after another. It ends when this is dropped and all work is done; nobody
     /// waits for that.
     ///
     /// # Errors
     ///
-    /// What the system says when it has no thread left.
+    /// The system has no thread left.
     fn thread(&self, name: &'static str) -> io::Result<Thread>;
 
-    /// Has something that an engine made come to its end, soon, where it holds up nobody: `what` of `engine`, for the log,
-    /// `None` if it is not known whose it is. `end` must not panic: who hands it in contains what can.
+    /// Ends something that an engine made, soon, where it holds up nobody. The log calls it `what` of `engine`, or of
+    /// no engine if that is `None`. `end` must not panic: the caller contains everything that can.
     fn retire(&self, engine: Option<&'static str>, what: &'static str, end: Work);
 }
 
@@ -23,12 +23,12 @@ pub trait Executor: fmt::Debug + Send + Sync {
 pub struct Thread(Box<dyn Fn(Work) + Send + Sync>);
 
 impl Thread {
-    /// One that is given its work in this way.
+    /// A thread that gets its work through `give`.
     pub fn new(give: impl Fn(Work) + Send + Sync + 'static) -> Thread {
         Thread(Box::new(give))
     }
 
-    /// Has the thread do this, behind what it does.
+    /// Queues this behind the thread's other work.
     pub fn run(&self, work: impl FnOnce() + Send + 'static) {
         (self.0)(Box::new(work));
     }

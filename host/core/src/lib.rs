@@ -1,9 +1,9 @@
 //! The core of wshost: what happens to a message between a byte stream and an engine.
 //!
-//! It has no sockets, no HTTP and no command line. Three programs use it: the server (`wshost`), the kit for the tests of
-//! engines (`plugin-testing`), and the simulation. ARCHITECTURE.md tells how the parts fit together.
+//! It has no sockets, no HTTP and no command line. Three programs use it: the server (`wshost`), the kit for testing
+//! engines (`plugin-testing`), and the simulation. ARCHITECTURE.md explains how the parts fit together.
 
-// What nobody reads must not be able to end the server, nor to hold it up: see `wshost::log`.
+// A reader of stdout or stderr that does not read must not end the server or hold it up: see `wshost::log`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod calls;
@@ -19,8 +19,8 @@ pub mod plugin;
 pub mod protocol;
 pub mod serving;
 
-/// Uses each thread-local of the core that has a destructor and that the calling thread may need later: while a library that
-/// is being opened hangs, a thread stops at its first use of one.
+/// Uses every thread-local of the core that has a destructor and that the calling thread may need later. While a
+/// library hangs in its initialiser, a thread that uses one for the first time would hang as well.
 pub fn touch_thread_locals() {
     calls::watch::touch();
     client::at_hand::touch();

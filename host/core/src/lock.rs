@@ -1,9 +1,9 @@
-//! The lock that host code uses where engines can reach it: no engine is called, and nothing of an engine's dropped, while
-//! one is held.
+//! The lock for host code that engines can reach. While it is held, no engine is called and nothing of an engine is
+//! dropped.
 //!
-//! An engine may call the host from anything of its own, also from a drop, and would wait for ever for a lock that its
-//! thread holds already. In debug builds each thread counts the locks that it holds, and [`about_to_call_engine`] looks.
-//! A panic does not spoil the lock: what it guards is whole between any two statements that matter.
+//! An engine may call the host from any of its code, even from a drop, and would wait for ever for a lock that its own
+//! thread holds. In debug builds each thread counts the locks that it holds, and [`about_to_call_engine`] checks the
+//! count. A panic does not spoil the lock: the guarded data is consistent between any two statements that can panic.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 #[cfg(debug_assertions)]
 thread_local! {
-    /// Locks that this thread holds.
+    /// The number of locks that this thread holds.
     static HELD: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
@@ -19,12 +19,12 @@ thread_local! {
 #[derive(Debug, Default)]
 pub struct Lock<T>(Mutex<T>);
 
-/// A lock that is held until this is dropped.
+/// The guard of a lock.
 #[derive(Debug)]
 pub struct Held<'l, T>(MutexGuard<'l, T>, Count);
 
 impl<T> Lock<T> {
-    /// Waits for it.
+    /// Waits for the lock.
     #[inline]
     pub fn hold(&self) -> Held<'_, T> {
         Held(self.0.lock().unwrap_or_else(PoisonError::into_inner), Count::one_more())
@@ -32,12 +32,12 @@ impl<T> Lock<T> {
 }
 
 impl<'l, T> Held<'l, T> {
-    /// Lets go of it until `changed` is notified.
+    /// Releases the lock until `changed` is notified.
     pub fn wait(self, changed: &Condvar) -> Held<'l, T> {
         Held(changed.wait(self.0).unwrap_or_else(PoisonError::into_inner), self.1)
     }
 
-    /// The same, but for no longer than this. Returns whether the time is over, too.
+    /// The same, but waits no longer than `longest`. Returns whether that time is over as well.
     pub fn wait_timeout(self, changed: &Condvar, longest: Duration) -> (Held<'l, T>, bool) {
         let (guard, timeout) = changed.wait_timeout(self.0, longest).unwrap_or_else(PoisonError::into_inner);
         (Held(guard, self.1), timeout.timed_out())
@@ -60,7 +60,7 @@ impl<T> DerefMut for Held<'_, T> {
     }
 }
 
-/// Counts one lock.
+/// Counts one held lock.
 #[derive(Debug)]
 struct Count;
 
@@ -80,7 +80,7 @@ impl Drop for Count {
     }
 }
 
-/// To be called before whatever runs the author's code.
+/// Call this before anything that runs the author's code.
 #[inline]
 pub fn about_to_call_engine() {
     #[cfg(debug_assertions)]

@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub use plugin_api::hosting::{Callback, Whose};
 
-/// For whom a call is made.
+/// The peer that a call is made for.
 #[derive(Clone, Copy, Debug)]
 pub enum Whom<'a> {
     Nobody,
@@ -26,7 +26,7 @@ pub enum Whom<'a> {
         number: u64,
         peer: &'a str,
     },
-    /// One that is not a client yet.
+    /// A peer that is not a client yet.
     Peer(&'a str),
 }
 
@@ -36,17 +36,17 @@ pub struct Call<'a> {
     pub callback: Callback,
     pub whose: &'a Whose<'a>,
     pub whom: Whom<'a>,
-    /// The call within which it was made, or null: a job may run within a callback.
+    /// The call within which this one was made, or null: a job may run within a callback.
     _outer: *const Call<'static>,
 }
 
 thread_local! {
-    // No destructor: it can be read and written at every stage of a thread's life, and by a signal's handler.
+    // They have no destructor, so they work at every stage of a thread's life and in a signal's handler.
     static INNERMOST: Cell<*const Call<'static>> = const { Cell::new(ptr::null()) };
     static OURS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Every generation there has been.
+/// All generations since the process began.
 static GENERATIONS: Mutex<Vec<Whose<'static>>> = Mutex::new(Vec::new());
 
 /// Makes a call into an engine.
@@ -74,17 +74,17 @@ pub fn innermost() -> *const Call<'static> {
     INNERMOST.get()
 }
 
-/// The calling thread is one of the host's.
+/// Notes that the calling thread belongs to the host.
 pub fn this_thread_is_ours() {
     OURS.set(true);
 }
 
-/// Whether the calling thread is known to be one of the host's.
+/// Whether the calling thread is known to belong to the host.
 pub fn is_this_thread_ours() -> bool {
     OURS.get()
 }
 
-/// Takes down a generation, so that its number says whose it is.
+/// Registers a generation under its number.
 pub fn register(whose: Whose<'static>) {
     GENERATIONS.lock().unwrap_or_else(PoisonError::into_inner).push(whose);
 }

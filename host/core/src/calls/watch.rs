@@ -1,7 +1,8 @@
-//! The watchdog: tells when a callback blocks an event loop, or `authenticate` a worker, while it does so.
+//! The watchdog: reports a callback that blocks an event loop, or an `authenticate` that blocks a worker, while it
+//! blocks.
 //!
-//! Reading a clock around every callback would cost more than the callback. So each thread only notes which callback it
-//! is in, and a [`Lookout`] looks at these notes from time to time, on a thread of its own.
+//! Reading a clock around every callback would cost more than the callback. So each thread only notes its callback, and
+//! a [`Lookout`] checks these notes from time to time, on a thread of its own.
 
 use crate::calls::{self, Callback, Whom, Whose};
 use std::cell::OnceCell;
@@ -10,24 +11,24 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-/// A callback that is at work for longer is reported, at the latest when half as much more has passed.
+/// A callback that runs for longer than this is reported, at the latest when half as much more time has passed.
 const TOO_LONG: Duration = Duration::from_millis(100);
 /// The same for `authenticate` on a worker, where it may wait for others.
 const TOO_LONG_ON_WORKER: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What one thread is in. Written by that thread alone.
+/// The call that one thread is in. Only that thread writes it.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// The lowest 8 bits: 0, or 1 and the callback. Above: counts the calls.
+    /// The lowest 8 bits are 0, or 1 plus the callback. The bits above count the calls.
     call: AtomicU64,
     /// The client's number; 0 without a client.
     client: AtomicU64,
     /// The engine's generation.
     generation: AtomicU32,
-    /// Who is not a client yet.
+    /// The address of a peer that is not a client yet.
     peer: Mutex<String>,
-    /// Whether it is a worker's, where most calls may take as long as they like.
+    /// Whether the thread is a worker, on which most calls may take as long as they like.
     worker: bool,
 }
 
@@ -35,15 +36,15 @@ thread_local! {
     static WATCH: OnceCell<Arc<Watch>> = const { OnceCell::new() };
 }
 
-/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
+/// Uses the calling thread's thread-locals, see [`crate::touch_thread_locals`].
 pub fn touch() {
     WATCH.with(|_| ());
 }
 
-/// The workers' watches. Workers come and go.
+/// The workers' watches. Workers start and end.
 static WORKERS: Mutex<Vec<Weak<Watch>>> = Mutex::new(Vec::new());
 
-/// Has the watchdog look after the calling thread, a worker.
+/// Lets the watchdog check the calling thread, a worker.
 pub fn keep_for_worker() {
     let watch = Arc::new(Watch { worker: true, ..Watch::default() });
     let mut workers = lock(&WORKERS);
@@ -54,7 +55,7 @@ pub fn keep_for_worker() {
 }
 
 impl Watch {
-    /// Notes from now on here what this thread is in.
+    /// Notes the calling thread's calls here from now on.
     pub fn keep(self: Arc<Self>) {
         calls::this_thread_is_ours();
         WATCH.with(|watch| watch.set(self).unwrap_or_default());
@@ -65,7 +66,7 @@ impl Watch {
         self.call.load(Ordering::Acquire) & 0xFF != 0
     }
 
-    /// Notes a call. Returns what the thread was in before, if it was in one.
+    /// Notes a call. Returns the outer call, if the thread was in one.
     #[inline]
     fn enter(&self, callback: Callback, generation: u32, whom: Whom<'_>) -> Option<Before> {
         let call = self.call.load(Ordering::Relaxed);
@@ -102,14 +103,14 @@ impl Watch {
         self.call.store(before.call, Ordering::Release);
     }
 
-    /// Notes who is not a client yet, and has no number.
+    /// Notes the address of a peer that is not a client yet and has no number.
     #[cold]
     fn note_peer(&self, peer: &str) -> u64 {
         peer.clone_into(&mut lock(&self.peer));
         0
     }
 
-    /// After which time a call is reported, if ever.
+    /// How long a call may take until it is reported; `None` if it never is.
     fn patience(&self, callback: Callback) -> Option<Duration> {
         match (self.worker, callback) {
             (false, _) => Some(TOO_LONG),
@@ -119,17 +120,17 @@ impl Watch {
     }
 }
 
-/// What a thread was in before a call.
+/// The call that a thread was in before another.
 struct Before {
     call: u64,
     client: u64,
     generation: u32,
 }
 
-/// Makes a call, noted where the watchdog looks. Only [`calls::watched`] does.
+/// Makes a call, noted for the watchdog. Only [`calls::watched`] uses it.
 #[inline]
 pub fn noted<R>(callback: Callback, generation: u32, whom: Whom<'_>, call: impl FnOnce() -> R) -> R {
-    // While a thread ends, it is looked after no more.
+    // A thread that ends is no longer checked.
     let entered =
         WATCH.try_with(|watch| watch.get().map(|watch| watch.enter(callback, generation, whom))).ok().flatten();
     let result = call();
@@ -139,24 +140,24 @@ pub fn noted<R>(callback: Callback, generation: u32, whom: Whom<'_>, call: impl 
     result
 }
 
-/// A call that is at work for too long.
+/// A call that takes too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocking {
-    /// What it is called.
+    /// The callback's name.
     pub callback: &'static str,
-    /// Whose it is, if that is known.
+    /// The engine, if it is known.
     pub whose: Option<Whose<'static>>,
     /// The client's number; 0 without one.
     pub client: u64,
-    /// Who is not a client yet.
+    /// The address of a peer that is not a client yet.
     pub peer: Option<String>,
-    /// What it holds up: an event loop, or only a worker.
+    /// Whether it blocks an event loop rather than a worker.
     pub on_loop: bool,
-    /// How long it is at work, at least.
+    /// The least time that it has taken so far.
     pub over: Duration,
 }
 
-/// Looks at event loops and workers, whenever it is asked to.
+/// Checks event loops and workers whenever it is asked to.
 #[derive(Debug)]
 pub struct Lookout {
     loops: Vec<Arc<Watch>>,
@@ -164,15 +165,15 @@ pub struct Lookout {
 }
 
 impl Lookout {
-    /// How often it is to look.
+    /// How often to look.
     pub const EVERY: Duration = LOOK_EVERY;
 
-    /// For these loops, and all workers.
+    /// A lookout for these loops and all workers.
     pub fn new(loops: Vec<Arc<Watch>>) -> Lookout {
         Lookout { loops, seen: Vec::new() }
     }
 
-    /// Looks at each. Returns the calls that take too long, each one once.
+    /// Looks at each thread. Returns the calls that take too long, each of them once.
     pub fn look(&mut self) -> Vec<Blocking> {
         let Lookout { loops, seen } = self;
         seen.retain(|(watch, _)| watch.strong_count() > 0);
@@ -190,7 +191,7 @@ impl Lookout {
 #[derive(Default)]
 struct Seen {
     call: u64,
-    /// How often in a row.
+    /// How often in a row it was seen.
     times: u32,
 }
 
@@ -203,7 +204,7 @@ impl Seen {
         self.times += 1;
         let callback = Callback::numbered(usize::try_from(call & 0xFF).ok()?.checked_sub(1)?)?;
         let patience = watch.patience(callback)?;
-        // Seen first at some point of the call, then again after each LOOK_EVERY.
+        // The first look comes at some point of the call, the next ones LOOK_EVERY apart.
         let at_least = LOOK_EVERY * (self.times - 1);
         let just_now = at_least >= patience && at_least < patience + LOOK_EVERY;
         just_now.then(|| Blocking {

@@ -1,10 +1,10 @@
-//! What the program that runs the core wants to hear of engines, for the last line of a process that crashes.
+//! The events about engines that the program wants to know for the last line of a crash.
 
 use super::Whose;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// Whom to tell.
+/// The functions to call.
 #[derive(Clone, Copy, Debug)]
 pub struct Witness {
     /// A library has been opened: its file, and the engine's name and version.
@@ -17,7 +17,7 @@ pub struct Witness {
 
 static WITNESS: OnceLock<Witness> = OnceLock::new();
 
-/// Tells this witness from now on. The first one stays.
+/// Installs a witness. The first one stays.
 pub fn call(witness: Witness) {
     let _ = WITNESS.set(witness);
 }

@@ -1,8 +1,8 @@
-//! How much of an engine's work is under way outside of its callbacks: jobs, runs of timers, undelivered events; and
-//! the last callbacks of clients that have gone.
+//! How much work of an engine is under way outside of its callbacks: jobs, runs of timers, undelivered events; and the
+//! last callbacks of clients that have gone.
 //!
-//! A swap waits until nothing is. Before it makes anybody wait for that, it waits until all that is under way now has
-//! ended, which may take long; what has begun since then is most likely short.
+//! A swap waits until nothing is under way. First, while everyone goes on, it waits until all present work has ended,
+//! which may take long. Work that has begun since then is most likely short.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use tokio::time::timeout_at;
 /// Counts what is under way.
 #[derive(Debug, Default)]
 pub struct Activity {
-    /// Two counts in one number, so that they are seen at the same time: of work that began in even epochs, the lower half,
-    /// and in odd ones.
+    /// Two counts in one number, so that both are read at the same time: the lower half counts work that began in even
+    /// epochs, the upper half work that began in odd ones.
     counts: AtomicU64,
     epoch: AtomicU32,
-    /// One of the counts has come down to zero.
+    /// Notified when one of the counts has become zero.
     idle: Notify,
 }
 
-/// One piece of work that is under way, until this is dropped.
+/// One piece of work, which is under way until this is dropped.
 #[derive(Debug)]
 pub struct Busy {
     activity: Arc<Activity>,
@@ -30,7 +30,7 @@ pub struct Busy {
 }
 
 impl Activity {
-    /// Work begins.
+    /// Counts a piece of work that begins.
     pub fn begin(self: &Arc<Self>) -> Busy {
         let odd = self.epoch.load(Ordering::Relaxed) & 1 == 1;
         self.counts.fetch_add(one(odd), Ordering::AcqRel);
@@ -42,17 +42,17 @@ impl Activity {
         self.counts.load(Ordering::Acquire) == 0
     }
 
-    /// Waits until nothing is under way. Returns whether that was so when `until` came.
+    /// Waits until nothing is under way, but not beyond `until`. Returns whether that is so.
     pub async fn wait_until_idle(&self, until: Instant) -> bool {
         self.wait(until, |counts| counts == 0).await
     }
 
-    /// Waits until all that is under way now has ended, whatever begins meanwhile. Returns whether that was so when `until`
-    /// came.
+    /// Waits until all present work has ended, whatever begins meanwhile, but not beyond `until`. Returns whether that
+    /// is so.
     pub async fn wait_for_present(&self, until: Instant) -> bool {
         let odd = self.epoch.load(Ordering::Relaxed) & 1 == 1;
         let ended = |odd: bool| move |counts: u64| count(counts, odd) == 0;
-        // What an earlier wait has given up on is in the other count.
+        // The other count may hold work that an earlier wait has given up on.
         if !self.wait(until, ended(!odd)).await {
             return false;
         }
@@ -63,7 +63,7 @@ impl Activity {
     async fn wait(&self, until: Instant, is_over: impl Fn(u64) -> bool) -> bool {
         let over = async {
             loop {
-                // Before the look at the counts, so that a notice between the two is not lost.
+                // Enable this before looking at the counts, so that a notification in between is not lost.
                 let mut notified = pin!(self.idle.notified());
                 notified.as_mut().enable();
                 if is_over(self.counts.load(Ordering::Acquire)) {
@@ -76,7 +76,7 @@ impl Activity {
     }
 }
 
-/// What a piece of work adds to the counts.
+/// The number that one piece of work adds to the counts.
 fn one(odd: bool) -> u64 {
     if odd { 1 << 32 } else { 1 }
 }
@@ -130,7 +130,7 @@ mod tests {
         let activity = Arc::<Activity>::default();
         let first = activity.begin();
         assert!(!activity.wait_for_present(Instant::now()).await);
-        // That has given up on the first, which is of the epoch before now.
+        // The first piece of work, which this wait gives up on, belongs to the previous epoch now.
         let second = activity.begin();
         assert!(!activity.wait_for_present(Instant::now()).await);
         drop(first);

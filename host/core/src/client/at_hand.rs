@@ -1,19 +1,19 @@
-//! The batch that a thread has at hand: that of the connection whose callback it runs.
+//! The batch at hand on a thread: that of the connection whose callback the thread runs.
 
 use crate::client::batch::Batch;
 use std::cell::RefCell;
 
 thread_local! {
-    /// The batch, and the number of its client.
+    /// The number of the client, and its batch.
     static BATCH: RefCell<Option<(u64, Box<Batch>)>> = const { RefCell::new(None) };
 }
 
-/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
+/// Uses the calling thread's thread-locals, see [`crate::touch_thread_locals`].
 pub fn touch() {
     BATCH.with(|_| ());
 }
 
-/// Runs callbacks of the client `number` with its batch in reach of its own sends.
+/// Runs callbacks of the client `number`, whose own sends can reach its batch meanwhile.
 pub fn with_batch<R>(number: u64, batch: &mut Option<Box<Batch>>, callbacks: impl FnOnce() -> R) -> R {
     BATCH.set(batch.take().map(|batch| (number, batch)));
     let result = callbacks();
@@ -21,13 +21,13 @@ pub fn with_batch<R>(number: u64, batch: &mut Option<Box<Batch>>, callbacks: imp
     result
 }
 
-/// Works on the batch of the client `number`, if one of its callbacks runs on this thread.
+/// Works on the batch of the client `number`, if this thread runs one of its callbacks.
 #[inline]
 pub(super) fn with<R>(number: u64, work: impl FnOnce(&mut Batch) -> R) -> Option<R> {
     let at_hand = BATCH.try_with(|batch| match &mut *batch.borrow_mut() {
         Some((owner, batch)) if *owner == number => Some(work(batch)),
         _ => None,
     });
-    // Not at hand while the thread ends.
+    // It is out of reach while the thread ends.
     at_hand.unwrap_or_default()
 }

@@ -1,6 +1,6 @@
-//! The connected clients of one engine: to find one by its id, to count them, and to reach many with one message.
+//! The connected clients of one engine: finds one by its id, counts them, and sends one message to many.
 //!
-//! One shard per event loop, so that loops do not meet at one lock. A client is in its loop's shard from before
+//! There is one shard per event loop, so that loops do not share a lock. A client is in its loop's shard from before
 //! `on_open` until before `on_closed`, and in its groups no longer than that.
 
 use crate::client::Client;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// The longest name of a group, in bytes.
 pub const MAX_GROUP_NAME: usize = 255;
 
-/// What becomes of a client for which more waits than its backlog limit.
+/// The fate of a client whose backlog exceeds its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BacklogPolicy {
     /// Its backlog is dropped, and it is closed with 1008.
@@ -28,12 +28,12 @@ pub enum BacklogPolicy {
     Drop,
 }
 
-/// How much may wait for one client.
+/// The limit of one client's backlog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
-    /// In bytes. A message is refused while more than this waits, so that the most is this and one message.
+    /// The limit in bytes. A message is refused while more than this waits, so at most this plus one message can wait.
     pub limit: usize,
-    /// What happens then.
+    /// The policy above the limit.
     pub policy: BacklogPolicy,
 }
 
@@ -43,21 +43,21 @@ pub struct Audience<N> {
     shards: Box<[Lock<Shard<N>>]>,
     pub wakes: Arc<Wakes>,
     pub backlog: Backlog,
-    /// The engine's work on their behalf.
+    /// The engine's work for these clients.
     pub activity: Arc<Activity>,
-    /// How messages are compressed, if they are for any client.
+    /// How messages are compressed, if any client agrees to it.
     pub compression: Option<Compression>,
 }
 
-/// Clients by number; dense, since it is mostly walked.
+/// Clients by number; dense, since it is mostly iterated.
 type Clients<N> = IndexMap<u64, Arc<Client<N>>>;
 
 #[derive(Debug)]
 struct Shard<N> {
     clients: Clients<N>,
-    /// Without empty ones.
+    /// No group in it is empty.
     groups: HashMap<Arc<str>, Clients<N>>,
-    /// The groups of each client that is in any.
+    /// The groups of each client that is in a group.
     memberships: HashMap<u64, Vec<Arc<str>>>,
 }
 
@@ -67,17 +67,17 @@ impl<N> Default for Shard<N> {
     }
 }
 
-/// Some of the clients.
+/// A set of clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whom<'a> {
     /// All.
     Everyone,
-    /// Those that have joined this group.
+    /// The members of this group.
     Group(&'a str),
 }
 
 impl<N> Audience<N> {
-    /// Nobody yet.
+    /// An audience without clients.
     pub fn new(wakes: Arc<Wakes>, backlog: Backlog, compression: Option<Compression>) -> Self {
         Audience {
             shards: (0..wakes.loops()).map(|_| Lock::default()).collect(),
@@ -88,12 +88,12 @@ impl<N> Audience<N> {
         }
     }
 
-    /// A client has connected.
+    /// Adds a client that has connected.
     pub fn enter(&self, client: &Arc<Client<N>>) {
         self.shard(client.event_loop()).clients.insert(client.number(), Arc::clone(client));
     }
 
-    /// A client's connection ends, and its memberships with it.
+    /// Removes a client, and its memberships, when its connection ends.
     pub fn exit(&self, client: &Client<N>) {
         self.shard(client.event_loop()).exit(client.number());
     }
@@ -121,7 +121,7 @@ impl<N> Audience<N> {
         (0..self.shards.len()).find_map(|index| self.shard(index).clients.get(&number).cloned())
     }
 
-    /// How many there are.
+    /// How many clients there are.
     pub fn count(&self, whom: Whom<'_>) -> usize {
         (0..self.shards.len()).map(|index| self.shard(index).among(whom).map_or(0, IndexMap::len)).sum()
     }
@@ -133,10 +133,11 @@ impl<N> Audience<N> {
         (0..self.shards.len()).filter_map(of_shard).flatten().collect()
     }
 
-    /// Sends one message to many, all but the client of the number `except`. It is encoded once, and once more for each
-    /// window that clients agreed on for compression; each loop is woken once. Returns how many clients it was queued for.
+    /// Sends one message to many clients, except for the client with the number `except`. It is encoded once, and once
+    /// more for each window that clients agreed on for compression; each loop is woken once. Returns how many clients
+    /// it was queued for.
     ///
-    /// Every client gets it in order with what else this thread sends.
+    /// Every client gets it in order with everything else that this thread sends.
     pub fn broadcast(&self, whom: Whom<'_>, except: Option<u64>, opcode: Opcode, payload: &[u8]) -> usize {
         let compression = self.compression.filter(|how| payload.len() >= how.threshold);
         let broadcast = Broadcast::new(opcode, payload, compression.map(|how| (how, self.windows(whom))));
@@ -156,8 +157,8 @@ impl<N> Audience<N> {
         reached
     }
 
-    /// For which windows a message to these clients is to be compressed. Looked up beforehand, since no lock is held while
-    /// something is compressed.
+    /// The windows for which a message to these clients must be compressed. They are collected beforehand, since no
+    /// lock is held during compression.
     fn windows(&self, whom: Whom<'_>) -> Windows {
         let mut windows = Windows::default();
         for index in 0..self.shards.len() {

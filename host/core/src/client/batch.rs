@@ -1,4 +1,4 @@
-//! The connection's end of an outbox: what is on its way to the socket, and what else a connection was told.
+//! The connection's end of an outbox: bytes on their way to the socket, and other orders to the connection.
 
 use crate::client::order::{Order, Part};
 use crate::client::short_way::ShortWay;
@@ -7,50 +7,50 @@ use crate::protocol::{Opcode, WriteBuffer, is_compressed};
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// So large a message, in bytes, is offered to the socket where it lies rather than copied: below, a system call for each
-/// costs as much as the copy.
+/// A message of at least this many bytes is offered to the socket directly rather than copied. For smaller ones, the
+/// system call costs as much as the copy.
 const WRITE_THROUGH_FROM: usize = 128 * 1024;
 
-/// Owned by the connection's task, lent to its callbacks.
+/// The connection's task owns it, and lends it to its callbacks.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Frames on their way to the socket.
     pub write: WriteBuffer,
-    /// Where compression was agreed on.
+    /// The compressor, if compression was agreed on.
     pub deflater: Option<Box<Deflater>>,
     /// Whether the engine has asked not to read from this client.
     pub paused: bool,
-    /// Whether our close frame is in the write buffer, or was.
+    /// Whether our close frame has been put into the write buffer.
     pub close_written: bool,
-    /// Whether the engine failed in a job of this client's.
+    /// Whether the engine failed in a job of this client.
     pub failed: bool,
-    /// Whether the socket took no more when it was last offered something.
+    /// Whether the socket took nothing more at the last attempt.
     pub blocked: bool,
-    /// Where large messages may go at once, during the connection's turn.
+    /// The socket for large messages, during the connection's turn.
     pub socket: Option<ShortWay>,
-    /// Since when nothing has been read from the client by our own choice.
+    /// Since when we have chosen to read nothing from the client.
     pub unread_since: Option<Instant>,
     /// The pong to send when the socket takes something again.
     pong: Option<Box<[u8]>>,
     fragmented: Option<Box<Fragmented>>,
 }
 
-/// A message of which parts were sent and others will be.
+/// A message that is sent in parts and is not finished.
 #[derive(Debug)]
 struct Fragmented {
     message: u64,
-    /// Messages, and parts of others, that came after its first part.
+    /// Messages, and parts of other messages, that came after its first part.
     waiting: VecDeque<Order>,
     waiting_bytes: usize,
 }
 
 impl Batch {
-    /// For a connection on which messages are compressed like this.
+    /// A batch for a connection with this compression.
     pub fn new(compression: Compression) -> Batch {
         Batch { deflater: Some(Box::new(Deflater::new(compression))), ..Batch::default() }
     }
 
-    /// Whether it is as a new one for a connection without compression.
+    /// Whether it equals a new one without compression.
     pub fn is_blank(&self) -> bool {
         let Batch { write, deflater, paused, close_written, failed, blocked, socket, unread_since, pong, fragmented } =
             self;
@@ -66,13 +66,13 @@ impl Batch {
         self.write.len() + self.fragmented.as_ref().map_or(0, |fragmented| fragmented.waiting_bytes)
     }
 
-    /// What it costs to keep them, in bytes, beside themselves.
+    /// The cost of keeping these bytes, in bytes, besides the bytes themselves.
     #[inline]
     pub fn overhead(&self) -> usize {
         self.fragmented.as_ref().map_or(0, |fragmented| fragmented.waiting.len() * Order::ENTRY)
     }
 
-    /// What counts for the backlog's limit.
+    /// The number that counts towards the backlog's limit.
     #[inline]
     pub fn cost(&self) -> usize {
         self.backlog() + self.overhead()
@@ -90,7 +90,7 @@ impl Batch {
 
     fn message_otherwise(&mut self, opcode: Opcode, payload: &[u8]) {
         match &mut self.deflater {
-            // Compressed when its turn comes: a message that is dropped before that is not one to refer to.
+            // It is compressed when its turn comes: later messages must not refer to one that is dropped before that.
             _ if self.fragmented.is_some() => self.data(Order::Message { opcode, payload: payload.to_owned() }),
             Some(deflater) => self.write.push_deflated(deflater, opcode, payload),
             None => self.plain_message(opcode, payload),
@@ -108,11 +108,11 @@ impl Batch {
 
     /// Queues a control frame ahead of data.
     ///
-    /// While the socket takes nothing, or more than `limit` waits for it, of all pongs only the newest waits: neither a client
-    /// that pings and does not read nor an engine that never stops costs memory. RFC 6455 section 5.5.3: an endpoint "MAY
-    /// elect to send a Pong frame for only the most recently processed Ping frame".
+    /// While the socket is blocked, or more than `limit` waits for it, only the newest pong waits. So neither a client
+    /// that pings and does not read nor an engine that never stops costs memory. RFC 6455 section 5.5.3: an endpoint
+    /// "MAY elect to send a Pong frame for only the most recently processed Ping frame".
     pub fn control(&mut self, opcode: Opcode, payload: &[u8], limit: usize) {
-        // If nothing waits for the socket, nothing tells that it takes something again.
+        // If nothing waits for the socket, no event would tell when it takes something again.
         let waits = !self.write.is_empty() && (self.blocked || self.cost() > limit);
         if opcode == Opcode::Pong && waits {
             self.pong = Some(payload.into());
@@ -121,7 +121,7 @@ impl Batch {
         }
     }
 
-    /// Notes that the socket took something.
+    /// Notes that the socket has taken something.
     #[inline]
     pub fn unblocked(&mut self) {
         self.blocked = false;
@@ -130,10 +130,10 @@ impl Batch {
         }
     }
 
-    /// Does what another thread wants done. `limit` is the backlog's.
+    /// Executes an order of another thread. `limit` is the backlog's.
     pub fn execute(&mut self, order: Order, limit: usize) {
         match order {
-            // Another thread's send can fall behind a close frame that it did not see: nothing follows that frame.
+            // Another thread's send can arrive after a close frame that it did not see: nothing may follow that frame.
             Order::Frames(_)
             | Order::Message { .. }
             | Order::Shared(_)
@@ -150,7 +150,7 @@ impl Batch {
         }
     }
 
-    /// Queues messages and parts. While a message is sent in parts, everything else waits for its last.
+    /// Queues messages and parts. While a message is sent in parts, everything else waits for its last part.
     pub fn data(&mut self, order: Order) {
         let continues = match (&mut self.fragmented, &order) {
             (None, _) => false,
@@ -175,15 +175,15 @@ impl Batch {
         }
     }
 
-    /// The client has not got all that this connection compressed for it, or more than that.
+    /// Notes that the client's view of the compression context differs from ours.
     fn forget_context(&mut self) {
         if let Some(deflater) = &mut self.deflater {
             deflater.forget();
         }
     }
 
-    /// Not compressed: that pays for whole messages. RFC 6455 section 5.4: the first frame has the message's opcode, all
-    /// others are continuations.
+    /// Queues a part without compression, which only pays for whole messages. RFC 6455 section 5.4: the first frame has
+    /// the message's opcode, all others are continuations.
     fn part(&mut self, part: &Part, continues: bool) {
         let opcode = if continues { Opcode::Continuation } else { part.opcode };
         self.write.push(opcode, part.last, &part.data);
@@ -193,7 +193,8 @@ impl Batch {
         } else if part.last
             && let Some(fragmented) = self.fragmented.take()
         {
-            // Among what waited may be the parts of another message, which makes what follows them wait again.
+            // The waiting orders may contain the parts of another message, which makes the orders after them wait
+            // again.
             fragmented.waiting.into_iter().for_each(|order| self.data(order));
         }
     }
@@ -203,8 +204,8 @@ impl Batch {
         if self.close_written {
             return 0;
         }
-        // Of a message in parts, the client must get all or none: while one is under way, what lies before it in the
-        // buffer stays.
+        // The client must get all of a message in parts, or none of it: while one is under way, everything before it in
+        // the buffer stays.
         let Some(fragmented) = &mut self.fragmented else {
             self.forget_context();
             let dropped = self.write.discard_unstarted();
@@ -219,7 +220,8 @@ impl Batch {
         before - fragmented.waiting_bytes
     }
 
-    /// Queues our close frame, the last frame of all (RFC 6455 section 5.5.1). A message in parts is cut off there.
+    /// Queues our close frame, which is the last frame (RFC 6455 section 5.5.1). It cuts off an unfinished message in
+    /// parts.
     pub fn close(&mut self, code: u16, reason: &str, now: bool) {
         if now {
             self.write.discard_unstarted();
@@ -314,7 +316,7 @@ mod tests {
         assert_eq!(texts(&batch), "09data");
     }
 
-    /// What was compressed and then dropped, or compressed for many, is nothing that a later message may refer to.
+    /// A later message must not refer to one that was compressed and then dropped, or compressed for many.
     #[test]
     fn a_message_refers_only_to_what_the_client_has_got() {
         let takeover = Compression { threshold: 0, context_takeover: true, ..Compression::default() };
@@ -335,7 +337,7 @@ mod tests {
         batch.execute(Order::Shared(Bytes::from_static(b"\xC2\x01\x00")), LIMIT);
         assert_eq!(length(&mut batch), first);
 
-        // One that waits is compressed in its turn.
+        // A message that waits is compressed in its turn.
         batch.execute(part(1, "a", false), LIMIT);
         batch.execute(Order::Message { opcode: Opcode::Binary, payload: message.clone() }, LIMIT);
         assert_eq!(batch.backlog() - batch.write.len(), encoded_length(message.len()));

@@ -1,33 +1,33 @@
-//! One message for many clients: encoded at most once in each way that any of them needs.
+//! One message for many clients, encoded at most once for each form that any of them needs.
 //!
-//! Knows no clients, only what was agreed on with them about compression.
+//! It knows no clients, only their agreements on compression.
 
 use crate::protocol::deflate::{Compression, Reach, encode_alone};
 use crate::protocol::{Opcode, encode};
 use bytes::Bytes;
 
-/// The windows that some clients agreed on: bit n for 2^n bytes.
+/// The windows that some clients agreed on: bit n stands for 2^n bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Windows(u16);
 
 impl Windows {
-    /// Adds that of a client whose messages may be compressed in this way.
+    /// Adds the window of a client.
     pub fn add(&mut self, agreed: Reach) {
         self.0 |= 1 << agreed.window_bits;
     }
 }
 
-/// A message, as it goes over the wire.
+/// A message, encoded for the wire.
 #[derive(Debug)]
 pub struct Broadcast {
     plain: Bytes,
-    /// By window bits, where it gets smaller.
+    /// Its compressed forms by window bits, if they are smaller.
     deflated: Vec<(u8, Bytes)>,
 }
 
 impl Broadcast {
-    /// Encodes a message as it is, and compressed for each of `windows`. What is compressed here refers to nothing before
-    /// it, so that it suits every client of that window, whatever else it was sent.
+    /// Encodes a message plainly, and compressed for each of `windows`. The compressed forms refer to nothing before
+    /// them, so they suit every client with that window, whatever else it was sent.
     pub fn new(opcode: Opcode, payload: &[u8], how: Option<(Compression, Windows)>) -> Broadcast {
         let mut plain = Vec::new();
         encode(&mut plain, opcode, true, payload);
@@ -43,8 +43,8 @@ impl Broadcast {
         Broadcast { plain: plain.into(), deflated }
     }
 
-    /// The message's frame for a client with whom this was agreed on. A client that was not there when the windows were
-    /// looked at gets the message as it is, which is always allowed (RFC 7692 section 6).
+    /// The frame for a client with this agreement. A client that came after the windows were collected gets the plain
+    /// message, which is always allowed (RFC 7692 section 6).
     pub fn frame_for(&self, agreed: Option<Reach>) -> &Bytes {
         let fitting = |agreed: Reach| self.deflated.iter().find(|(bits, _)| *bits == agreed.window_bits);
         agreed.and_then(fitting).map_or(&self.plain, |(_, frame)| frame)

@@ -1,4 +1,4 @@
-//! How far the end of a connection has come, as other threads may ask.
+//! How far the end of a connection has come. Other threads may ask.
 
 /// How far a connection's end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -6,9 +6,9 @@
 pub enum Closing {
     /// Open.
     No,
-    /// The peer has sent a close frame, we have not.
+    /// The peer has sent a close frame, and we have not.
     Begun,
-    /// We have queued a close frame; nothing may follow it (RFC 6455 section 5.5.1).
+    /// We have queued a close frame. Nothing may follow it (RFC 6455 section 5.5.1).
     Sent,
     /// The connection is gone.
     Gone,

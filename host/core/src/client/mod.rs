@@ -37,7 +37,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// Payload of a control frame at most (RFC 6455 section 5.5).
+/// The longest payload of a control frame (RFC 6455 section 5.5).
 const MAX_CONTROL: usize = 125;
 
 /// A connected client. It carries notices of the type `N` to its connection, and cannot read them.
@@ -45,7 +45,7 @@ const MAX_CONTROL: usize = 125;
 pub struct Client<N> {
     peer: Box<str>,
     resource: Box<str>,
-    // Two boxes, since most have none.
+    // A box in the option is small for the many clients without a subprotocol.
     #[allow(clippy::box_collection, reason = "half the size where there is none")]
     subprotocol: Option<Box<String>>,
     deflate: Option<Agreed>,
@@ -53,14 +53,13 @@ pub struct Client<N> {
     last_active: AtomicU64,
     /// Milliseconds from the epoch to the last ping for keepalive, plus 1; 0 if there was none.
     pinged: AtomicU64,
-    /// Of the engine: which of them serves it.
+    /// The generation of the engine that serves it.
     generation: AtomicU32,
     outbox: Outbox<N>,
 }
 
 impl<N> Client<N> {
-    /// A client that has just been accepted, and whose connection is to live on `event_loop`. `deflate` is what was agreed
-    /// on about compression.
+    /// A newly accepted client, whose connection will live on `event_loop`. `deflate` is the agreement on compression.
     pub fn new(
         peer: &str,
         resource: &str,
@@ -85,12 +84,12 @@ impl<N> Client<N> {
         client
     }
 
-    /// The two halves of the id: one drawn at random for this run of the host, one that counts.
+    /// The two halves of the id: a random number for this run of the host, and a counter.
     pub fn id(&self) -> (u64, u64) {
         (run(), self.number())
     }
 
-    /// The counting half of the id; never 0, unique within this run of the host.
+    /// The counter's half of the id. It is never 0, and unique within this run of the host.
     pub fn number(&self) -> u64 {
         self.outbox.number()
     }
@@ -105,17 +104,17 @@ impl<N> Client<N> {
         &self.resource
     }
 
-    /// The subprotocol agreed on, or empty.
+    /// The agreed subprotocol, or empty.
     pub fn subprotocol(&self) -> &str {
         self.subprotocol.as_ref().map_or("", |name| name.as_str())
     }
 
-    /// What was agreed on about compression.
+    /// The agreement on compression.
     pub fn deflate(&self) -> Option<Agreed> {
         self.deflate
     }
 
-    /// How what is sent to it is compressed.
+    /// How messages to it are compressed.
     pub fn compression(&self) -> Option<Compression> {
         Some(self.audience().compression?.within(self.deflate?.server))
     }
@@ -125,7 +124,7 @@ impl<N> Client<N> {
         self.outbox.event_loop()
     }
 
-    /// Which generation of the engine serves it, or is about to.
+    /// The generation of the engine that serves it, or is about to.
     pub fn generation(&self) -> u32 {
         self.generation.load(Ordering::Relaxed)
     }
@@ -134,34 +133,34 @@ impl<N> Client<N> {
         self.generation.store(generation, Ordering::Relaxed);
     }
 
-    /// The clients that it is one of.
+    /// The audience that it belongs to.
     pub fn audience(&self) -> &Audience<N> {
         self.outbox.audience()
     }
 
-    /// How long ago the last byte came.
+    /// How long ago the last byte arrived.
     pub fn idle(&self) -> Duration {
         clock::since(epoch()).saturating_sub(self.last_active())
     }
 
-    /// When the last byte came, since the process's epoch and to the millisecond.
+    /// When the last byte arrived, as milliseconds since the process's epoch.
     pub fn last_active(&self) -> Duration {
         Duration::from_millis(self.last_active.load(Ordering::Relaxed))
     }
 
-    /// Notes that bytes came.
+    /// Notes that bytes have arrived.
     pub fn touch(&self, now: Instant) {
         self.last_active.store(millis(now), Ordering::Relaxed);
     }
 
-    /// When the client was pinged because it was idle, if it has given no sign of life since.
+    /// When the client was pinged because it was idle, if it has been silent since.
     pub fn pinged(&self) -> Option<Duration> {
         let pinged = Duration::from_millis(self.pinged.load(Ordering::Relaxed).checked_sub(1)?);
-        // To the millisecond, a quick pong can be as old as its ping; what led to the ping is older.
+        // At this resolution, a quick pong can be as old as its ping; the bytes before the ping are older.
         (self.last_active() < pinged).then_some(pinged)
     }
 
-    /// Whether the client was pinged because it was idle, and has given no sign of life since.
+    /// Whether the client was pinged because it was idle, and has been silent since.
     pub fn is_pinged(&self) -> bool {
         self.pinged().is_some()
     }
@@ -199,14 +198,14 @@ impl<N> Client<N> {
         }
     }
 
-    /// Begins a message in fragments. Returns what its parts are to name.
+    /// Begins a message in fragments. Returns the number that its parts must name.
     pub fn begin_message(&self) -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         NEXT.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Sends a part of a message. One that is refused for its backlog leaves the message torn, so that the client is
-    /// closed whatever the policy.
+    /// Sends a part of a message. If it is refused for its backlog, the message is torn, so the client is closed
+    /// whatever the policy.
     pub fn send_part(&self, part: Part) -> Sent {
         match self.outbox.send_order(Order::Part(part)) {
             Sent::Backlogged => self.close_backlogged(),
@@ -214,14 +213,14 @@ impl<N> Client<N> {
         }
     }
 
-    /// Gives up a message of which parts were sent.
+    /// Gives up a message that was sent in part.
     pub fn abandon_message(&self) {
         if self.close(close::INTERNAL, "a message was not finished") == Sent::Sent {
             tracing::warn!(peer = self.peer(), "closed: the engine dropped a message in fragments before its last");
         }
     }
 
-    /// What becomes of a client that does not keep up.
+    /// Applies the policy to a client that does not keep up.
     #[cold]
     fn backlogged(&self) -> Sent {
         match self.audience().backlog.policy {
@@ -246,12 +245,12 @@ impl<N> Client<N> {
         self.outbox.send_control(opcode, payload)
     }
 
-    /// Closes behind what is queued.
+    /// Closes after the queued data.
     pub fn close(&self, code: u16, reason: &str) -> Sent {
         self.order_close(code, reason, false)
     }
 
-    /// Drops what is queued, then closes.
+    /// Drops the queued data, then closes.
     pub fn close_now(&self, code: u16, reason: &str) -> Sent {
         self.order_close(code, reason, true)
     }
@@ -264,10 +263,10 @@ impl<N> Client<N> {
         self.outbox.close(code, close::cut_reason(reason), now)
     }
 
-    /// Drops queued messages of which the socket has taken nothing. Returns the bytes dropped.
+    /// Drops queued messages that the socket has not begun to take. Returns the bytes dropped.
     ///
-    /// From another thread than the connection's, what lies with the connection is dropped at its next turn and is
-    /// not counted.
+    /// If another thread than the connection's calls it, messages that the connection already has are dropped at its
+    /// next turn and are not counted.
     pub fn discard_buffered(&self) -> usize {
         self.outbox.discard()
     }
@@ -297,7 +296,7 @@ impl<N> Client<N> {
     }
 }
 
-/// The moment from which activity is counted: long before anything happens, also by a clock that was stopped some time ago.
+/// The moment from which activity is counted. It lies long before anything happens, even by a clock that was stopped.
 pub fn epoch() -> Instant {
     const BEFORE: Duration = Duration::from_secs(24 * 3600);
     static EPOCH: OnceLock<Instant> = OnceLock::new();
@@ -308,7 +307,7 @@ fn millis(at: Instant) -> u64 {
     u64::try_from(at.saturating_duration_since(epoch()).as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The half of an id that all clients of this run of the host have in common.
+/// The half of an id that all clients of this run of the host share.
 pub fn run() -> u64 {
     static RUN: OnceLock<u64> = OnceLock::new();
     *RUN.get_or_init(|| {

@@ -1,9 +1,9 @@
-//! What a connection is told to send, by threads and callbacks other than its own.
+//! Orders to a connection, from threads and callbacks other than its own.
 
 use crate::protocol::{Opcode, encoded_length};
 use bytes::Bytes;
 
-/// Something that a connection is told to do.
+/// An order to a connection.
 #[derive(Debug)]
 pub enum Order {
     /// Send these whole, encoded messages.
@@ -16,9 +16,9 @@ pub enum Order {
     Part(Part),
     /// Send a control frame ahead of data.
     Control { opcode: Opcode, payload: Vec<u8> },
-    /// Send a close frame, behind what is queued or (`now`) in place of it.
+    /// Send a close frame, behind the queued data or (`now`) in place of it.
     Close { code: u16, reason: String, now: bool },
-    /// Drop what is queued.
+    /// Drop the queued data.
     Discard,
 }
 
@@ -27,17 +27,17 @@ pub enum Order {
 pub struct Part {
     /// Which message.
     pub message: u64,
-    /// The message's.
+    /// The opcode of the message.
     pub opcode: Opcode,
     pub last: bool,
     pub data: Vec<u8>,
 }
 
 impl Order {
-    /// What it costs to keep an order, in bytes, beside what it puts on the wire.
+    /// The cost of keeping an order, in bytes, besides its bytes on the wire.
     pub const ENTRY: usize = size_of::<Order>();
 
-    /// What goes over the wire for it, in bytes, or what would at most.
+    /// The bytes that it puts on the wire, at most.
     pub fn size(&self) -> usize {
         match self {
             Order::Message { payload, .. } | Order::Control { payload, .. } => encoded_length(payload.len()),
@@ -49,7 +49,7 @@ impl Order {
         }
     }
 
-    /// Whether this may be dropped when the engine wants what is queued dropped: whole messages only.
+    /// Whether it may be dropped when the engine discards queued data: only whole messages may.
     pub fn is_whole_message(&self) -> bool {
         matches!(self, Order::Frames(_) | Order::Message { .. } | Order::Shared(_))
     }

@@ -1,21 +1,22 @@
-//! The short way to a socket, for messages that are too large to be copied.
+//! The short way to a socket, for messages that are too large to copy.
 
 use std::fmt;
 use std::os::fd::RawFd;
 
-/// The socket of the connection whose turn it is. To be dropped at the end of that turn.
+/// The socket of the connection whose turn it is. Drop it at the end of that turn.
 #[derive(Clone, Copy)]
 pub struct ShortWay {
     socket: RawFd,
     offer: Offer,
 }
 
-/// Offers a header and a payload to a socket without waiting, unless that is gone: a number is no proof. Returns how many bytes
-/// it took, none if it failed: the next write to the socket tells of that.
+/// Offers a header and a payload to a socket without waiting, unless the socket is gone: the descriptor's number may
+/// belong to something else by then. Returns how many bytes the socket took. Returns 0 if it failed: the next write to
+/// the socket reports that.
 pub type Offer = fn(RawFd, &[u8], &[u8]) -> usize;
 
 impl ShortWay {
-    /// To this socket, by this function.
+    /// The short way to this socket, through this function.
     pub fn new(socket: RawFd, offer: Offer) -> ShortWay {
         ShortWay { socket, offer }
     }

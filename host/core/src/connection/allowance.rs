@@ -1,60 +1,61 @@
-//! How much a connection may do in one turn.
+//! The limit on a connection's work in one turn.
 //!
-//! A turn ends with the work that there is, or after [`TURN`]. A look at the clock costs about as much as a small
-//! message, so that it is looked at only after so much work that it does not matter.
+//! A turn ends when nothing is left to do, or after [`TURN`]. Reading the clock costs about as much as a small message,
+//! so it is read only after so much work that its cost does not matter.
 
 use crate::clock;
 use std::time::{Duration, Instant};
 
-/// A turn that takes longer is cut short: what else was read waits, and the connection stands in line (`turnstile`).
+/// A turn that takes longer is cut short: the rest of the read waits, and the connection queues up (`turnstile`).
 ///
-/// Shorter, and large messages pay more for looking after others; longer, and everyone waits longer for a client that
-/// floods.
+/// If this is shorter, large messages pay more for the checks of others; if it is longer, everyone waits longer for a
+/// client that floods.
 const TURN: Duration = Duration::from_micros(250);
-/// The work until the clock is first looked at, in frames or KiB: more than a client with few messages on their way has.
+/// The work until the clock is first read, in frames or KiB. It is more than a client with few messages under way
+/// needs.
 const FIRST_LOOK: u32 = 17;
-/// The most work between two looks, about 20 us of the cheapest.
+/// The most work between two reads of the clock, about 20 us of the cheapest.
 const MOST_BETWEEN: u32 = 256;
-/// The bytes of unfinished messages until the clock is looked at: as many as a whole message has by default, since one that is
-/// left half here takes memory of its own meanwhile.
+/// The bytes of unfinished messages until the clock is read. It is the largest message by default, since an unfinished
+/// message takes memory of its own meanwhile.
 const PARTS: usize = 1024 * 1024;
-/// What a read of a part counts for at least, in bytes.
+/// The least number of bytes that a read of a part counts as.
 const LEAST_PART: usize = 64 * 1024;
 
-/// What one turn has done so far.
+/// The work of one turn so far.
 #[derive(Debug)]
 pub(super) struct Allowance {
-    /// Set at the turn's first look at the clock, which is before its work.
+    /// The time of the turn's first reading of the clock, which comes before its work.
     began: Option<Instant>,
     /// Frames, and KiB.
     done: u32,
-    /// Bytes of unfinished messages since the clock was last looked at for those.
+    /// Bytes of unfinished messages since the clock was last read because of them.
     parts: usize,
-    /// How much is to be done until the clock is looked at.
+    /// The amount of work at which the clock is read next.
     look_at: u32,
     spent: bool,
 }
 
 impl Allowance {
-    /// For a turn. After one that took too long the clock is looked at from the first message on.
+    /// An allowance for one turn. After a turn that took too long, the clock is read from the first message on.
     pub(super) fn new(heavy: bool) -> Allowance {
         Allowance { began: None, done: 0, parts: 0, look_at: if heavy { 1 } else { FIRST_LOOK }, spent: false }
     }
 
-    /// The turn begins at the latest now.
+    /// Notes that the turn begins now, if it has not begun yet.
     #[inline]
     pub(super) fn begin(&mut self, now: Instant) {
         self.began.get_or_insert(now);
     }
 
-    /// Notes that a message of so many bytes was dealt with. Returns whether the turn is over.
+    /// Notes that a message of this many bytes was handled. Returns whether the turn is over.
     #[inline]
     pub(super) fn note(&mut self, bytes: usize) -> bool {
         self.done = self.done.saturating_add(1 + u32::try_from(bytes / 1024).unwrap_or(u32::MAX));
         if self.done < self.look_at { self.spent } else { self.look() }
     }
 
-    /// Notes that a read brought so many bytes with which no message is complete.
+    /// Notes that a read brought this many bytes without completing a message.
     pub(super) fn note_part(&mut self, bytes: usize) {
         self.parts += bytes.max(LEAST_PART);
         if self.parts >= PARTS {
@@ -63,22 +64,22 @@ impl Allowance {
         }
     }
 
-    /// Looks at the clock. Returns whether the turn is over.
+    /// Reads the clock. Returns whether the turn is over.
     pub(super) fn look(&mut self) -> bool {
         let now = clock::now();
         self.spent |= now.duration_since(*self.began.get_or_insert(now)) >= TURN;
-        // Twice the work takes twice the time: the turn is at most twice too long.
+        // Twice the work takes twice the time, so the turn takes at most twice too long.
         self.look_at = self.done.saturating_add(self.done.clamp(1, MOST_BETWEEN));
         self.spent
     }
 
-    /// Whether the turn is over, as far as that has been seen.
+    /// Whether the turn is over, as far as the last reading of the clock shows.
     #[inline]
     pub(super) fn is_spent(&self) -> bool {
         self.spent
     }
 
-    /// At the end of a turn: how long it took, if that was too long.
+    /// Returns at the end of a turn how long it took, if that was too long.
     pub(super) fn overrun(&mut self, heavy: bool) -> Option<Duration> {
         if !heavy && !self.spent && self.done < FIRST_LOOK {
             return None;

@@ -1,4 +1,4 @@
-//! Calls of the engine, and what comes of them: jobs, and faults of either side.
+//! Calls the engine and handles the results: jobs, and faults of either side.
 
 use super::Connection;
 use super::stage::{Input, Stage};
@@ -16,7 +16,7 @@ impl<S: Wire> Connection<S> {
         self.batch = batch;
     }
 
-    /// Calls the engine, unless the connection's messages are at their end.
+    /// Calls the engine, unless the connection takes no more messages.
     pub(super) fn callback(&mut self, call: impl FnOnce(&mut Session, &Arc<Client>) -> CallbackResult) {
         if self.stage == Stage::Open
             && let Some(session) = &mut self.session
@@ -26,7 +26,7 @@ impl<S: Wire> Connection<S> {
         }
     }
 
-    /// Has the job run that a callback returned, or closes where it failed.
+    /// Submits the job that a callback returned, or closes the connection if the callback failed.
     #[inline]
     pub(super) fn finish(&mut self, called: CallbackResult) {
         match called {
@@ -48,7 +48,7 @@ impl<S: Wire> Connection<S> {
         self.instance.pool().submit(self.lane.get_or_insert_default(), Box::new(work));
     }
 
-    /// Delivers what was posted, unless the session is away.
+    /// Delivers posted events, unless a swap has the session.
     pub(super) fn deliver_events(&mut self) {
         if self.session.is_some()
             && let Some(events) = self.events.take()
@@ -67,18 +67,18 @@ impl<S: Wire> Connection<S> {
         });
     }
 
-    /// The engine panicked: its fault, and the end of this connection alone.
+    /// Handles a panic of the engine, which ends this connection alone.
     #[cold]
     pub(super) fn engine_fault(&mut self, failure: &EngineFailure) {
         self.instance.report(failure, self.client.peer());
         self.fail(close::INTERNAL, "the engine failed");
     }
 
-    /// The peer broke the protocol (RFC 6455 section 7.1.7).
+    /// Handles a breach of the protocol by the peer (RFC 6455 section 7.1.7).
     #[cold]
     pub(super) fn peer_fault(&mut self, fault: &Fault) {
         let code = fault.close_code();
-        // A flood of one kind does not keep another out of the log.
+        // The kind keeps a flood of one fault from hiding another in the log.
         tracing::info!(peer = self.client.peer(), code, kind = code, "connection failed: {fault}");
         self.fail(code, &fault.to_string());
     }

@@ -1,4 +1,4 @@
-//! What comes in: whether to read, and from bytes to the engine's callbacks.
+//! Input: decides whether to read, and turns bytes into callbacks of the engine.
 
 use super::allowance::Allowance;
 use super::stage::{Input, Stage};
@@ -14,18 +14,18 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tokio::io::ReadBuf;
 
-/// Nothing more is read or answered while more than half the backlog's limit, or more than this, waits for the socket: a peer
-/// that does not read its replies is slowed down by TCP before its backlog is full.
+/// If more than this, or more than half the backlog's limit, waits for the socket, nothing more is read or answered. So
+/// TCP slows down a peer that does not read its replies before its backlog is full.
 const PAUSE_READING_ABOVE: usize = 1024 * 1024;
-/// So much of a batch is offered to the socket before more messages of the same read are answered. The backlog is what
-/// the socket does not take, not what one read is answered with.
+/// If a batch grows beyond this many bytes, it is offered to the socket before more messages of the same read are
+/// answered. So the backlog is what the socket does not take, and not the answer to one read.
 const WRITE_ABOVE: usize = 256 * 1024;
-/// What one read may bring, however small the backlog's limit.
+/// The least that a read may bring, however small the backlog's limit.
 const LEAST_READ: usize = 512;
-/// What one read may bring, however long the one before took to answer.
+/// The least that a read may bring, however long the previous one took to answer.
 const LEAST_HEAVY_READ: usize = 64 * 1024;
 
-/// What a read brought and a turn had no time for.
+/// The rest of a read that a turn had no time for.
 #[derive(Debug)]
 pub(super) struct Unanswered {
     bytes: Box<[u8]>,
@@ -35,7 +35,7 @@ pub(super) struct Unanswered {
 }
 
 impl Unanswered {
-    /// `None` if there are no bytes.
+    /// Returns `None` if there are no bytes.
     pub(super) fn new(bytes: &[u8], at: Instant) -> Option<Box<Unanswered>> {
         (!bytes.is_empty()).then(|| Box::new(Unanswered { bytes: bytes.into(), answered: 0, at }))
     }
@@ -49,7 +49,7 @@ impl<S: Wire> Connection<S> {
                 let pause = batch.paused || batch.write.len() > self.pause_above() || self.has_too_many_jobs(cx);
                 batch.close_written || !pause
             }),
-            // A peer that sends on and reads nothing must still be noticed when it goes.
+            // If a peer keeps sending and reads nothing, the host must still notice when it goes.
             Stage::Flushing(Input::Anything | Input::End) | Stage::Lingering => true,
             Stage::Flushing(Input::Nothing) | Stage::Over => false,
         }
@@ -63,7 +63,7 @@ impl<S: Wire> Connection<S> {
         self.lane.as_ref().is_some_and(|lane| lane.is_full(cx.waker()))
     }
 
-    /// Goes on with what an earlier turn has read, or reads. Returns how many bytes were there.
+    /// Continues with the rest of an earlier read, or reads. Returns how many bytes there were.
     pub(super) fn read(
         &mut self,
         cx: &mut Context<'_>,
@@ -83,7 +83,7 @@ impl<S: Wire> Connection<S> {
             return Poll::Ready(Ok(count));
         }
         let mut buffer = shared.read_buffer.borrow_mut();
-        // What is read is answered before it is looked at whether there is room for more answers.
+        // All of this read is answered before the room for answers is checked again.
         let most = buffer.len().min((self.client.outbox().limit() / 2).max(LEAST_READ));
         let most = most.min(self.read_at_most as usize);
         let mut read = ReadBuf::new(&mut buffer[..most]);
@@ -103,8 +103,8 @@ impl<S: Wire> Connection<S> {
         Poll::Ready(Ok(count))
     }
 
-    /// Has the next read bring about as much as can be answered in one turn, if that is far less than this one brought: what
-    /// is left of a read lies in memory of the connection's own.
+    /// Makes the next read bring about as much as one turn can answer, if that is far less than this read brought: the
+    /// rest of a read takes memory of the connection's own.
     fn adapt_reads(&mut self, most: usize, count: usize, answered: usize) {
         let next = match () {
             () if answered < count / 4 => (2 * answered).max(LEAST_HEAVY_READ),
@@ -114,8 +114,8 @@ impl<S: Wire> Connection<S> {
         self.read_at_most = u32::try_from(next).unwrap_or(u32::MAX);
     }
 
-    /// Hands what a read brought to the engine. If it is answered with much, the answers go to the socket in between. Returns
-    /// how much of it was answered: not all if the turn takes too long, or too many answers wait for the socket.
+    /// Passes the bytes of a read to the engine. Long answers go to the socket in between. Returns how many bytes were
+    /// answered: not all if the turn takes too long, or if too many answers wait for the socket.
     fn answer(
         &mut self,
         input: &mut [u8],
@@ -144,9 +144,9 @@ impl<S: Wire> Connection<S> {
         }
     }
 
-    /// Hands messages in `input` to the engine, all of them unless the batch grows large or the turn takes too long.
-    /// Returns how much was used. The last call of the receiver, for which nothing may be left, lets it give back the
-    /// memory of an assembled message.
+    /// Passes the messages in `input` to the engine, unless the batch grows large or the turn takes too long. Returns
+    /// how many bytes were used. The receiver's last call, possibly without input, lets it free the memory of an
+    /// assembled message.
     fn receive(&mut self, input: &mut [u8], at: Instant, allowance: &mut Allowance) -> usize {
         let mut done = 0;
         let most = WRITE_ABOVE.min(self.client.outbox().limit() / 2);
@@ -165,7 +165,7 @@ impl<S: Wire> Connection<S> {
                     }
                     break;
                 }
-                // It has done much without an event.
+                // The receiver has done much work without an event.
                 Ok((used, None)) => {
                     done += used;
                     if allowance.look() {
@@ -180,7 +180,7 @@ impl<S: Wire> Connection<S> {
                     client.outbox().note_close_received();
                     (used, 0, if answers_ours { Ok(None) } else { session.on_close(client, code, reason) })
                 }
-                // After our own close frame only the peer's is of interest.
+                // After our own close frame, only the peer's close frame matters.
                 Ok((used, Some(_))) if client.closing() >= Closing::Sent => (used, used, Ok(None)),
                 Ok((used, Some(Received::Text(text)))) => (used, text.len(), session.on_text(client, text)),
                 Ok((used, Some(Received::Binary(data)))) => (used, data.len(), session.on_binary(client, data)),
@@ -198,7 +198,7 @@ impl<S: Wire> Connection<S> {
         input.len()
     }
 
-    /// The peer sends nothing more. If it has been told of the end, or told us, it may still read what is queued.
+    /// Handles the end of the input. If the peer knows of the connection's end, it may still read the queued data.
     pub(super) fn end_of_input(&mut self) {
         let may_read = matches!(self.stage, Stage::Flushing(_)) && self.unwritten() > 0;
         self.stage = if may_read { Stage::Flushing(Input::Nothing) } else { Stage::Over };

@@ -1,7 +1,7 @@
 //! One connection: from its first frame to `on_closed`.
 //!
-//! Moves bytes between its stream and the protocol, calls the engine per message, and ends in an orderly way. Written
-//! over the byte stream as a type parameter: it does not know TCP, TLS or HTTP. It lives and dies on one event loop.
+//! It moves bytes between its stream and the protocol, calls the engine per message, and ends in an orderly way. The
+//! byte stream is a type parameter, so it does not know TCP, TLS or HTTP. It lives and dies on one event loop.
 //!
 //! A connection is one future, written by hand. Each poll is a *turn*: it takes orders, meets deadlines, writes and
 //! reads, until there is nothing to do or the turn has taken too long. A turn may end in the middle of a read: the rest
@@ -50,26 +50,27 @@ use swapping::Swap;
 /// The most memory for answers, in bytes, that a loop keeps for longer than a few seconds.
 const KEPT_WRITE_MEMORY: usize = 64 * 1024;
 
-/// What all connections of one event loop share.
+/// The state that all connections of one event loop share.
 #[derive(Debug)]
 pub struct Shared {
-    /// One read at a time goes on in a loop, and leaves nothing behind: one buffer does for all.
+    /// The loop does one read at a time, and nothing stays in the buffer, so one buffer serves all connections.
     pub read_buffer: RefCell<Box<[u8]>>,
-    /// What is answered in one turn is mostly written in it, too: memory for that, which a connection keeps only as long
-    /// as something waits for its socket.
+    /// Memory for answers. Most answers are written in the same turn, so a connection keeps this memory only while
+    /// something waits for its socket.
     pub write_memory: RefCell<Vec<u8>>,
-    /// A batch that nobody uses: a connection has one only while it does something, or something is left of it.
+    /// An unused batch. A connection has one only while it does something, or while something is left in it.
     pub blank_batch: RefCell<Option<Box<Batch>>>,
     /// Wakes connections at their deadlines.
     pub deadlines: RefCell<Deadlines>,
     /// How long writes may wait for reads.
     pub prefer_read: Option<Duration>,
-    /// Where a connection waits whose last turn was too long.
+    /// The queue of connections whose last turn was too long.
     pub turnstile: Turnstile,
 }
 
 impl Shared {
-    /// For an event loop with a read buffer of so many bytes, whose writes may wait for reads for so long.
+    /// The shared state of an event loop with a read buffer of this many bytes, whose writes may wait this long for
+    /// reads.
     pub fn new(read_size: usize, prefer_read: Option<Duration>) -> Shared {
         Shared {
             read_buffer: RefCell::new(vec![0; read_size].into()),
@@ -81,7 +82,7 @@ impl Shared {
         }
     }
 
-    /// Gives back what has been kept for the next connection that needs it, if that is much: it may not come.
+    /// Frees memory that was kept for the next connection, if it is much: the next may not come.
     pub fn give_back(&self) {
         if self.write_memory.borrow().capacity() > KEPT_WRITE_MEMORY {
             self.write_memory.take();
@@ -90,42 +91,42 @@ impl Shared {
     }
 }
 
-/// One connection, as a future that ends when it is over. It is all that a connection's task holds while nothing
-/// happens; written as a type, and not as an async function, which would keep its arguments beside its variables.
+/// One connection, as a future that ends with it. This is all that a connection's task holds while nothing happens. It
+/// is a type rather than an async function, which would keep its arguments besides its variables.
 pub struct Connection<S> {
     stream: S,
     client: Arc<Client>,
     instance: Arc<Instance>,
-    /// Away when the engine has got it back, or while a swap has it.
+    /// `None` when the engine has it back, or while a swap has it.
     session: Option<Session>,
-    /// Values for the session while a swap has it.
+    /// Values for the session that arrive while a swap has it.
     #[allow(clippy::box_collection, reason = "a third of the size if there is none")]
     events: Option<Box<Vec<Event>>>,
     swap: Swap,
-    /// The order of its jobs, once it has had one.
+    /// The lane of its jobs, once it has had one.
     lane: Option<Arc<Lane>>,
     receiver: Receiver,
-    /// Away while callbacks run, see [`at_hand`](crate::client::at_hand); and between turns, if it is blank.
+    /// `None` while callbacks run, see [`at_hand`](crate::client::at_hand), and between turns if it is blank.
     batch: Option<Box<Batch>>,
     stage: Stage,
-    /// What `on_closed` will say.
+    /// The code for `on_closed`.
     code: u16,
     close_deadline: Option<Instant>,
     next_idle_check: Option<Instant>,
-    /// The backlog was above half its limit, or a message was refused, since `on_drain` was last called.
+    /// Since the last `on_drain`, the backlog was above half its limit, or a message was refused.
     above_half: bool,
     write_turn: Turn,
-    /// When the wheel wakes us.
+    /// The alarm by which the wheel wakes us.
     alarm: Option<Alarm>,
     waker: Option<Waker>,
     shared: Rc<Shared>,
-    /// What was read and has not been answered: behind the handshake's request, or by a turn that was cut short.
+    /// Input that has not been answered: bytes after the handshake's request, or the rest of a turn that was cut short.
     unanswered: Option<Box<Unanswered>>,
-    /// What one read may bring; less than the loop's buffer has room for after a read that took too long to answer.
+    /// The most that one read may bring. After a read that took too long to answer, it is less than the loop's buffer.
     read_at_most: u32,
-    /// The last turn took too long: the next one is begun through the turnstile.
+    /// Whether the last turn took too long, so that the next one must wait at the turnstile.
     heavy: bool,
-    /// Its place there.
+    /// The place at the turnstile.
     place: Option<Place>,
     opened: bool,
 }
@@ -158,7 +159,7 @@ impl<S: Wire> Future for Connection<S> {
 }
 
 impl<S: Wire> Connection<S> {
-    /// A connection whose handshake is over. `leftover` are bytes that came behind its request.
+    /// A connection whose handshake is over. `leftover` are the bytes after its request.
     pub fn new(
         stream: S,
         leftover: &[u8],
@@ -205,7 +206,7 @@ impl<S: Wire> Connection<S> {
         self.plan_idle_check();
     }
 
-    /// Whether it must wait for its place in line.
+    /// Whether it must wait at the turnstile.
     fn stands_in_line(&mut self, cx: &Context<'_>, shared: &Shared) -> bool {
         if self.heavy && self.place.is_none() {
             self.place = Some(shared.turnstile.join(cx.waker()));
@@ -236,7 +237,7 @@ impl<S: Wire> Connection<S> {
         }
     }
 
-    /// One turn: execute what others ask, write, read, until there is nothing to do or the turn has taken too long.
+    /// One turn: executes orders, writes and reads, until nothing is left to do or the turn has taken too long.
     fn turn(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
         self.note_waker(cx);
         let mut allowance = Allowance::new(self.heavy);
@@ -300,14 +301,14 @@ impl<S: Wire> Connection<S> {
         Poll::Pending
     }
 
-    /// The engine gets its session back: nothing can be sent any more, and nothing will come.
+    /// Gives the engine its session back: nothing can be sent any more, and nothing will arrive.
     fn end(&mut self) {
         // It ends when it goes on, or the next generation ends it.
         if self.swap == Swap::Frozen {
             return;
         }
         let Some(session) = self.session.take() else { return };
-        // The audience does not know it from here on: so does a swap that begins now wait for the callback.
+        // From here on the audience does not know this client. This makes a swap that begins now wait for the callback.
         let _busy = self.client.audience().activity.begin();
         self.client.outbox().end();
         self.client.audience().exit(&self.client);
@@ -316,7 +317,7 @@ impl<S: Wire> Connection<S> {
         }
     }
 
-    /// Other threads wake the task for their orders. It stays the same task, so this happens once.
+    /// Tells other threads which task to wake for their orders. The task stays the same, so this happens once.
     fn note_waker(&mut self, cx: &Context<'_>) {
         if self.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
             self.waker = Some(cx.waker().clone());
@@ -339,12 +340,12 @@ impl<S: Wire> Connection<S> {
         }
         if !steps.is_empty() {
             steps.into_iter().for_each(|step| self.take_step(step));
-            // What came while the session was away.
+            // These arrived while the session was away.
             self.deliver_events();
         }
     }
 
-    /// The stream is of no use any more.
+    /// Handles an error of the stream, which is of no more use.
     fn broken(&mut self, error: &io::Error) {
         tracing::debug!(peer = self.client.peer(), "connection broke: {error}");
         self.stage = Stage::Over;

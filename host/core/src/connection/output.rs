@@ -1,4 +1,4 @@
-//! What goes out: when to write, and what waits.
+//! Output: decides when to write, and knows how much waits.
 
 use super::stage::{Input, Stage};
 use super::swapping::Swap;
@@ -9,14 +9,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// How long TCP is kept for a peer that has said goodbye and should have nothing more to send.
+/// How long TCP is kept for a peer that has said goodbye and should send nothing more.
 const LINGER: Duration = Duration::from_millis(500);
 
 impl<S: Wire> Connection<S> {
     /// Whether the backlog has fallen below half its limit, after it was above or a message was refused.
     pub(super) fn has_drained(&mut self) -> bool {
         let outbox = self.client.outbox();
-        // With what it costs to keep it: that is what messages are refused for.
+        // The cost of keeping the bytes counts as well, since messages are refused for it.
         let above_half = self.cost() > outbox.limit() / 2;
         self.above_half |= above_half | outbox.take_refused();
         let drained = self.above_half && !above_half && self.stage == Stage::Open && self.swap == Swap::None;
@@ -68,7 +68,7 @@ impl<S: Wire> Connection<S> {
         Ok(())
     }
 
-    /// What counts for the backlog's limit.
+    /// The number that counts towards the backlog's limit.
     pub(super) fn cost(&self) -> usize {
         self.batch.as_ref().map_or(0, |batch| batch.cost())
     }

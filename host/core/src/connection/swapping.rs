@@ -5,20 +5,20 @@ use crate::connection::wire::Wire;
 use crate::engine::Step;
 use std::sync::Arc;
 
-/// Where the connection is in a swap of its engine.
+/// The connection's state in a swap of its engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Swap {
-    /// There is none.
+    /// There is no swap.
     None,
-    /// Nothing is read, and the engine gets events only: the connection cannot end.
+    /// Nothing is read, and the engine gets only events: the connection cannot end.
     Frozen,
-    /// The session is with the swap: the engine gets nothing, and the connection cannot end.
+    /// The swap has the session: the engine gets nothing, and the connection cannot end.
     SessionAway,
 }
 
 impl<S: Wire> Connection<S> {
-    /// Takes part in a swap of the engine. No callback is under way here: the connection is at the boundary of a
-    /// message, or the receiver holds the start of one. What was read and not answered goes to whoever has the session then.
+    /// Takes part in a swap of the engine. No callback is under way here: the connection is between two messages, or
+    /// the receiver holds the start of one. The generation that has the session afterwards gets the unanswered input.
     pub(super) fn take_step(&mut self, step: Step) {
         match step {
             Step::Answer(_answered) => {}
@@ -31,7 +31,7 @@ impl<S: Wire> Connection<S> {
                     }
                 }
             }
-            // The engine is still at work on the session, for too long. It comes back with a step of its own.
+            // The engine is still at work on the session, for too long. The session comes back with a step of its own.
             Step::Resume(None) if self.swap == Swap::SessionAway => {}
             Step::Resume(session) => {
                 if let Some(session) = session {

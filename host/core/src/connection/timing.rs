@@ -1,8 +1,8 @@
 //! Deadlines: of the end, of a message, of an idle client, of an idle compressor.
 //!
-//! They are set and judged in the time of the loop's wheel, which stands still while the loop is away. And a peer is judged
-//! only after its socket was seen empty: what a deadline waits for may lie there. While we do not read from a peer by our
-//! own choice, its time stands still, too.
+//! They are set and judged in the time of the loop's wheel, which stands still while the loop is away. A peer is judged
+//! only after its socket was found empty, since the awaited bytes may lie there. While we choose not to read from a
+//! peer, its time stands still as well.
 
 use super::stage::{Input, Stage};
 use super::swapping::Swap;
@@ -15,17 +15,17 @@ use crate::loops::deadlines::TICK;
 use std::task::Context;
 use std::time::{Duration, Instant};
 
-/// From our close frame to the end of TCP, whatever the peer does. One that never pauses, so that its socket is never seen
-/// empty, gets as much time again.
+/// The time from our close frame to the end of TCP, whatever the peer does. If a peer never pauses, its socket is never
+/// found empty; such a peer gets as much time again.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 impl<S: Wire> Connection<S> {
-    /// What the time is for deadlines.
+    /// The current time for deadlines.
     pub(super) fn time(&self) -> Instant {
         self.shared.deadlines.borrow().time(clock::now())
     }
 
-    /// Meets the deadlines that do not depend on what the peer has sent.
+    /// Handles the deadlines that do not depend on the peer's input.
     pub(super) fn meet_deadlines(&mut self, shared: &Shared) {
         if let Some(deflater) = self.batch.as_mut().and_then(|batch| batch.deflater.as_mut())
             && deflater.handle_timeout(shared.deadlines.borrow().now())
@@ -39,8 +39,7 @@ impl<S: Wire> Connection<S> {
         }
     }
 
-    /// To be called when the socket has been read empty. Does what is due if nothing has come in time. Returns whether
-    /// anything was.
+    /// Call this when the socket has been read empty. Handles everything that is due. Returns whether anything was.
     pub(super) fn judge(&mut self) -> bool {
         let deadlines = [self.close_deadline, self.message_deadline(), self.next_idle_check];
         let Some(first) = deadlines.into_iter().flatten().min() else { return false };
@@ -64,13 +63,14 @@ impl<S: Wire> Connection<S> {
         self.next_idle_check.is_some_and(|check| check <= now) && self.check_idle()
     }
 
-    /// By when the message in progress must be here, as long as anybody waits for it.
+    /// When the message in progress must be complete, as long as it matters.
     fn message_deadline(&self) -> Option<Instant> {
         self.receiver.deadline().filter(|_| self.stage == Stage::Open)
     }
 
-    /// Nothing is read now. Unless there is nothing more to come, the peer's time stands still until something is again; it
-    /// is pinged meanwhile, for those on the way that end connections without traffic. Returns whether anything was done.
+    /// Notes that nothing is read now. Unless the input is over, the peer's time stands still until reading begins
+    /// again. The peer is pinged meanwhile, because of proxies that end connections without traffic. Returns whether
+    /// anything was done.
     pub(super) fn leave_unread(&mut self) -> bool {
         if self.stage == Stage::Flushing(Input::Nothing) {
             return self.judge();
@@ -92,7 +92,7 @@ impl<S: Wire> Connection<S> {
         idle.is_some()
     }
 
-    /// Something is about to be read: what was not counted meanwhile is added to what is left.
+    /// Notes that reading begins again. The peer gets back the time in which nothing was read.
     #[inline]
     pub(super) fn read_again(&mut self) {
         if let Some(since) = self.batch.as_mut().and_then(|batch| batch.unread_since.take()) {
@@ -107,7 +107,7 @@ impl<S: Wire> Connection<S> {
         self.receiver.put_off(unread);
         self.close_deadline = put_off(self.close_deadline);
         if self.client.is_pinged() {
-            // It may have been pinged meanwhile: more than all of its time for a pong it does not get.
+            // It may have been pinged meanwhile, but it gets no more than the full time for a pong.
             let all = self.instance.keepalive().close_after_no_pong.and_then(|patience| now.checked_add(patience));
             self.next_idle_check = put_off(self.next_idle_check).into_iter().chain(all).min();
         }
@@ -119,12 +119,12 @@ impl<S: Wire> Connection<S> {
         let was_pinged = self.client.is_pinged();
         self.client.touch(now);
         if was_pinged {
-            // The next ping is due when it has been silent for as long again, not when the pong would have been missed.
+            // The next ping is due after another full silence, not when the pong would have been missed.
             self.plan_idle_check();
         }
     }
 
-    /// Keepalive: has the engine ping a client that is idle, or close it. Returns whether it was called.
+    /// Keepalive: lets the engine ping an idle client, or close it. Returns whether the engine was called.
     fn check_idle(&mut self) -> bool {
         let idle = self.idle();
         match idle {
@@ -143,7 +143,7 @@ impl<S: Wire> Connection<S> {
 
     fn on_idle(&mut self, idle: Idle) {
         if idle == Idle::PingDue && self.cost() > self.client.outbox().limit() {
-            // There is no room for a ping, and no pong is missing without one.
+            // There is no room for a ping, and without one no pong is missing.
             let later = self.instance.keepalive().ping_after;
             self.next_idle_check = later.and_then(|later| self.time().checked_add(later));
             return;
@@ -161,7 +161,7 @@ impl<S: Wire> Connection<S> {
         self.next_idle_check = left.and_then(|left| self.time().checked_add(left));
     }
 
-    /// Whichever close frame comes first starts the clock.
+    /// Starts the clock with the first close frame of either side.
     pub(super) fn start_close_deadline(&mut self) {
         let Some(batch) = &self.batch else { return };
         if self.close_deadline.is_none() && (batch.close_written || self.stage != Stage::Open) {
@@ -171,13 +171,13 @@ impl<S: Wire> Connection<S> {
         }
     }
 
-    /// Has the wheel wake us at the next deadline, unless it will do so before.
+    /// Makes the wheel wake us at the next deadline, unless it does so earlier anyway.
     pub(super) fn arm(&mut self, cx: &Context<'_>, shared: &Shared) {
         let mut wheel = shared.deadlines.borrow_mut();
         let deflater = self.batch.as_mut().and_then(|batch| batch.deflater.as_mut());
         let idle_compressor = deflater.and_then(|deflater| deflater.deadline(wheel.now()));
         let deadlines = match self.batch.as_ref().and_then(|batch| batch.unread_since) {
-            // Only pings, and those not during a swap.
+            // There are only pings, and none during a swap.
             Some(_) => [self.next_idle_check.filter(|_| self.swap == Swap::None), idle_compressor, None, None],
             None => [self.close_deadline, self.message_deadline(), self.next_idle_check, idle_compressor],
         };
@@ -192,7 +192,7 @@ impl<S: Wire> Connection<S> {
         self.alarm = Some(wheel.wake_at(next, cx.waker()));
     }
 
-    /// Needs no waking any more.
+    /// Cancels the alarm.
     pub(super) fn disarm(&mut self, shared: &Shared) {
         if let Some(alarm) = self.alarm.take() {
             shared.deadlines.borrow_mut().cancel(alarm);

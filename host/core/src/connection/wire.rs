@@ -1,12 +1,12 @@
-//! What a connection's bytes go over.
+//! The byte stream under a connection.
 
 use crate::client::short_way::ShortWay;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A byte stream.
 pub trait Wire: AsyncRead + AsyncWrite + Unpin {
-    /// Whether there is something to read, as the socket itself says: the runtime may not have been told yet. The end of
-    /// the input is something to read, too.
+    /// Whether there is something to read, as the socket itself says: the runtime may not know yet. The end of the
+    /// input counts as something to read.
     fn has_input(&self) -> bool {
         false
     }

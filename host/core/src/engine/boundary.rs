@@ -1,6 +1,6 @@
-//! The core as a host of engines: how it calls into them, and where it has them drop things.
+//! The core as a host of engines: how it calls them, and on which threads they drop things.
 //!
-//! `plugin_api::hosting` has the host's side of every table. Here is what is the core's own.
+//! `plugin_api::hosting` has the host's side of every table. This file has the core's part.
 
 use super::{Attached, Client, Services};
 use crate::calls::{Whom, watched};
@@ -9,25 +9,25 @@ use crate::executor::Executor;
 use plugin_api::hosting::{self, Callback, CalledFor, EngineFailure, Generation, Hosting, Whose};
 use std::sync::Arc;
 
-/// The core, as `plugin_api::hosting` knows it: each generation of an engine has one.
+/// The core, as `plugin_api::hosting` knows it. Each generation of an engine has one.
 #[derive(Debug)]
 pub struct Core {
-    /// Ends what the generation made.
+    /// Drops what the generation made.
     pub(super) executor: Arc<dyn Executor>,
 }
 
-/// An engine that runs, made by [`Unborn::make`](super::Unborn::make), with what the core has [attached](Attached) to it. When
-/// it is dropped, which is after its last session, it is shut down, elsewhere.
+/// An engine that runs, made by [`Unborn::make`](super::Unborn::make), with the core's [data](Attached). It is dropped
+/// after its last session, and then shut down on another thread.
 pub type Instance = hosting::LoadedEngine<Core>;
-/// What an engine keeps for one connection. Dropped without `on_closed`, it is discarded, elsewhere.
+/// The engine's data for one connection. If it is dropped without `on_closed`, it is discarded on another thread.
 pub type Session = hosting::EngineSession<Core>;
 /// An instance with a handover.
 pub type Handover = hosting::EngineHandover<Core>;
-/// What an engine says to a client that asks to connect.
+/// The engine's answer to a client that asks to connect.
 pub type Admission = hosting::Admission<Core>;
-/// What an engine's exports are.
+/// The schema of an engine's exports.
 pub type Schema = plugin_api::handover::Schema<'static>;
-/// What every callback with a session comes to: perhaps a job.
+/// The result of a callback with a session: perhaps a job.
 pub type CallbackResult = hosting::Called<Core>;
 
 impl Hosting for Core {

@@ -1,4 +1,4 @@
-//! What engines ask of a client.
+//! The functions of a client that engines call.
 
 use super::{Client, Core, Event};
 use crate::client::Closing;
@@ -106,7 +106,7 @@ impl HostClient<Core> for Client {
     fn post(&self, event: EngineEvent<Core>) -> Sent {
         let generation = event.generation();
         let event = Event::new(event, self.audience().activity.begin());
-        // Looked at only now: from here on, a swap waits for the event.
+        // This is checked only now, since from here on a swap waits for the event.
         if generation.is_present() { Client::post(self, event) } else { Sent::Gone }
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes an engine's instance, and what the core keeps with it.
+//! An engine's instance before it is made, and the core's data for it.
 
 use super::services::{Facilities, Services};
 use super::{Audience, Core, Instance};
@@ -17,20 +17,20 @@ use std::{fmt, io};
 /// The configuration of an engine, as text.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// The text; empty where none was given.
+    /// The text; empty if none was given.
     pub text: String,
-    /// Where it comes from, for messages.
+    /// The source of the text, for messages.
     pub source: String,
-    /// How it is written.
+    /// The format of the text.
     pub format: Format,
 }
 
 impl Config {
-    /// Reads a file: JSON where its name ends in `.json`, else TOML.
+    /// Reads a file: JSON if its name ends in `.json`, else TOML.
     ///
     /// # Errors
     ///
-    /// What the system says, or that the file is not text.
+    /// The system cannot read the file, or the file is not text.
     pub fn read(file: &Path) -> io::Result<Config> {
         let json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
         let text = std::fs::read_to_string(file)?;
@@ -38,10 +38,10 @@ impl Config {
     }
 }
 
-/// What the core keeps with an instance of an engine; it goes behind the engine.
+/// The core's data for an instance of an engine. It is dropped after the engine.
 pub struct Attached {
     plugin: Arc<Plugin>,
-    /// What it was made with, to be made again.
+    /// The configuration that it was made with, to make it again.
     config: Config,
     services: Arc<Services>,
 }
@@ -62,7 +62,7 @@ impl Unborn {
         &self.0.plugin
     }
 
-    /// Makes the instance: calls the engine's `new`, in which it may do what it likes for as long as it likes.
+    /// Makes the instance by calling the engine's `new`, which may do anything and take any time.
     ///
     /// # Errors
     ///
@@ -71,12 +71,13 @@ impl Unborn {
         Instance::make(self.0.plugin.tables(), self.0)
     }
 
-    /// Threads for what may block.
+    /// Threads for calls that may block.
     pub fn executor(&self) -> &Arc<dyn Executor> {
         &self.0.services.facilities.executor
     }
 
-    /// To be called if nobody waits any more for [`Unborn::make`]: the handles that `new` has reach nobody from then on.
+    /// Returns a function to call if nobody waits for [`Unborn::make`] any more. From then on, `new`'s handles reach
+    /// nobody.
     pub fn given_up(&self) -> impl FnOnce() + use<> {
         let services = Arc::clone(&self.0.services);
         move || services.end()
@@ -84,8 +85,8 @@ impl Unborn {
 }
 
 impl Attached {
-    /// What becomes the instance that is to follow on this one: it takes over the clients and their groups. Its handles reach
-    /// nobody until its first import or until it has taken over, and its timers wait until then.
+    /// The next generation after this instance, which takes over the clients and their groups. Its handles reach nobody
+    /// until its first import or until it has taken over, and its timers wait until then.
     pub fn successor(&self, plugin: Arc<Plugin>, config: Config) -> Unborn {
         let services = self.services.succeed(plugin.name(), plugin.version());
         Unborn(Attached { plugin, config, services })
@@ -96,24 +97,24 @@ impl Attached {
         &self.plugin
     }
 
-    /// Which generation of its engine it is, counted over all engines of the host.
+    /// The number of this generation, counted over all engines of the host.
     pub fn generation(&self) -> u32 {
         self.services.generation.number()
     }
 
-    /// Retires it, for example since another generation has taken over its clients: whatever handles its threads have
-    /// reach nobody from now on, and none of its jobs and timers begins. Returns at once and calls nothing of the engine:
-    /// what its timers hold is dropped by [`Attached::end_timers`].
+    /// Retires it, for example because another generation has taken over its clients. From now on its handles reach
+    /// nobody, and none of its jobs and timers begins. This returns at once and calls nothing of the engine:
+    /// [`Attached::end_timers`] drops the data of its timers.
     pub fn retire(&self) {
         self.services.retire();
     }
 
-    /// Calls and jobs that have panicked so far.
+    /// The number of calls and jobs that have panicked so far.
     pub fn panics(&self) -> u32 {
         self.services.panics.count()
     }
 
-    /// The count of them, to wait for more.
+    /// The counter of panics, to wait for more.
     pub fn panic_count(&self) -> &Arc<Panics> {
         &self.services.panics
     }
@@ -128,12 +129,12 @@ impl Attached {
         self.services.timers().hold();
     }
 
-    /// Its handles reach the clients from now on: it is about to take over.
+    /// Lets its handles reach the clients from now on, since it is about to take over.
     pub fn begin(&self) {
         self.services.generation.begin();
     }
 
-    /// Lets the timers run: it goes on, or has taken over.
+    /// Lets the timers run, since it goes on or has taken over.
     pub fn release_timers(&self) {
         self.begin();
         self.services.timers().release();
@@ -149,7 +150,7 @@ impl Attached {
         Keepalive::settle(self.services.facilities.keepalive, self.plugin.tables().keepalive_wishes())
     }
 
-    /// Threads for what may block.
+    /// Threads for calls that may block.
     pub fn executor(&self) -> &Arc<dyn Executor> {
         &self.services.facilities.executor
     }
@@ -159,22 +160,22 @@ impl Attached {
         &self.services.facilities.pool
     }
 
-    /// The workers that run its timers, and its `authenticate` if that wants one.
+    /// The workers that run its timers, and its `authenticate` if that needs a worker.
     pub fn timely(&self) -> &Pool {
         &self.services.facilities.timely
     }
 
-    /// Cancels the engine's timers: the host is about to end it.
+    /// Cancels the engine's timers, since the host is about to end it.
     pub fn end_timers(&self) {
         self.services.end_timers();
     }
 
-    /// Whether `authenticate` wants a worker.
+    /// Whether `authenticate` needs a worker.
     pub fn authenticates_on_worker(&self) -> bool {
         self.plugin.tables().authenticates_on_worker()
     }
 
-    /// Logs a failure of this engine, in a call for the client at this address, if it was for one.
+    /// Logs a failure of this engine, in a call for the client at this address, if there is one.
     pub fn report(&self, failure: &EngineFailure, peer: &str) {
         self.services.report_for(failure, peer);
     }

@@ -1,13 +1,12 @@
 //! Keepalive: when an idle client is pinged, and when it is given up.
 //!
-//! Sees times only, counted from the process's epoch and to the millisecond. Any byte received counts as life.
+//! It sees only times, counted from the process's epoch in milliseconds. Any received byte is a sign of life.
 
 use std::time::Duration;
 
 pub use plugin_api::Idle;
 
-/// How long, unless operator or engine say otherwise: 30 s each. Common proxies end a connection on which nothing goes
-/// either way for 60 s.
+/// The default of both settings: 30 s. Common proxies end a connection that is silent in both directions for 60 s.
 pub const DEFAULT: Duration = Duration::from_secs(30);
 
 /// The two settings.
@@ -20,7 +19,7 @@ pub struct Keepalive {
 }
 
 impl Keepalive {
-    /// What the operator says; where that is nothing, what the engine wishes; else the default. Zero is never.
+    /// The operator's settings; if there are none, the engine's; else the default. Zero means never.
     pub fn settle(
         operator: (Option<Duration>, Option<Duration>),
         engine: (Option<Duration>, Option<Duration>),
@@ -31,8 +30,8 @@ impl Keepalive {
         Keepalive { ping_after: settle(operator.0, engine.0), close_after_no_pong: settle(operator.1, engine.1) }
     }
 
-    /// What is to be done now about a client that was last heard of at `last_active` and, if it was pinged since, at
-    /// `pinged`.
+    /// The action that is due now for a client that was last heard at `last_active` and, if it was pinged since, pinged
+    /// at `pinged`.
     pub fn check(&self, now: Duration, last_active: Duration, pinged: Option<Duration>) -> Option<Idle> {
         let idle = match (pinged, self.close_after_no_pong) {
             (Some(_), Some(_)) => Idle::PongMissing,
@@ -41,7 +40,7 @@ impl Keepalive {
         (now >= self.next_check(last_active, pinged)?).then_some(idle)
     }
 
-    /// When to check next. `None`: never.
+    /// When to check next; `None` means never.
     pub fn next_check(&self, last_active: Duration, pinged: Option<Duration>) -> Option<Duration> {
         let ping_after = self.ping_after?;
         match pinged {

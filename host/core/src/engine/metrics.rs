@@ -1,4 +1,4 @@
-//! The metrics of host and engines. Whoever runs the core says what keeps them.
+//! The metrics of host and engines. The program that runs the core decides how they are kept.
 
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
 use plugin_api::hosting::HostMetric;
@@ -9,24 +9,24 @@ pub use plugin_api::abi::MetricKind as Kind;
 /// All metrics.
 pub struct Metrics(Box<dyn Recorder + Send + Sync>);
 
-/// One metric; a clone counts for the same.
+/// One metric. Clones share their value.
 #[derive(Clone, Debug)]
 pub enum Metric {
-    /// Only grows.
+    /// A number that only grows.
     Counter(metrics::Counter),
-    /// Rises and falls.
+    /// A number that rises and falls.
     Gauge(metrics::Gauge),
-    /// How values are distributed.
+    /// A distribution of values.
     Histogram(metrics::Histogram),
 }
 
 impl Metrics {
-    /// Those that are kept by this recorder.
+    /// Metrics in this recorder.
     pub fn new(recorder: impl Recorder + Send + Sync + 'static) -> Metrics {
         Metrics(Box::new(recorder))
     }
 
-    /// The metric of this name and these labels: the one that is there, or a new one.
+    /// The metric with this name and these labels, which is made if it does not exist.
     pub fn metric<'l>(&self, kind: Kind, name: &str, labels: impl Iterator<Item = (&'l str, &'l str)>) -> Metric {
         let labels: Vec<_> = labels.map(|(name, value)| Label::new(name.to_owned(), value.to_owned())).collect();
         let key = Key::from_parts(KeyName::from(name.to_owned()), labels);
@@ -60,7 +60,7 @@ impl HostMetric for Metric {
     }
 }
 
-/// What a counter can count; the cast saturates, and nothing is counted for what is no number.
+/// The whole number for a counter. The cast saturates, and turns NaN into 0.
 fn whole(value: f64) -> u64 {
     value as u64
 }

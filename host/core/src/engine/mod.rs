@@ -1,4 +1,4 @@
-//! Engines: safe calls into their tables, and what the host keeps and does for each.
+//! Engines: safe calls into their tables, and the host's state and services for each.
 //!
 //! The calls themselves are `plugin_api::hosting`'s. Knows nothing of sockets: a client is a handle here. Knows neither
 //! runtime nor threads: it gets what it needs of those as [`Facilities`].

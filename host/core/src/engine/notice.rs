@@ -1,5 +1,5 @@
-//! What reaches a connection beside what it is to send: values for its session, and its part in a swap. A client carries
-//! that without being able to read it.
+//! Notices to a connection besides data to send: values for its session, and its part in a swap. A client carries them
+//! without being able to read them.
 
 use super::object::Event;
 use super::step::Step;
@@ -22,7 +22,7 @@ pub type Client = client::Client<Notice>;
 pub type Audience = audience::Audience<Notice>;
 
 impl Client {
-    /// Posts a value to the session. One that finds no room, or no session, is discarded here: no lock is held.
+    /// Posts a value to the session. If there is no room or no session, it is discarded here, without a lock held.
     pub fn post(&self, event: Event) -> Sent {
         match self.outbox().post(Notice::Event(event)) {
             Ok(()) => Sent::Sent,
@@ -35,7 +35,7 @@ impl Client {
         }
     }
 
-    /// Tells the connection what a swap wants of it, whatever waits.
+    /// Tells the connection its next step in a swap, whatever waits.
     pub fn take_part(&self, step: Step) -> Sent {
         self.outbox().notify(Notice::Step(step))
     }

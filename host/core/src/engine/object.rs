@@ -1,10 +1,10 @@
-//! Jobs and events of an engine's, counted as work that is under way: a swap waits for them.
+//! An engine's jobs and events. They count as work under way, so a swap waits for them.
 
 use super::{Client, Core};
 use crate::client::activity::Busy;
 use plugin_api::hosting::{CalledFor, EngineEvent, EngineFailure, EngineJob};
 
-/// A job that an engine returned or spawned. Dropped without being run, it is discarded, elsewhere.
+/// A job that an engine returned or spawned. If it is dropped without being run, it is discarded on another thread.
 #[derive(Debug)]
 pub struct Job {
     job: EngineJob<Core>,
@@ -28,7 +28,8 @@ impl Job {
     }
 }
 
-/// A value that an engine posted to one of its sessions. Dropped undelivered, it is discarded, elsewhere.
+/// A value that an engine posted to one of its sessions. If it is dropped undelivered, it is discarded on another
+/// thread.
 #[derive(Debug)]
 pub struct Event {
     event: EngineEvent<Core>,
@@ -41,12 +42,12 @@ impl Event {
         Event { event, busy }
     }
 
-    /// The value, to be delivered; it is under way until the second is dropped.
+    /// The value to deliver. It is under way until the second part is dropped.
     pub fn into_parts(self) -> (EngineEvent<Core>, Busy) {
         (self.event, self.busy)
     }
 
-    /// Discards it here: the value is dropped within the very call that posted it, which says so.
+    /// Discards it here. The value is dropped within the call that posted it, which reports that.
     pub fn discard_here(self) {
         let Event { event, busy: _busy } = self;
         event.discard_here();

@@ -1,4 +1,4 @@
-//! How many calls of one engine have panicked, and waiting until that is too many.
+//! Counts how many calls of one engine have panicked, and waits until there are too many.
 
 use std::time::Instant;
 use tokio::sync::watch;
@@ -11,22 +11,22 @@ pub struct Panics(watch::Sender<State>);
 #[derive(Debug, Default)]
 struct State {
     count: u32,
-    /// The engine is gone: no more will come.
+    /// The engine is gone, so no more panics will come.
     over: bool,
 }
 
 impl Panics {
-    /// A call has panicked.
+    /// Counts a panic.
     pub fn note(&self) {
         self.0.send_modify(|state| state.count = state.count.saturating_add(1));
     }
 
-    /// How many so far.
+    /// The number of panics so far.
     pub fn count(&self) -> u32 {
         self.0.borrow().count
     }
 
-    /// No more will come.
+    /// Notes that no more will come.
     pub fn end(&self) {
         self.0.send_modify(|state| state.over = true);
     }

@@ -1,4 +1,4 @@
-//! What the host keeps for one engine's instance, and does for it.
+//! The host's state for one instance of an engine, and its services to it.
 
 use super::{Audience, Client, Core, Job};
 use crate::calls::{self, witness};
@@ -22,30 +22,31 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
-/// What all engines of a host share.
+/// The facilities that all engines of a host share.
 #[derive(Clone, Debug)]
 pub struct Facilities {
-    /// Threads for what may block.
+    /// Threads for calls that may block.
     pub executor: Arc<dyn Executor>,
     /// Runs jobs.
     pub pool: Arc<Pool>,
-    /// Runs timers, and `authenticate` for engines that want a worker for it. The same pool, but in tests that hold back jobs.
+    /// Runs timers, and `authenticate` for engines that need a worker for it. It is the same pool, except in tests that
+    /// hold back jobs.
     pub timely: Arc<Pool>,
     /// Wakes connections from other threads.
     pub wakes: Arc<Wakes>,
     /// The metrics of host and engines.
     pub metrics: Arc<Metrics>,
-    /// Tells timers when they are due.
+    /// Hands out timers that are due.
     pub clock: Arc<Clock>,
-    /// How much may wait for one client.
+    /// The limit of one client's backlog.
     pub backlog: Backlog,
-    /// Whether messages are compressed where clients offer it, and how.
+    /// How messages are compressed for clients that offer it; `None` if they are not.
     pub compression: Option<Compression>,
-    /// The operator's word on when to ping and when to close.
+    /// The operator's times for ping and close.
     pub keepalive: (Option<Duration>, Option<Duration>),
 }
 
-/// One instance's share; the engine's `Host` handles point here.
+/// The services for one instance. The engine's `Host` handles point here.
 #[derive(Debug)]
 pub struct Services {
     /// The engine's name and version, for the log.
@@ -53,22 +54,22 @@ pub struct Services {
     version: &'static str,
     pub(super) audience: Arc<Audience>,
     pub(super) facilities: Facilities,
-    /// Which generation of its engine it is.
+    /// The generation of its engine.
     pub(super) generation: &'static Generation<Core>,
-    /// Calls that ended in a panic.
+    /// The calls that ended in a panic.
     pub(super) panics: Arc<Panics>,
     timers: Arc<Timers>,
 }
 
 impl Services {
-    /// For a first generation.
+    /// Services for a first generation.
     pub(super) fn new(engine: &'static str, version: &'static str, facilities: &Facilities) -> Arc<Self> {
         let audience = Audience::new(Arc::clone(&facilities.wakes), facilities.backlog, facilities.compression);
         Self::for_audience(engine, version, facilities, Arc::new(audience))
     }
 
-    /// For the generation that is to follow on this one: it takes over the clients and their groups. Until then it reaches
-    /// none, and its timers wait.
+    /// Services for the generation after this one, which takes over the clients and their groups. Until then it reaches
+    /// none of them, and its timers wait.
     pub(super) fn succeed(&self, engine: &'static str, version: &'static str) -> Arc<Self> {
         let services = Self::for_audience(engine, version, &self.facilities, Arc::clone(&self.audience));
         services.generation.wait_for_its_turn();
@@ -93,7 +94,7 @@ impl Services {
         })
     }
 
-    /// Logs a failure of the engine, in a call for the client at this address, if it was for one.
+    /// Logs a failure of the engine, in a call for the client at this address, if there is one.
     pub(super) fn report_for(&self, failure: &EngineFailure, peer: &str) {
         if !failure.location.is_empty() {
             self.panics.note();
@@ -106,8 +107,8 @@ impl Services {
         }
     }
 
-    /// The instance's handles reach nobody from now on, and none of its jobs and timers begins. Calls nothing of the
-    /// engine: what its timers hold goes with [`Services::end_timers`].
+    /// From now on, the instance's handles reach nobody, and none of its jobs and timers begins. It calls nothing of
+    /// the engine: [`Services::end_timers`] drops the data of its timers.
     pub(super) fn retire(&self) {
         self.generation.retire();
         self.timers.stop();
@@ -124,7 +125,7 @@ impl Services {
     }
 }
 
-/// The next generation of all engines: this engine's, in this version.
+/// The next generation, counted over all engines: of this engine, in this version.
 fn next_generation(name: &'static str, version: &'static str, facilities: &Facilities) -> &'static Generation<Core> {
     static NUMBERS: AtomicU32 = AtomicU32::new(1);
     let whose = Whose { number: NUMBERS.fetch_add(1, Ordering::Relaxed), name, version };
@@ -132,7 +133,7 @@ fn next_generation(name: &'static str, version: &'static str, facilities: &Facil
     Generation::new(whose, Core { executor: Arc::clone(&facilities.executor) })
 }
 
-/// What engines ask of the host.
+/// The functions of the host that engines call.
 impl HostServices<Core> for Services {
     fn generation(&self) -> &'static Generation<Core> {
         self.generation
@@ -140,7 +141,7 @@ impl HostServices<Core> for Services {
 
     fn log(&self, level: Level, module: &str, message: &str) {
         let engine = self.engine;
-        // tracing wants the level at compile time.
+        // tracing needs the level at compile time.
         match level {
             Level::Error => tracing::error!(target: "engine", engine, module, "{message}"),
             Level::Warn => tracing::warn!(target: "engine", engine, module, "{message}"),
@@ -198,7 +199,7 @@ impl HostServices<Core> for Services {
         let job = Job::new(job, self.audience.activity.begin());
         let services = Arc::clone(self);
         let work = move || {
-            // One that is spawned, or still waits, when another generation has taken over is discarded.
+            // If another generation has taken over, jobs that are spawned or still wait are discarded.
             if services.generation.is_retired() {
                 return drop(job);
             }
@@ -213,7 +214,7 @@ impl HostServices<Core> for Services {
     }
 
     fn start_timer(self: &Arc<Self>, mut timer: EngineTimer<Core>, after: Duration, every: Option<Duration>) -> u64 {
-        // The timer is the services' own: a count of them in it would keep both for ever.
+        // The services own the timer, so a strong reference to them in it would keep both for ever.
         let services = Arc::downgrade(self);
         let work: Work = Box::new(move || {
             if let Err(failure) = timer.run()

@@ -1,28 +1,28 @@
-//! The part of a connection in a swap: what it is told, and what it hands in.
+//! A connection's part in a swap: the steps that it is told, and the session that it hands in.
 
 use super::{Client, Session};
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// What a connection is told, one after the other.
+/// The steps of a connection in a swap, one after another.
 #[derive(Debug)]
 pub enum Step {
-    /// Show that no callback holds up the loop. Answered by dropping the ticket.
+    /// Show that no callback blocks the loop. Dropping the ticket is the answer.
     Answer(Ticket),
-    /// Read nothing more, and call the engine for nothing but events. Answered by dropping the ticket.
+    /// Read nothing more, and call the engine only for events. Dropping the ticket is the answer.
     Freeze(Ticket),
     /// Hand in the session.
     HandIn(Ticket),
-    /// Go on: with this session, or the one that was not handed in.
+    /// Go on, with this session or with the one that was not handed in.
     Resume(Option<Session>),
 }
 
-/// The right and duty to answer once. Dropped, it is an answer.
+/// The right and duty to answer once. Dropping it is an answer.
 #[derive(Debug)]
 pub struct Ticket(UnboundedSender<HandedIn>);
 
 impl Ticket {
-    /// Has the answer go there.
+    /// A ticket whose answer goes there.
     pub(crate) fn new(answer: UnboundedSender<HandedIn>) -> Self {
         Self(answer)
     }
@@ -41,8 +41,8 @@ impl Ticket {
 /// A session that a connection has handed in.
 #[derive(Debug)]
 pub(crate) struct HandedIn {
-    /// Whose it is.
+    /// The client of the session.
     pub(crate) client: Arc<Client>,
-    /// Of the generation that may have to go on.
+    /// The session of the old generation, which may have to go on.
     pub(crate) session: Session,
 }

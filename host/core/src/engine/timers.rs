@@ -1,9 +1,9 @@
-//! Timers of one engine: work that the pool runs later, or again and again.
+//! Timers of one engine: work that the pool runs later, or repeatedly.
 //!
-//! The timers of an engine wait in its own queue, in the order in which they are due. A [`Ticker`] hands what is due to the
-//! pool. It runs and drops nothing of an engine's itself, so that timers are on time whatever an engine does.
+//! The timers of an engine wait in its own queue, ordered by time. A [`Ticker`] passes due work to the pool. The ticker
+//! runs and drops nothing of an engine itself, so timers are on time whatever an engine does.
 //!
-//! A timer costs some 300 bytes beside what its closure holds, until it is cancelled or has run out.
+//! A timer costs some 300 bytes besides the data of its closure, until it is cancelled or has run out.
 
 use crate::client::activity::{Activity, Busy};
 use crate::clock;
@@ -14,23 +14,23 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Weak};
 use std::time::{Duration, Instant};
 
-/// What a timer does each time.
+/// The work of a timer, which may run more than once.
 pub type Work = Box<dyn FnMut() + Send>;
 
-/// Where the engines' timers are known. When it is dropped, its [`Ticker`] has nothing to do any more.
+/// The registry of the engines' timers. When it is dropped, its [`Ticker`] has nothing to do any more.
 #[derive(Debug)]
 pub struct Clock(Arc<Board>);
 
-/// Hands to the pool what is due. Somebody has to call it: a thread of the host's, or whoever moves the time of a test.
+/// Passes due timers to the pool. A thread of the host calls it, or a test that moves the time.
 #[derive(Debug)]
 pub struct Ticker(Arc<Board>);
 
-/// When a [`Ticker`] has something to do again.
+/// When a [`Ticker`] has something to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextRun {
-    /// Then, unless a timer is started that is due before.
+    /// At this time, unless a timer is started that is due before.
     At(Instant),
-    /// Once a timer is started.
+    /// When a timer is started.
     Unknown,
     /// The host is gone.
     Never,
@@ -45,7 +45,7 @@ struct Board {
 #[derive(Debug, Default)]
 struct BoardState {
     engines: Vec<Weak<Timers>>,
-    /// Something is due earlier than when the thread last looked.
+    /// Something is due earlier than at the thread's last look.
     changed: bool,
     stopped: bool,
 }
@@ -63,7 +63,7 @@ pub struct Timers {
 struct Queue {
     last_number: u64,
     timers: HashMap<u64, Timer>,
-    /// Those that wait for their next run.
+    /// The timers that wait for their next run.
     due: BTreeSet<(Instant, u64)>,
     /// No run may begin for now.
     held: bool,
@@ -71,15 +71,15 @@ struct Queue {
 }
 
 struct Timer {
-    /// Away during a run.
+    /// `None` during a run.
     work: Option<Work>,
-    /// `None`: so far away that it cannot be counted.
+    /// `None` if it is too far away to represent.
     due: Option<Instant>,
     every: Option<Duration>,
 }
 
 impl Clock {
-    /// One without timers.
+    /// A clock without timers, and its ticker.
     #[allow(clippy::new_without_default, reason = "it comes with its ticker")]
     pub fn new() -> (Clock, Ticker) {
         let board = Arc::<Board>::default();
@@ -88,7 +88,7 @@ impl Clock {
 }
 
 impl Ticker {
-    /// Has the pool run what is due now.
+    /// Makes the pool run everything that is due now.
     pub fn tick(&self) -> NextRun {
         let Some(engines) = self.0.engines() else { return NextRun::Never };
         let now = clock::now();
@@ -96,7 +96,7 @@ impl Ticker {
         next.map_or(NextRun::Unknown, NextRun::At)
     }
 
-    /// Waits until there is something to do: for a thread that does nothing else.
+    /// Waits until there is something to do, on a thread that does nothing else.
     pub fn wait(&self, next: NextRun) {
         match next {
             NextRun::At(at) => self.0.wait(Some(at)),
@@ -114,7 +114,7 @@ impl Drop for Clock {
 }
 
 impl Board {
-    /// The engines that there are. `None`: the host is gone.
+    /// The engines that exist; `None` if the host is gone.
     fn engines(&self) -> Option<Vec<Arc<Timers>>> {
         let mut state = self.lock();
         state.changed = false;
@@ -144,7 +144,7 @@ impl Board {
 }
 
 impl Timers {
-    /// For an engine with this activity.
+    /// Timers for an engine with this activity.
     pub fn new(clock: &Clock, pool: Arc<Pool>, activity: Arc<Activity>) -> Arc<Self> {
         let board = Arc::clone(&clock.0);
         let timers = Arc::new(Timers { board, pool, activity, queue: Lock::default() });
@@ -157,7 +157,7 @@ impl Timers {
         self.lock().held = true;
     }
 
-    /// Goes on; what was due meanwhile is so now.
+    /// Goes on. Timers that came due meanwhile are due now.
     pub fn release(&self) {
         self.lock().held = false;
         self.board.look_again();
@@ -169,7 +169,7 @@ impl Timers {
         queue.last_number += 1;
         let number = queue.last_number;
         if queue.ended {
-            // Dropping the work runs the engine's code: not under the lock.
+            // Dropping the work runs the engine's code, so the lock must not be held.
             drop(queue);
             drop(work);
             return number;
@@ -180,7 +180,7 @@ impl Timers {
         number
     }
 
-    /// Cancels a timer: no run begins after this. What it holds is dropped here, unless a run is under way.
+    /// Cancels a timer: no run begins after this. Its closure is dropped here, unless a run is under way.
     pub fn cancel(&self, number: u64) {
         let mut queue = self.lock();
         let cancelled = queue.timers.remove(&number);
@@ -189,11 +189,11 @@ impl Timers {
         }
         queue.give_back_memory();
         drop(queue);
-        // Not under the lock.
+        // Drop it without the lock held.
         drop(cancelled);
     }
 
-    /// Begins no run, and starts no timer, from now on. Drops nothing.
+    /// Begins no run and starts no timer from now on. Drops nothing.
     pub fn stop(&self) {
         let mut queue = self.lock();
         queue.ended = true;
@@ -204,11 +204,11 @@ impl Timers {
     pub fn end(&self) {
         self.stop();
         let timers = std::mem::take(&mut self.lock().timers);
-        // Not under the lock.
+        // Drop them without the lock held.
         drop(timers);
     }
 
-    /// Has the pool run what is due. Returns when the next is.
+    /// Makes the pool run the timers that are due. Returns when the next one is due.
     fn hand_out(self: &Arc<Self>, now: Instant) -> Option<Instant> {
         let mut due = Vec::new();
         let next = {
@@ -218,7 +218,8 @@ impl Timers {
                     break None;
                 }
                 match queue.due.first() {
-                    // Under the lock: who holds the timers and then sees no activity can rely on it.
+                    // Begin the activity under the lock, so that a caller which holds the timers and then sees none can
+                    // rely on it.
                     Some((at, _)) if *at <= now => {
                         let first = queue.due.pop_first();
                         due.extend(first.map(|(_, number)| (number, self.activity.begin())));
@@ -236,7 +237,7 @@ impl Timers {
 
     fn run(&self, number: u64, _busy: Busy) {
         let mut queue = self.lock();
-        // Not there any more: it was cancelled meanwhile.
+        // If it is not there any more, it was cancelled meanwhile.
         let work = if queue.ended { None } else { queue.timers.get_mut(&number).and_then(|timer| timer.work.take()) };
         drop(queue);
         let Some(mut work) = work else { return };
@@ -252,7 +253,7 @@ impl Timers {
             drop(queue);
             return drop(work);
         };
-        // After a run that was longer than the period, the next is due at once, and those between are left out.
+        // After a run that was longer than the period, the next one is due at once, and those in between are skipped.
         let next = timer.due.and_then(|due| due.checked_add(every)).map(|due| due.max(clock::now()));
         timer.due = next;
         timer.work = Some(work);
@@ -279,7 +280,7 @@ impl Timers {
 }
 
 impl Queue {
-    /// After many have gone, their places go, too.
+    /// Frees the places of timers after many have gone.
     fn give_back_memory(&mut self) {
         let room = self.timers.capacity();
         if room > 1024 && self.timers.len() < room / 8 {
@@ -338,7 +339,7 @@ mod tests {
         timers.cancel(number);
         // This thread may have been away before it cancelled.
         let before = often_beeps.try_iter().count();
-        // Then the work, and with it its end of the channel, is dropped.
+        // After the last run, the work is dropped, and with it its end of the channel.
         assert!(often_beeps.iter().count() <= 2, "beside {before} before the end");
         assert_eq!(once_beeps.iter().count(), 1);
         assert!(timers.lock().timers.is_empty() && timers.lock().due.is_empty());

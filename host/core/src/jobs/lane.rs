@@ -7,10 +7,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
-/// Jobs of one lane that may wait before its owner is to submit no more.
+/// The jobs of one lane that may wait before its owner must stop submitting.
 pub const LANE_LIMIT: usize = 64;
 
-/// An order of jobs: one connection's.
+/// An ordered queue of jobs, which belong to one connection.
 #[derive(Default)]
 pub struct Lane {
     queue: Lock<LaneQueue>,
@@ -29,18 +29,18 @@ struct LaneQueue {
 }
 
 impl Lane {
-    /// Whether the owner is to submit no more for now; it is woken when there is room again.
+    /// Whether the owner must stop submitting for now. It is woken when there is room again.
     pub fn is_full(&self, owner: &Waker) -> bool {
         if self.pending.load(Ordering::Acquire) < LANE_LIMIT {
             return false;
         }
         *self.owner.hold() = Some(owner.clone());
         self.waits.store(true, Ordering::SeqCst);
-        // What finished between the two looks has not seen that somebody waits.
+        // A job that ended between the two looks has not seen that the owner waits.
         self.pending.load(Ordering::SeqCst) >= LANE_LIMIT
     }
 
-    /// Adds work. Whether nobody works on the lane, so that it is to be put among the ready ones.
+    /// Adds work. Returns whether nobody works on the lane, so that it must join the ready ones.
     pub(super) fn add(&self, work: Work) -> bool {
         self.pending.fetch_add(1, Ordering::AcqRel);
         let mut queue = self.queue.hold();
@@ -52,10 +52,10 @@ impl Lane {
         self.queue.hold().work.pop_front()
     }
 
-    /// Drops all work, but for what is added meanwhile.
+    /// Drops all work that is queued now.
     pub(super) fn clear(&self) {
         let work = std::mem::take(&mut self.queue.hold().work);
-        // Not under the lock: that runs the code of others.
+        // Dropping runs the code of others, so do not hold the lock.
         drop(work);
     }
 
@@ -69,7 +69,7 @@ impl Lane {
         }
     }
 
-    /// Whether it has more work; if not, it leaves the ready ones.
+    /// Whether it has more work. If not, it leaves the ready lanes.
     pub(super) fn stays_scheduled(&self) -> bool {
         let mut queue = self.queue.hold();
         queue.scheduled = !queue.work.is_empty();

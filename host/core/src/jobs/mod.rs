@@ -1,10 +1,10 @@
 //! The worker pool: runs jobs away from the event loops.
 //!
-//! Knows closures, not frames. Jobs of one [`Lane`] run one at a time and in order; lanes are served in turn, one job
-//! each, so that a lane with many jobs cannot starve the others.
+//! It knows closures, not frames. Jobs of one [`Lane`] run one at a time and in order. Lanes are served in turn, one
+//! job each, so that a lane with many jobs cannot starve the others.
 //!
-//! The pool has no threads of its own. Whoever runs the core lends it some, each of which asks for one lane after the other
-//! ([`Pool::next`]) and does one job of it ([`Pool::work_on`]); or one thread does all of it, when it likes
+//! The pool has no threads of its own. The program that runs the core provides some: each of them takes one lane after
+//! another ([`Pool::next`]) and does one job of it ([`Pool::work_on`]). Or one thread does all jobs, when it likes
 //! ([`Pool::do_one`]).
 
 mod lane;
@@ -20,19 +20,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar};
 use std::time::Duration;
 
-/// Work, with all that it needs. It must not panic: who submits it contains what can.
+/// Work, with everything that it needs. It must not panic: the submitter contains whatever can.
 pub type Work = Box<dyn FnOnce() + Send>;
 
-/// Lanes that have work and are not being worked on.
+/// The lanes that have work and are not being worked on.
 #[derive(Debug)]
 pub struct Pool {
-    /// A lane's work is done by whoever submits it.
+    /// Whether the submitter does a lane's work itself.
     inline: bool,
     state: Lock<Ready>,
     changed: Condvar,
-    /// Jobs in all lanes that no worker has begun. Nothing depends on it but what is told to people.
+    /// Jobs in all lanes that no worker has begun. The number is only shown to people.
     waiting: AtomicUsize,
-    /// Jobs that run, for the same purpose.
+    /// Jobs that run. The number is only shown to people.
     running: AtomicUsize,
 }
 
@@ -46,20 +46,21 @@ struct Ready {
     ended: bool,
 }
 
-/// What a worker is to do.
+/// The next task of a worker.
 #[derive(Debug)]
 pub enum Next {
     /// Work on this lane.
     Lane(Arc<Lane>),
-    /// There was nothing to do for so long.
+    /// There was nothing to do for the time given.
     Nothing,
-    /// There will be nothing to do, ever.
+    /// There will never be anything to do again.
     Over,
 }
 
 impl Pool {
-    /// A pool that somebody else's threads will work for. If it is `inline`, whoever submits to a lane does the work itself,
-    /// at once, and only what belongs to nobody waits for a thread: that may come from anywhere, also from other such work.
+    /// A pool that other threads will work for. If it is `inline`, the submitter does a lane's work itself, at once,
+    /// and only work that belongs to nobody waits for a thread: that work may come from anywhere, even from other such
+    /// work.
     pub fn new(inline: bool) -> Pool {
         Pool {
             inline,
@@ -70,7 +71,7 @@ impl Pool {
         }
     }
 
-    /// Queues work behind what its lane has. Once the pool has ended, the work is dropped.
+    /// Queues work at the end of its lane. Once the pool has ended, the work is dropped.
     pub fn submit(&self, lane: &Arc<Lane>, work: Work) {
         if self.inline {
             work();
@@ -79,8 +80,8 @@ impl Pool {
         }
     }
 
-    /// Queues work that belongs to nobody. It is never done here and now: it may come from such work itself, from a drop, or
-    /// from a thread that others wait for.
+    /// Queues work that belongs to nobody. It never runs here and now: the caller may be other such work, a drop, or a
+    /// thread that others wait for.
     pub fn spawn(&self, work: Work) {
         self.queue(&Arc::default(), work);
     }
@@ -102,8 +103,8 @@ impl Pool {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Waits for a lane, but no longer than `patience`, and puts the one that was worked on behind the others, if it has
-    /// more. As many lanes wait afterwards as before: no other worker needs to hear of it.
+    /// Waits for a lane for up to `patience`. If the lane that was worked on has more work, it goes to the end of the
+    /// queue first. No other worker needs to know, since as many lanes wait afterwards as before.
     pub fn next(&self, worked_on: Option<Arc<Lane>>, patience: Duration) -> Next {
         let mut state = self.state.hold();
         state.lanes.extend(worked_on);
@@ -124,7 +125,7 @@ impl Pool {
         }
     }
 
-    /// Does the next job of a lane. Returns the lane if it has more, to be given back with [`Pool::next`] or
+    /// Does the next job of a lane. Returns the lane if it has more jobs; give it back with [`Pool::next`] or
     /// [`Pool::put_back`].
     #[must_use]
     pub fn work_on(&self, lane: Arc<Lane>) -> Option<Arc<Lane>> {
@@ -140,32 +141,32 @@ impl Pool {
         lane.stays_scheduled().then_some(lane)
     }
 
-    /// Does one job, if one waits. Returns whether one did.
+    /// Does one waiting job. Returns whether there was one.
     pub fn do_one(&self) -> bool {
         let Some(lane) = self.state.hold().lanes.pop_front() else { return false };
         self.put_back(self.work_on(lane));
         true
     }
 
-    /// Puts the lane that was worked on behind the others, if it has more. The worker that comes next takes it.
+    /// Puts the lane that was worked on at the end of the queue, if it has more jobs. The next worker takes it.
     pub fn put_back(&self, worked_on: Option<Arc<Lane>>) {
         self.state.hold().lanes.extend(worked_on);
     }
 
-    /// Has [`Pool::next`] say that it is over once nothing waits.
+    /// Makes [`Pool::next`] return [`Next::Over`] once nothing waits.
     pub fn stop(&self) {
         self.state.hold().stopping = true;
         self.changed.notify_all();
     }
 
-    /// The last worker has ended: what comes from now on is dropped.
+    /// Notes that the last worker has ended. Work that comes later is dropped.
     pub fn end(&self) {
         let mut state = self.state.hold();
         state.ended = true;
-        // Submitted while the last worker ended.
+        // These were submitted while the last worker ended.
         let late = std::mem::take(&mut state.lanes);
         drop(state);
-        // Dropping work runs the code of others, which may submit more: not under the lock.
+        // Dropping work runs the code of others, which may submit more, so do not hold the lock.
         late.iter().for_each(|lane| lane.clear());
     }
 
@@ -176,7 +177,7 @@ impl Pool {
             return lane.clear();
         }
         state.lanes.push_back(lane);
-        // Waking a worker is a system call: not where all are at work.
+        // Waking a worker is a system call, so skip it if all are at work.
         let somebody_waits = state.idle > 0;
         drop(state);
         if somebody_waits {

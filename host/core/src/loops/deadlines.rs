@@ -1,19 +1,21 @@
-//! Deadlines of connections: one coarse wheel per event loop in place of a timer per connection.
+//! Deadlines of connections: one coarse timer wheel per event loop instead of a timer per connection.
 //!
-//! A deadline is late by up to one [`TICK`]. A task that is woken looks at its own deadlines again: one past the wheel's
-//! horizon wakes its task there to set it anew. A task that needs no waking any more says so: a waker keeps its memory.
+//! A deadline is late by up to one [`TICK`]. A task that is woken checks its own deadlines again: a deadline beyond the
+//! wheel's horizon wakes its task at the horizon, to be set anew. A task that no longer needs waking must say so, since
+//! a waker keeps its memory.
 //!
-//! The wheel has a time of its own, in which all deadlines of its loop are set and judged. It stands still while the loop is
-//! away, in a callback that blocks or because the process is stopped: no peer is to blame for time in which nothing was read.
+//! The wheel has a time of its own, in which all deadlines of its loop are set and judged. It stands still while the
+//! loop is away, in a callback that blocks or because the process is stopped: a peer is not to blame for time in which
+//! nothing was read.
 
 use slab::Slab;
 use std::cell::Cell;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// How fine the wheel is.
+/// The resolution of the wheel.
 pub const TICK: Duration = Duration::from_millis(250);
-/// A horizon of 256 s, which is beyond what keepalive waits for by default.
+/// Gives a horizon of 256 s, which is longer than the default times of keepalive.
 const SLOTS: u32 = 1024;
 
 /// Tasks to wake, by tick.
@@ -23,9 +25,9 @@ pub struct Deadlines {
     began: Instant,
     /// The start of `tick`, in the wheel's time.
     now: Instant,
-    /// How far the wheel's time is behind the clock: for so long has the loop been away.
+    /// How far the wheel's time is behind the clock, which is how long the loop has been away.
     away: Duration,
-    /// Ticks since the wheel began; the slot of this one is the next to come. A u32 does for 34 years.
+    /// Ticks since the wheel began; the slot of this one comes next. A u32 lasts for 34 years.
     tick: u32,
 }
 
@@ -37,11 +39,11 @@ pub struct Alarm {
 }
 
 thread_local! {
-    /// That of the wheel of this thread's loop.
+    /// The `away` of the wheel of this thread's loop.
     static AWAY: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// For how long in all this thread's loop has been away.
+/// How long this thread's loop has been away in total.
 pub fn away() -> Duration {
     AWAY.get()
 }
@@ -58,33 +60,34 @@ impl Deadlines {
         let ahead = u32::try_from(ahead).unwrap_or(u32::MAX).clamp(1, SLOTS - 1);
         let tick = self.tick + ahead;
         let key = self.slots[slot(tick)].insert(waker.clone());
-        // Past 4,294,967,295 tasks there is no alarm to cancel.
+        // Beyond 4,294,967,295 tasks, the alarm cannot be cancelled.
         Alarm { tick, key: u32::try_from(key).unwrap_or(u32::MAX) }
     }
 
-    /// When this wakes its task, or has woken it.
+    /// When this alarm wakes its task, or has woken it.
     pub fn time_of(&self, alarm: Alarm) -> Instant {
         self.began + TICK * alarm.tick
     }
 
-    /// Does not wake the task, unless that has happened.
+    /// Cancels an alarm, unless it has already woken its task.
     pub fn cancel(&mut self, alarm: Alarm) {
         if alarm.tick >= self.tick {
             self.slots[slot(alarm.tick)].try_remove(alarm.key as usize);
         }
     }
 
-    /// The wheel's time to within two ticks, without a look at the clock.
+    /// The wheel's time to within two ticks. It does not read the clock.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// The wheel's time when the clock shows `clock`. It waits for the next [`Deadlines::advance`] if that is late.
+    /// The wheel's time when the clock shows `clock`. If [`Deadlines::advance`] is late, it stands still until the next
+    /// call.
     pub fn time(&self, clock: Instant) -> Instant {
         clock.checked_sub(self.away).unwrap_or(self.began).min(self.now)
     }
 
-    /// Wakes everyone whose time has come. To be called about every [`TICK`] with what the clock shows: if that is more than
+    /// Wakes every task whose time has come. Call it about every [`TICK`] with the clock's time: if a call is more than
     /// one tick late, the loop was away.
     pub fn advance(&mut self, clock: Instant) {
         let late = clock.checked_sub(self.away).unwrap_or(self.began).saturating_duration_since(self.now);

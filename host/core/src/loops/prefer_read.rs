@@ -1,7 +1,7 @@
-//! `--prefer-read`: writes wait until their event loop has nothing else to do, or for so long at most.
+//! `--prefer-read`: writes wait until their event loop has nothing else to do, but no longer than a given time.
 //!
-//! In a spike, reads and accepts then go first, and what a connection has to write is written at once rather than in
-//! pieces. Replies are a little later for it.
+//! In a spike, reads and accepts then go first, and a connection writes its output at once rather than in pieces.
+//! Replies are a little later for it.
 
 use crate::clock;
 use std::cell::{Cell, RefCell};
@@ -9,19 +9,19 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 thread_local! {
-    /// Connections of this thread's loop that have something to write.
+    /// The connections of this thread's loop that have something to write.
     static WAITING: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
-    /// Counts how often they were told to write.
+    /// Counts how often the waiting connections were told to write.
     static ROUND: Cell<u64> = const { Cell::new(0) };
     static ROUND_BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
+/// Uses the calling thread's thread-locals, see [`crate::touch_thread_locals`].
 pub fn touch() {
     WAITING.with(|_| ());
 }
 
-/// One connection's place among those that wait.
+/// One connection's place among the waiting ones.
 #[derive(Debug, Default)]
 pub struct Turn {
     waits_since: Option<u64>,
@@ -50,14 +50,15 @@ fn wait(longest: Duration, waker: &Waker) {
     let now = clock::now();
     let began = ROUND_BEGAN.get().unwrap_or(now);
     ROUND_BEGAN.set(Some(began));
-    // While the loop is busy, connections come to wait all the time, so that somebody always looks at the clock. Once
-    // none comes, the loop is idle.
+    // While the loop is busy, connections keep coming here to wait, so one of them always checks the clock. If none
+    // comes, the loop is idle.
     if now.duration_since(began) >= longest {
         write_now();
     }
 }
 
-/// The loop is idle, or has been busy for long enough: everyone may write. Returns whether anyone waited for that.
+/// Lets all waiting connections write, since the loop is idle or has been busy for long enough. Returns whether any
+/// waited.
 pub fn write_now() -> bool {
     ROUND_BEGAN.set(None);
     let waiting = WAITING.take();

@@ -1,9 +1,9 @@
-//! The line of those who took too long: one of them at a time, between looks at the sockets of all others.
+//! The queue of connections that took too long: they go one at a time, between checks of all other sockets.
 //!
-//! tokio polls its sockets only when no task is ready, or after 61 tasks. A task that wakes itself is always ready, and 61
-//! turns of a client that floods are too long for everyone else. So a connection whose turn was too long stands in line
-//! here before its next: in each round of the loop, those in line together get as much time as everyone else had in the
-//! round before, and one of them is let through in any case.
+//! tokio polls its sockets only when no task is ready, or after 61 tasks. A task that wakes itself is always ready, and
+//! 61 turns of a client that floods are too long for everyone else. So a connection whose turn was too long waits here
+//! before its next turn. In each round of the loop, the waiting connections together get as much time as all others had
+//! in the round before, and at least one of them goes through.
 
 use crate::clock;
 use std::cell::{Cell, RefCell};
@@ -13,29 +13,29 @@ use std::num::NonZeroU64;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-/// What those in line get in one round at most, beyond which no further one is let through.
+/// The most time that the waiting connections get in one round, after which no further one goes through.
 const MOST_PER_ROUND: Duration = Duration::from_millis(1);
 
-/// The line of one event loop.
+/// The queue of one event loop.
 #[derive(Debug, Default)]
 pub struct Turnstile {
     line: RefCell<VecDeque<Waker>>,
-    /// How many have ever stood in line.
+    /// How many have ever joined.
     joined: Cell<u64>,
-    /// How many of them have been let through.
+    /// How many of them have gone through.
     admitted: Cell<u64>,
-    /// What those who were let through have taken in this round.
+    /// The time that those which went through have taken in this round.
     taken: Cell<Duration>,
-    /// Wakes [`Turnstile::serve`] when the line is not empty any more.
+    /// Wakes [`Turnstile::serve`] when the queue is no longer empty.
     keeper: RefCell<Option<Waker>>,
 }
 
-/// A place in the line.
+/// A place in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(NonZeroU64);
 
 impl Turnstile {
-    /// Joins the line. `waker` is woken when its place has come.
+    /// Joins the queue. `waker` is woken when its turn has come.
     pub fn join(&self, waker: &Waker) -> Place {
         self.line.borrow_mut().push_back(waker.clone());
         let place = NonZeroU64::MIN.saturating_add(self.joined.get());
@@ -46,17 +46,17 @@ impl Turnstile {
         Place(place)
     }
 
-    /// Whether whoever has this place has been let through.
+    /// Whether the connection with this place may go through.
     pub fn has_come(&self, place: Place) -> bool {
         place.0.get() <= self.admitted.get()
     }
 
-    /// Notes what somebody took for a turn.
+    /// Notes how long a turn took.
     pub fn note(&self, took: Duration) {
         self.taken.set(self.taken.get() + took);
     }
 
-    /// Lets through whose place has come, for ever. To be run as one of the loop's tasks.
+    /// Lets waiting connections through, for ever. Run it as one of the loop's tasks.
     pub async fn serve(&self) {
         let mut allowed = Duration::ZERO;
         loop {
@@ -64,13 +64,13 @@ impl Turnstile {
             let began = clock::now();
             self.taken.set(Duration::ZERO);
             while self.admit_one() {
-                // Behind the task that this has woken.
+                // Wait until the task that this has woken has run.
                 behind_ready_tasks().await;
                 if self.taken.get() >= allowed {
                     break;
                 }
             }
-            // Behind a look at the sockets, and behind those that it wakes.
+            // Wait for a check of the sockets, and for the tasks that it wakes.
             tokio::task::yield_now().await;
             allowed = clock::since(began).saturating_sub(self.taken.get()).min(MOST_PER_ROUND);
         }
@@ -83,7 +83,7 @@ impl Turnstile {
         true
     }
 
-    /// Waits until somebody stands in line.
+    /// Waits until the queue is not empty.
     async fn somebody(&self) {
         poll_fn(|cx| {
             if !self.line.borrow().is_empty() {
@@ -96,7 +96,7 @@ impl Turnstile {
     }
 }
 
-/// Goes on after the tasks that are ready now.
+/// Continues after the tasks that are ready now.
 async fn behind_ready_tasks() {
     let mut waited = false;
     poll_fn(|cx| {
@@ -115,7 +115,7 @@ mod tests {
     use std::rc::Rc;
     use tokio::task::{LocalSet, spawn_local, yield_now};
 
-    /// Has a task take so long for each of its turns, through the turnstile; it tells of each.
+    /// Runs a task whose turns take this long, each through the turnstile. It logs each turn.
     async fn take_long(turnstile: Rc<Turnstile>, turns: u32, log: Rc<RefCell<Vec<char>>>) {
         for _ in 0..turns {
             let mut place = None;
@@ -139,7 +139,7 @@ mod tests {
             .run_until(async {
                 let heavy: Vec<_> =
                     (0..10).map(|_| spawn_local(take_long(Rc::clone(&turnstile), 3, Rc::clone(&log)))).collect();
-                // The task of everyone else: it is ready in each round.
+                // This task stands for everyone else: it is ready in each round.
                 while !heavy.iter().all(tokio::task::JoinHandle::is_finished) {
                     log.borrow_mut().push('.');
                     yield_now().await;

@@ -17,20 +17,20 @@ pub struct Wakes {
 #[derive(Debug, Default)]
 struct Pending {
     tasks: Vec<Waker>,
-    /// Wakes the loop's own task, which is in [`Wakes::serve`].
+    /// Wakes the task of the loop that runs [`Wakes::serve`].
     server: Option<Waker>,
 }
 
-/// So many tasks at once are a broadcast.
+/// This many tasks at once count as a broadcast.
 const WAVE: usize = 64;
 
 thread_local! {
-    /// Which event loop runs on this thread.
+    /// The event loop that runs on this thread.
     static THIS_LOOP: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 impl Wakes {
-    /// For this many event loops.
+    /// An empty list for each of this many event loops.
     pub fn new(loops: usize) -> Self {
         Wakes { loops: (0..loops).map(|_| Lock::default()).collect() }
     }
@@ -69,7 +69,7 @@ impl Wakes {
         }
     }
 
-    /// Wakes what others put down for this event loop, for ever. To be run as one of its tasks.
+    /// Wakes the tasks that other threads list for this event loop, for ever. Run it as one of the loop's tasks.
     pub async fn serve(&self, event_loop: usize) {
         THIS_LOOP.set(Some(event_loop));
         let mut tasks = Vec::new();
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!((server.0.load(Ordering::Relaxed), task.0.load(Ordering::Relaxed)), (1, 0));
         assert!(serve.as_mut().poll(&mut cx).is_pending());
         assert_eq!(task.0.load(Ordering::Relaxed), 200);
-        // On the loop itself there is nothing to save.
+        // On the loop itself, the detour would save nothing.
         wakes.wake(0, Arc::clone(&task).into());
         assert_eq!((server.0.load(Ordering::Relaxed), task.0.load(Ordering::Relaxed)), (1, 201));
     }

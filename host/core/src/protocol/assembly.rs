@@ -1,6 +1,6 @@
-//! A message that did not arrive in one piece, put together.
+//! Assembles a message that did not arrive in one piece.
 //!
-//! Memory follows the bytes that came, never those that a header announced.
+//! It allocates memory for bytes that have arrived, never for bytes that a header only announces.
 
 use super::message::Received;
 use super::utf8::PartialText;
@@ -14,7 +14,7 @@ pub(super) enum Assembly {
 }
 
 impl Assembly {
-    /// For the message that a frame with this opcode begins, in the memory of `room`, which is empty.
+    /// Begins the message of a frame with this opcode, in the memory of `room`, which is empty.
     pub(super) fn new(opcode: Opcode, room: Vec<u8>) -> Assembly {
         match opcode {
             Opcode::Text => Assembly::Text(PartialText::new(room)),
@@ -22,7 +22,7 @@ impl Assembly {
         }
     }
 
-    /// Its memory, for another one.
+    /// Releases its memory for another message.
     pub(super) fn into_room(self) -> Vec<u8> {
         let mut room = match self {
             Assembly::Text(text) => text.into_bytes(),
@@ -48,7 +48,7 @@ impl Assembly {
         }
     }
 
-    /// Appends unmasked payload. `most` is what the length of the message can come to.
+    /// Appends unmasked payload. `most` is the most bytes that the message can have.
     pub(super) fn append(&mut self, part: &[u8], most: usize) -> Result<(), Fault> {
         match self {
             Assembly::Text(text) => text.append(part, most),
@@ -92,8 +92,8 @@ impl Assembly {
     }
 }
 
-/// By how much to grow a buffer of `len` bytes for `more` bytes: to twice what it will hold, so that many small parts
-/// cost linear time, but not beyond the `most` bytes that it can come to.
+/// By how much to grow a buffer of `len` bytes for `more` bytes: to twice the bytes that it will hold, so that many
+/// small parts cost linear time, but not beyond `most` bytes.
 pub(super) fn growth(len: usize, capacity: usize, more: usize, most: usize) -> usize {
     const LEAST: usize = 64;
     let needed = len + more;

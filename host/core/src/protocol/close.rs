@@ -1,4 +1,4 @@
-//! Close codes and reasons (RFC 6455 sections 5.5.1 and 7.4): which may be received, which may be sent.
+//! Close codes and reasons (RFC 6455 sections 5.5.1 and 7.4): which ones may be received, and which may be sent.
 
 use super::Fault;
 
@@ -13,14 +13,14 @@ const MAX_REASON: usize = 123;
 
 /// Whether a close frame from a client may hold this code.
 ///
-/// That is every code that RFC 6455 section 7.4.1 or the IANA registry defines for the wire, and those that section
-/// 7.4.2 gives to libraries (3000-3999) and applications (4000-4999).
+/// It may hold every code that RFC 6455 section 7.4.1 or the IANA registry defines for the wire, and the codes that
+/// section 7.4.2 leaves to libraries (3000-3999) and applications (4000-4999).
 pub fn receivable(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// Whether a close frame from this server may hold this code: the same codes, so that every code received can be
-/// echoed as RFC 6455 section 5.5.1 wants it.
+/// Whether a close frame from this server may hold this code. These are the same codes, so that the server can echo
+/// every code that it receives, as RFC 6455 section 5.5.1 asks.
 pub fn sendable(code: u16) -> bool {
     receivable(code)
 }
@@ -34,7 +34,7 @@ pub fn cut_reason(reason: &str) -> &str {
     &reason[..end]
 }
 
-/// Takes a close frame's payload apart: the code, [`NO_STATUS`] when it is empty, and the reason.
+/// Parses a close frame's payload: the code, or [`NO_STATUS`] if it is empty, and the reason.
 pub(super) fn parse(payload: &[u8]) -> Result<(u16, &str), Fault> {
     if payload.is_empty() {
         return Ok((NO_STATUS, ""));
@@ -44,7 +44,7 @@ pub(super) fn parse(payload: &[u8]) -> Result<(u16, &str), Fault> {
     Ok((u16::from_be_bytes([payload[0], payload[1]]), reason))
 }
 
-/// Refuses the first bytes of a close frame's payload if no further bytes could make it valid.
+/// Refuses the first bytes of a close frame's payload if no further bytes can make it valid.
 pub(super) fn check_start(payload: &[u8]) -> Result<(), Fault> {
     if payload.len() < 2 {
         return Ok(());
@@ -55,7 +55,7 @@ pub(super) fn check_start(payload: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// Checks the code and returns what follows it.
+/// Checks the code and returns the rest.
 fn reason_behind_code(payload: &[u8]) -> Result<&[u8], Fault> {
     // RFC 6455 section 5.5.1: "the first two bytes of the body MUST be a 2-byte unsigned integer".
     let (code, reason) = payload.split_first_chunk().ok_or(Fault::HalfCloseCode)?;

@@ -7,8 +7,8 @@ use super::{Opcode, close};
 
 /// Appends one frame to `out`, with the length in its shortest form.
 ///
-/// The caller sees to what is valid: a control frame has FIN and at most 125 bytes, a text message is UTF-8 as a
-/// whole, and the fragments of a message follow each other.
+/// The caller ensures that the frame is valid: a control frame has FIN and at most 125 bytes, a text message is UTF-8
+/// as a whole, and the fragments of a message follow each other.
 #[inline]
 pub fn encode(out: &mut Vec<u8>, opcode: Opcode, fin: bool, payload: &[u8]) {
     debug_assert!(!opcode.is_control() || (fin && payload.len() <= MAX_CONTROL));
@@ -25,7 +25,7 @@ pub fn is_compressed(frames: &[u8]) -> bool {
     frames.first().is_some_and(|first| first & RSV1 != 0)
 }
 
-/// How long a frame with a payload of so many bytes is.
+/// The length of a frame with a payload of this many bytes.
 pub fn encoded_length(payload: usize) -> usize {
     match payload {
         0..=125 => 2 + payload,
@@ -75,12 +75,12 @@ pub fn encode_close(out: &mut Vec<u8>, code: u16, reason: &str) {
     encode(out, Opcode::Close, true, &payload[..2 + reason.len()]);
 }
 
-/// Appends `bytes`, in pieces if they are many.
+/// Appends `bytes`, in pieces if there are many.
 ///
-/// From about 2 KiB on (2112 bytes here), glibc copies with `rep movsb` where the processor advertises it. On AMD's
-/// Zen 4 that is fifteen times slower than its vector loop while the target lies up to 31 bytes behind the source modulo
-/// 4 KiB, which is the rule here: an assembled payload begins a page, and its copy comes behind a header that begins
-/// another. A message of 64 KiB received and encoded takes 25 us in one piece, 8 us in these.
+/// From about 2 KiB on (2112 bytes here), glibc copies with `rep movsb` if the processor advertises it. On AMD's Zen 4,
+/// that is fifteen times slower than its vector loop if the target lies up to 31 bytes behind the source modulo 4 KiB.
+/// That is the usual case here: an assembled payload begins a page, and its copy follows a header that begins another
+/// page. A message of 64 KiB, received and encoded, takes 25 us in one piece and 8 us in these.
 #[inline]
 pub(super) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     const PIECE: usize = 2048;
@@ -90,7 +90,7 @@ pub(super) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// How long the frame at the front of `bytes` is, header included. `bytes` must begin with a whole server frame.
+/// The length of the frame at the front of `bytes`, including its header. `bytes` must begin with a whole server frame.
 pub(super) fn frame_length(bytes: &[u8]) -> usize {
     match *bytes {
         [_, 127, a, b, c, d, e, f, g, h, ..] => 10 + u64::from_be_bytes([a, b, c, d, e, f, g, h]) as usize,

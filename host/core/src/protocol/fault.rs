@@ -1,6 +1,6 @@
-//! What a client can do wrong, and the close code that tells it so.
+//! The faults of a client, and the close code for each.
 //!
-//! The sentences are for the log. They never hold anything of a payload except a close code.
+//! The sentences are for the log. They contain nothing of a payload except a close code.
 
 use super::close;
 
@@ -25,7 +25,7 @@ pub enum Fault {
     /// A 64-bit payload length of 2^63 or more.
     #[error("a payload length had its top bit set")]
     LengthTopBit,
-    /// A payload length in more bytes than it needs.
+    /// A payload length in more bytes than necessary.
     #[error("a payload length was not in its shortest form")]
     LengthNotMinimal,
     /// A continuation frame outside a message.
@@ -37,7 +37,7 @@ pub enum Fault {
     /// A message longer than [`Limits::max_message`](super::Limits::max_message), which is given here in bytes.
     #[error("a message was longer than the limit of {0} bytes")]
     MessageTooBig(usize),
-    /// A compressed message that is no deflate stream, or not the whole of one.
+    /// A compressed message that is no deflate stream, or only a part of one.
     #[error("a compressed message could not be inflated")]
     NotDeflate,
     /// A text message that is not UTF-8.

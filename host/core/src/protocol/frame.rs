@@ -1,7 +1,7 @@
-//! The frame header that a client sends (RFC 6455 section 5.2), and all that can be refused from it alone.
+//! The frame header that a client sends (RFC 6455 section 5.2), and all faults that the header alone can show.
 //!
-//! Knows nothing of payloads. Whatever is wrong is found at the first byte that shows it, in the order of the bytes,
-//! so that the verdict does not depend on how the header was cut up on its way.
+//! It knows nothing of payloads. A fault is found at the first byte that shows it, in the order of the bytes, so that
+//! the verdict does not depend on how the header was split on its way.
 
 use super::Fault;
 
@@ -62,7 +62,7 @@ pub(super) const RSV1: u8 = 0x40;
 /// The longest payload of a control frame, in bytes (RFC 6455 section 5.5).
 pub(super) const MAX_CONTROL: usize = 125;
 
-/// The longest header a client can send: two bytes, a 64-bit length and the masking key.
+/// The longest header that a client can send: two bytes, a 64-bit length and the masking key.
 pub(super) const MAX_HEADER: usize = 14;
 
 /// A client frame's header.
@@ -70,7 +70,7 @@ pub(super) const MAX_HEADER: usize = 14;
 pub(super) struct Header {
     pub(super) fin: bool,
     pub(super) opcode: Opcode,
-    /// Begins a compressed message (RFC 7692 section 6).
+    /// Whether it begins a compressed message (RFC 7692 section 6).
     pub(super) compressed: bool,
     pub(super) key: [u8; 4],
     /// Bytes of payload behind the header.
@@ -79,7 +79,7 @@ pub(super) struct Header {
     pub(super) size: usize,
 }
 
-/// What came before a frame, as far as it decides what the frame may be.
+/// The state before a frame, as far as it decides which frames are allowed.
 #[derive(Clone, Copy)]
 pub(super) struct Context {
     /// Bytes so far of the message in progress; `None` between messages.
@@ -91,7 +91,7 @@ pub(super) struct Context {
 }
 
 impl Header {
-    /// Reads the header at the front of `bytes`; `None` if it goes on beyond them.
+    /// Reads the header at the front of `bytes`. Returns `None` if it is incomplete.
     #[inline]
     pub(super) fn parse(bytes: &[u8], context: Context) -> Result<Option<Header>, Fault> {
         let Some((&first, rest)) = bytes.split_first() else {
@@ -166,7 +166,7 @@ fn begins_compressed(first: u8) -> bool {
     [Opcode::Text, Opcode::Binary].into_iter().any(|opcode| first & 0x7F == RSV1 | opcode.bits())
 }
 
-/// What a control frame's 7-bit length may be.
+/// Checks the 7-bit length of a control frame.
 fn check_control(opcode: Opcode, short: u8) -> Result<(), Fault> {
     // RFC 6455 section 5.5: "All control frames MUST have a payload length of 125 bytes or less".
     if usize::from(short) > MAX_CONTROL {
@@ -179,7 +179,7 @@ fn check_control(opcode: Opcode, short: u8) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Refuses an extended length that a shorter form could have held, or that no length can be.
+/// Refuses an extended length that a shorter form could have held, or that is too large for any length.
 #[inline]
 fn minimal(length: u64, least: u64) -> Result<u64, Fault> {
     // RFC 6455 section 5.2: "the most significant bit MUST be 0".
@@ -193,8 +193,8 @@ fn minimal(length: u64, least: u64) -> Result<u64, Fault> {
     Ok(length)
 }
 
-/// Refuses a data frame that would take its message over the limit, unless its length does not count: that of a control
-/// frame, and that of compressed data, where what is inflated counts.
+/// Refuses a data frame that would take its message over the limit. The lengths of control frames and of compressed
+/// data do not count here: for compressed data, the inflated size counts.
 #[inline]
 fn fitting(length: u64, uncounted: bool, context: Context) -> Result<usize, Fault> {
     let room = context.max_message.saturating_sub(context.assembled.unwrap_or(0));

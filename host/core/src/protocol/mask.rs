@@ -1,12 +1,12 @@
-//! The masking of client payloads (RFC 6455 section 5.3), undone in place.
+//! Removes the masking of client payloads, in place (RFC 6455 section 5.3).
 
 /// Unmasks `payload`, whose first byte was masked with the key's first byte.
 ///
-/// A payload that arrives in parts is unmasked part by part, each with the key as [`turned`] by those before it.
+/// A payload that arrives in parts is unmasked part by part. Each part needs the key as [`turned`] by those before it.
 #[inline]
 pub(super) fn unmask(payload: &mut [u8], key: [u8; 4]) {
-    // Words of eight bytes hold the key twice, so that its phase is the same in each. The compiler turns the loop
-    // into vector instructions of the width that the target has.
+    // Words of eight bytes hold the key twice, so that its phase is the same in each. The compiler turns the loop into
+    // vector instructions of the target's width.
     let [a, b, c, d] = key;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let (words, rest) = payload.as_chunks_mut::<8>();
@@ -22,7 +22,7 @@ pub(super) fn unmask(payload: &mut [u8], key: [u8; 4]) {
     }
 }
 
-/// The key for the payload behind the next `bytes` bytes.
+/// The key for the payload after the next `bytes` bytes.
 #[inline]
 pub(super) fn turned(mut key: [u8; 4], bytes: usize) -> [u8; 4] {
     key.rotate_left(bytes % 4);

@@ -1,7 +1,7 @@
 //! The receiving half of a connection: bytes in, messages and control frames out.
 //!
-//! Owns what is left over when a read ends inside a frame or a message. Answers nothing: pongs and close frames are
-//! the connection's to send.
+//! It owns the rest of a read that ends inside a frame or a message. It answers nothing: the connection sends pongs and
+//! close frames.
 
 use std::time::{Duration, Instant};
 
@@ -10,15 +10,14 @@ use super::frame::{Context, Header};
 use super::progress::{Progress, Step};
 use super::{Fault, Opcode, close, mask, utf8};
 
-/// What one message may cost the server.
+/// The cost limits of one message.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The most bytes a message may have once its fragments are joined and it is inflated. A connection holds about the
-    /// bytes of its unfinished message that came so far, at most this many: a large value multiplied by many slow
-    /// clients is the memory they can claim.
+    /// The most bytes of a message after its fragments are joined and it is inflated. A connection holds about as many
+    /// bytes as have arrived of its unfinished message, at most this many. Many slow clients can claim this much each.
     pub max_message: usize,
-    /// How long a message may take from its first byte to its last, on the wire. A large value lets clients keep
-    /// what they have claimed for longer.
+    /// How long a message may take on the wire from its first byte to its last. A large value lets clients keep the
+    /// memory that they have claimed for longer.
     pub assembly_timeout: Duration,
 }
 
@@ -33,9 +32,9 @@ pub enum Received<'a> {
     Ping(&'a [u8]),
     /// A pong, asked for or not.
     Pong(&'a [u8]),
-    /// The client's last frame; whatever follows it is ignored.
+    /// The client's last frame. Everything after it is ignored.
     Close {
-        /// The client's close code, [`close::NO_STATUS`] when it gave none.
+        /// The client's close code, or [`close::NO_STATUS`] if it gave none.
         code: u16,
         /// The client's reason, often empty.
         reason: &'a str,
@@ -44,14 +43,15 @@ pub enum Received<'a> {
 
 /// The receiving half of one server connection.
 ///
-/// Holds no heap memory unless a frame or message is unfinished; where messages may be compressed, what compressed ones
-/// may refer back to.
+/// It holds no heap memory unless a frame or message is unfinished. If messages may be compressed, it also keeps the
+/// bytes that compressed messages may refer to.
 #[derive(Debug)]
 pub struct Receiver {
     limits: Limits,
-    /// What is unfinished; `None` between messages, when the next frame can be taken from the input as it lies there.
+    /// The unfinished frame or message; `None` between messages, when the next frame can be taken directly from the
+    /// input.
     progress: Option<Box<Progress>>,
-    /// Whether messages may be compressed, and what is kept for it.
+    /// Whether messages may be compressed, and the state for that.
     deflate: Option<Box<Incoming>>,
     /// A close frame or a fault has ended the conversation.
     ended: bool,
@@ -71,17 +71,17 @@ impl Receiver {
     /// Consumes from the front of `input`, unmasking in place, up to and including the next event. Returns the bytes
     /// consumed and the event.
     ///
-    /// No event and all of `input` consumed: more is needed. Unfinished headers and payloads are kept inside, and `input`
-    /// is free again. A caller goes on until then, even with nothing left to pass, since memory that an event borrowed
-    /// is given back by the call after it.
+    /// If there is no event and all of `input` is consumed, more input is needed. Unfinished headers and payloads are
+    /// kept inside, and `input` is free again. Call it until then, even with no input left, since the call after an
+    /// event gives back the memory that the event borrowed.
     ///
-    /// No event and less consumed: much has been done, such as many fragments joined, and the caller may want to do
-    /// something else before it goes on.
+    /// If there is no event and less is consumed, the receiver has done much work, such as joining many fragments, and
+    /// the caller may want to do something else before it goes on.
     ///
-    /// After [`Received::Close`] or a fault everything is consumed without an event.
+    /// After [`Received::Close`] or a fault, everything is consumed without an event.
     ///
     /// # Errors
-    /// What the client did wrong, at the first byte that shows it.
+    /// The client's fault, at the first byte that shows it.
     #[inline]
     pub fn receive<'a>(
         &'a mut self,
@@ -108,8 +108,7 @@ impl Receiver {
         }
     }
 
-    /// Whether `input` ends within the frame that it begins with or goes on with, so that receiving it is no more work than
-    /// keeping it elsewhere.
+    /// Whether `input` ends within its first frame, so that receiving it costs no more than storing it elsewhere.
     pub fn only_copies(&self, input: &[u8]) -> bool {
         match &self.progress {
             _ if self.ended => true,
@@ -126,7 +125,7 @@ impl Receiver {
         }
     }
 
-    /// When the frame or message in progress must be finished; `None` when there is none.
+    /// When the frame or message in progress must be finished; `None` if there is none.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.progress {
             Some(progress) if !progress.is_over() && !self.ended => progress.deadline(),
@@ -134,14 +133,15 @@ impl Receiver {
         }
     }
 
-    /// Puts the deadline off: for so long, nothing was read.
+    /// Moves the deadline back by time in which nothing was read.
     pub fn put_off(&mut self, by: Duration) {
         if let Some(progress) = &mut self.progress {
             progress.put_off(by);
         }
     }
 
-    /// To be called when [`Receiver::deadline`] has come and everything is read that came before. Harmless at any other time.
+    /// Call this when [`Receiver::deadline`] has come and all earlier input has been read. It is harmless at any other
+    /// time.
     ///
     /// # Errors
     /// [`Fault::AssemblyTimeout`] if something is unfinished at its deadline.
@@ -152,13 +152,13 @@ impl Receiver {
         }
     }
 
-    /// Bytes of heap held for what is unfinished, for the last event, and for what compressed messages may refer to.
+    /// Bytes of heap for unfinished input, for the last event, and for the data that compressed messages may refer to.
     pub fn held(&self) -> usize {
         let deflate = self.deflate.as_ref().map_or(0, |deflate| size_of::<Incoming>() + deflate.held());
         deflate + self.progress.as_ref().map_or(0, |progress| progress.held())
     }
 
-    /// Goes on where the call before left off.
+    /// Continues the previous call.
     fn resume<'a>(&'a mut self, now: Instant, input: &'a mut [u8]) -> Result<(usize, Option<Received<'a>>), Fault> {
         if self.ended {
             self.progress = None;
@@ -173,7 +173,7 @@ impl Receiver {
         self.advance(now, input)
     }
 
-    /// Begins with a frame that is not the whole of a message, not all here, or compressed.
+    /// Begins with a frame that is incomplete, compressed, or only a part of its message.
     fn begin<'a>(&'a mut self, now: Instant, input: &'a mut [u8]) -> Result<(usize, Option<Received<'a>>), Fault> {
         self.progress = Some(Progress::begin(now.checked_add(self.limits.assembly_timeout)));
         self.advance(now, input)
@@ -199,7 +199,7 @@ impl Receiver {
         Ok((consumed, event?))
     }
 
-    /// A client that never pauses never lets the caller read everything: it gets as much time again.
+    /// A client that never pauses never lets the caller read everything, so it gets as much time again.
     fn end_overdue(&mut self, now: Instant) -> Result<(), Fault> {
         let overdue =
             |deadline: Instant| deadline.checked_add(self.limits.assembly_timeout).is_some_and(|end| now >= end);
@@ -215,7 +215,7 @@ impl Receiver {
     }
 }
 
-/// The event that a frame is by itself.
+/// The event of a frame that stands alone.
 #[inline]
 pub(super) fn whole_frame(opcode: Opcode, payload: &[u8]) -> Result<Received<'_>, Fault> {
     Ok(match opcode {

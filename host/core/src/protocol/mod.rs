@@ -36,7 +36,7 @@ pub use message::{Limits, Received, Receiver};
 pub use progress::give_back;
 pub use write_buffer::WriteBuffer;
 
-/// Uses the thread-locals of the calling thread that messages may need, see [`crate::touch_thread_locals`].
+/// Uses the calling thread's thread-locals that messages may need, see [`crate::touch_thread_locals`].
 pub fn touch() {
     progress::touch();
     deflate::touch();

@@ -1,7 +1,8 @@
-//! A frame or message of which a part is still to come.
+//! An incomplete frame or message.
 //!
-//! Owns what must outlive the read buffer: the start of a header, the place in a payload, the fragments so far, the
-//! start of a control frame. Knows no limits in time beyond the deadline that it keeps for its owner.
+//! It owns everything that must outlive the read buffer: the start of a header, the position in a payload, the
+//! fragments so far, the start of a control frame. It knows no time limit beyond the deadline that it keeps for its
+//! owner.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -17,7 +18,7 @@ use super::{Fault, Opcode, close, mask};
 #[derive(Debug)]
 pub(super) struct Progress {
     deadline: Option<Instant>,
-    /// The last step finished all there was; what it left here is only kept for its event.
+    /// The last step finished all input. The data left here is only kept for its event.
     over: bool,
     message: Option<Assembly>,
     /// Memory for the message that begins here.
@@ -33,7 +34,7 @@ pub(super) struct Progress {
     control_len: usize,
 }
 
-/// What made [`Progress::advance`] stop.
+/// Why [`Progress::advance`] stopped.
 #[derive(Debug, PartialEq)]
 pub(super) enum Step {
     /// The input is used up, or much has been done with it.
@@ -57,39 +58,39 @@ struct Payload {
     remaining: usize,
 }
 
-/// Work that is much: in frames, of which each counts for 1, or any part of one.
+/// How much work is much, in frames: each frame counts 1, and so does any part of one.
 const MUCH: usize = 128;
-/// Inflated bytes that count for a frame.
+/// How many inflated bytes count as a frame.
 const INFLATED_PER_FRAME: usize = 512;
-/// So much of a compressed payload, in bytes, is inflated before it is looked at how much has come of it: at most a
-/// thousand times as much.
+/// How many bytes of a compressed payload are inflated before the output is checked. The output is at most a thousand
+/// times as large.
 const INFLATED_AT_ONCE: usize = 512;
-/// What it counts for by itself, in frames: it may be tables for decoding, of which nothing comes.
+/// What such a part counts by itself, in frames: it may be tables for decoding, which produce no output.
 const PER_INFLATED_PART: usize = 16;
 
-/// How many messages that come in pieces at the same time find memory of earlier ones.
+/// How many messages that arrive in pieces at the same time can reuse the memory of earlier ones.
 const KEPT: usize = 8;
-/// The most memory for a message, in bytes, that is kept for another.
+/// The most memory of a message, in bytes, that is kept for another.
 const KEPT_ROOM: usize = 1024 * 1024;
 
 thread_local! {
-    /// What the last messages of this thread were put together in, for the next that do not come in one piece, whosever
-    /// they are: in the long run, none of them allocates.
+    /// The memory of this thread's last assembled messages, for the next ones of any connection. In the long run, none
+    /// of them allocates.
     static SPARES: RefCell<[Option<Box<Progress>>; KEPT]> = const { RefCell::new([const { None }; KEPT]) };
 }
 
-/// Gives back the memory that this thread keeps for the next messages in pieces.
+/// Frees the memory that this thread keeps for the next assembled messages.
 pub fn give_back() {
     SPARES.take();
 }
 
-/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
+/// Uses the calling thread's thread-locals, see [`crate::touch_thread_locals`].
 pub(super) fn touch() {
     SPARES.with(|_| ());
 }
 
 impl Progress {
-    /// Nothing yet; all must be here by `deadline`.
+    /// An empty one; everything must arrive by `deadline`.
     pub(super) fn begin(deadline: Option<Instant>) -> Box<Progress> {
         match SPARES.with_borrow_mut(|spares| spares.iter_mut().find_map(Option::take)) {
             Some(mut spare) => {
@@ -101,7 +102,7 @@ impl Progress {
         }
     }
 
-    /// Leaves the memory to the next.
+    /// Leaves the memory to the next message.
     pub(super) fn recycle(mut self: Box<Self>) {
         self.room = self.message.take().map(Assembly::into_room).unwrap_or_default();
         if self.room.capacity() <= KEPT_ROOM {
@@ -141,12 +142,12 @@ impl Progress {
         self.over
     }
 
-    /// Whether so many bytes do not finish the frame, and are not inflated.
+    /// Whether this many bytes do not finish the frame, and are not inflated.
     pub(super) fn only_copies(&self, bytes: usize) -> bool {
         self.inflating.is_none() && self.frame.as_ref().is_some_and(|frame| frame.remaining > bytes)
     }
 
-    /// Bytes of heap, those of `self` included.
+    /// Bytes of heap, including those of `self`.
     pub(super) fn held(&self) -> usize {
         let inflating = self.inflating.as_ref().map_or(0, Inflating::held);
         size_of::<Progress>() + inflating + self.room.capacity() + self.message.as_ref().map_or(0, Assembly::capacity)
@@ -203,7 +204,7 @@ impl Progress {
         }
     }
 
-    /// The event of the step that was last returned for this input.
+    /// The event of the last step for this input.
     pub(super) fn event<'a>(&'a self, step: Step, input: &'a [u8]) -> Result<Option<Received<'a>>, Fault> {
         match step {
             Step::Starved => Ok(None),
@@ -213,15 +214,15 @@ impl Progress {
         }
     }
 
-    /// Reads a header from `input`, or from what is left of earlier input and `input`. Returns the bytes of `input`
-    /// that it took; keeps them all if the header goes on.
+    /// Reads a header from `input`, or from earlier input and `input` together. Returns how many bytes of `input` it
+    /// took; if the header is incomplete, it keeps them all.
     fn read_header(
         &mut self,
         input: &[u8],
         max_message: usize,
         deflate: bool,
     ) -> Result<Option<(Header, usize)>, Fault> {
-        // The limit is for what is inflated.
+        // The limit applies to the inflated size.
         let max_message = if self.inflating.is_some() { usize::MAX } else { max_message };
         let context = Context { assembled: self.message.as_ref().map(Assembly::len), max_message, deflate };
         if self.header_len == 0 {
@@ -255,7 +256,7 @@ impl Progress {
         Ok(Payload { fin: header.fin, opcode: header.opcode, key: header.key, remaining: header.length })
     }
 
-    /// Takes in a part of a data frame, up to which `frame` has been counted already.
+    /// Takes in a part of a data frame. `frame` already counts this part.
     fn take_data(
         &mut self,
         frame: &Payload,
@@ -287,7 +288,7 @@ impl Progress {
         Ok(Step::Message)
     }
 
-    /// Takes in a part of a control frame, up to which `frame` has been counted already.
+    /// Takes in a part of a control frame. `frame` already counts this part.
     fn take_control(&mut self, frame: &Payload, part: Range<usize>, input: &[u8]) -> Result<Step, Fault> {
         let complete = frame.remaining == 0;
         if complete {

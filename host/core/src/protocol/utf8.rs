@@ -1,7 +1,7 @@
 //! Text that arrives in parts, each checked as it comes (RFC 6455 sections 5.6 and 8.1).
 //!
-//! A part may end inside a character, so up to three bytes wait beside the text until the rest of theirs arrives.
-//! Knows nothing of frames: parts may be fragments, or pieces of one.
+//! A part may end inside a character, so up to three bytes wait until the rest of the character arrives. It knows
+//! nothing of frames: parts may be fragments, or pieces of one.
 
 use super::{Fault, assembly};
 
@@ -22,7 +22,7 @@ pub(super) struct PartialText {
 }
 
 impl PartialText {
-    /// None yet, in the memory of `room`, which is empty.
+    /// Empty text, in the memory of `room`, which is empty.
     pub(super) fn new(room: Vec<u8>) -> PartialText {
         PartialText { text: String::from_utf8(room).unwrap_or_default(), ..PartialText::default() }
     }
@@ -31,7 +31,7 @@ impl PartialText {
         self.text.into_bytes()
     }
 
-    /// Bytes so far, those of an unfinished character included.
+    /// Bytes so far, including those of an unfinished character.
     pub(super) fn len(&self) -> usize {
         self.text.len() + self.split_len
     }
@@ -40,7 +40,8 @@ impl PartialText {
         self.text.capacity()
     }
 
-    /// Appends `part`, or refuses it at the first byte that cannot be UTF-8. `most` is what the length can come to.
+    /// Appends `part`, or refuses it at the first byte that cannot be UTF-8. `most` is the most bytes that the text can
+    /// have.
     pub(super) fn append(&mut self, part: &[u8], most: usize) -> Result<(), Fault> {
         let part = self.mend_split(part, most)?;
         let (whole, split) = part.split_at(end_of_whole_characters(part));
@@ -69,7 +70,7 @@ impl PartialText {
         Ok(part)
     }
 
-    /// Appends bytes that do not reach beyond the end of one character.
+    /// Appends bytes that belong to the split character only.
     fn split_further(&mut self, bytes: &[u8], most: usize) -> Result<(), Fault> {
         let end = self.split_len + bytes.len();
         self.split[self.split_len..end].copy_from_slice(bytes);
@@ -91,7 +92,7 @@ fn push(text: &mut String, more: &str, most: usize) {
     text.push_str(more);
 }
 
-/// Where the last character of `part` begins if its first byte promises more bytes than are there, else the end.
+/// The start of the last character of `part` if its first byte promises more bytes than are there, else the end.
 fn end_of_whole_characters(part: &[u8]) -> usize {
     for (behind, byte) in part.iter().rev().take(3).enumerate() {
         let promised = match byte {

@@ -1,8 +1,8 @@
 //! Frames on their way to the socket.
 //!
-//! Finds the boundaries between frames in the frames' own headers, and only when asked to put something between them,
-//! so that the ordinary way in and out keeps no books. What is put between them lies in a buffer of its own, so that what
-//! waits behind it is never moved. Knows no limit: the backlog's is the connection's business.
+//! It finds the boundaries between frames in the frames' own headers, and only if something must go between them, so
+//! the ordinary way needs no bookkeeping. Frames that go in between have a buffer of their own, so the data after them
+//! is never moved. It knows no limit: the connection handles the backlog's limit.
 
 use std::ops::Range;
 
@@ -14,23 +14,23 @@ use super::encode::{append, encode, encode_close, frame_length, long_header};
 const KEPT_CAPACITY: usize = 4 * 1024 * 1024;
 /// Unused capacity, in bytes, that a buffer with something in it keeps when its memory is asked for.
 const SPARE_CAPACITY: usize = 4096;
-/// The largest capacity, in bytes, that is kept for control frames put ahead when there are none.
+/// The largest capacity, in bytes, that is kept for control frames when none waits.
 const KEPT_FOR_CONTROL: usize = 1024;
 
 /// Bytes on their way to the socket: whole server frames, of which the first may be partly written.
 #[derive(Debug, Default)]
 pub struct WriteBuffer {
     bytes: Vec<u8>,
-    /// What of `bytes` is on the wire.
+    /// How many of `bytes` are on the wire.
     written: usize,
-    /// A boundary between frames, before which no frame is wholly unwritten.
+    /// A boundary between frames. All frames before it are on the wire, at least in part.
     boundary: usize,
-    /// Where `control` goes between `bytes`; behind what is written as long as there is any. At other times, where the
-    /// control frames end that were last put ahead, if any of them is still unwritten.
+    /// Where `control` goes within `bytes`: after everything written, as long as `control` is not empty. Otherwise, the
+    /// end of the control frames that were put ahead last, if any of them is still unwritten.
     ahead: usize,
-    /// Control frames that go ahead of data which lies in `bytes` already.
+    /// Control frames that go ahead of data in `bytes`.
     control: Vec<u8>,
-    /// What of `control` is on the wire.
+    /// How many bytes of `control` are on the wire.
     control_written: usize,
     /// Bytes moved from one place to another.
     #[cfg(test)]
@@ -58,10 +58,11 @@ impl WriteBuffer {
         encode(&mut self.bytes, opcode, fin, payload);
     }
 
-    /// Offers a whole message of 65,536 bytes or more to the socket where it lies, and keeps a copy of what is not taken.
-    /// `send` is given the frame's header and payload, and returns how many bytes of them are on the wire now.
+    /// Offers a whole message of 65,536 bytes or more to the socket without copying it, and keeps a copy of the bytes
+    /// that the socket does not take. `send` gets the frame's header and payload, and returns how many of their bytes
+    /// are on the wire.
     ///
-    /// Nothing may wait: the message would overtake it.
+    /// Nothing may wait, since the message would overtake it.
     pub fn write_through(&mut self, opcode: Opcode, message: &[u8], send: impl FnOnce(&[u8], &[u8]) -> usize) {
         debug_assert!(self.is_empty());
         self.clear();
@@ -69,16 +70,16 @@ impl WriteBuffer {
         let sent = send(&header, message);
         append(&mut self.bytes, header.get(sent..).unwrap_or_default());
         append(&mut self.bytes, &message[sent.saturating_sub(header.len())..]);
-        // What is left of a frame has no header to be measured by.
+        // The rest of a frame has no header to measure it by.
         self.boundary = if sent == 0 { 0 } else { self.bytes.len() };
     }
 
-    /// Appends a whole message behind everything, compressed where that makes it smaller.
+    /// Appends a whole message behind everything, compressed if that makes it smaller.
     pub fn push_deflated(&mut self, deflater: &mut Deflater, opcode: Opcode, message: &[u8]) {
         deflater.encode(&mut self.bytes, opcode, message);
     }
 
-    /// Appends frames that are encoded already, whole ones only.
+    /// Appends encoded frames, which must be whole.
     #[inline]
     pub fn push_encoded(&mut self, frames: &[u8]) {
         append(&mut self.bytes, frames);
@@ -89,8 +90,8 @@ impl WriteBuffer {
         encode_close(&mut self.bytes, code, reason);
     }
 
-    /// Puts a control frame ahead of all data that is not yet on the wire: behind the frame in flight, if there is
-    /// one, and behind pings and pongs that wait there already.
+    /// Puts a control frame ahead of all data that is not yet on the wire, but behind the frame in flight, if there is
+    /// one, and behind pings and pongs that already wait.
     ///
     /// Takes constant time, whatever waits.
     pub fn push_control_ahead(&mut self, opcode: Opcode, payload: &[u8]) {
@@ -115,7 +116,7 @@ impl WriteBuffer {
         place
     }
 
-    /// What is to be written, in the order of the wire.
+    /// The bytes to write, in the order of the wire.
     #[inline]
     pub fn unwritten(&self) -> [&[u8]; 3] {
         if self.control.is_empty() {
@@ -125,9 +126,9 @@ impl WriteBuffer {
         [before, &self.control[self.control_written..], behind]
     }
 
-    /// Takes note that the first `written` bytes of [`WriteBuffer::unwritten`] are on the wire.
+    /// Notes that the first `written` bytes of [`WriteBuffer::unwritten`] are on the wire.
     ///
-    /// When that was all, memory beyond 4 MiB is given back.
+    /// If nothing is left, memory beyond 4 MiB is given back.
     #[inline]
     pub fn advance(&mut self, written: usize) {
         debug_assert!(written <= self.len());
@@ -154,8 +155,8 @@ impl WriteBuffer {
         self.compact();
     }
 
-    /// Drops all messages of which nothing is on the wire and keeps the rest of the one in flight. Pings and pongs that were
-    /// put ahead stay: an answer is expected, or is one. Returns the bytes dropped.
+    /// Drops all messages that have not begun and keeps the rest of the one in flight. Pings and pongs that were put
+    /// ahead stay, since a ping expects an answer and a pong is one. Returns the bytes dropped.
     pub fn discard_unstarted(&mut self) -> usize {
         let before = self.len();
         // Between the frame in flight and `ahead` there is nothing but pings and pongs.
@@ -188,7 +189,7 @@ impl WriteBuffer {
         end
     }
 
-    /// The control frame of which a part is on the wire; nothing, behind those that are, if there is none.
+    /// The control frame that is partly on the wire, or an empty range after those that are wholly on it.
     fn control_in_flight(&self) -> Range<usize> {
         let (mut start, mut end) = (0, 0);
         while end < self.control_written {
@@ -198,7 +199,7 @@ impl WriteBuffer {
         if end == self.control_written { end..end } else { start..end }
     }
 
-    /// Moves the control frames that are not yet on the wire as a whole to the front.
+    /// Moves the control frames that are not wholly on the wire to the front.
     fn forget_written_control(&mut self) {
         let start = self.control_in_flight().start;
         self.control.drain(..start);
@@ -240,8 +241,8 @@ impl WriteBuffer {
         }
     }
 
-    /// Gives up the memory that is not needed: all of it where nothing waits, and where little waits in much memory, that
-    /// memory for some that fits. `None` where it is needed.
+    /// Gives up memory that is not needed: all of it if nothing waits; if little waits in much memory, it exchanges
+    /// that for memory that fits. `None` if all of it is needed.
     #[inline]
     pub fn take_memory(&mut self) -> Option<Vec<u8>> {
         if self.is_empty() {
@@ -258,7 +259,7 @@ impl WriteBuffer {
         })
     }
 
-    /// The first boundary between frames with nothing behind it on the wire.
+    /// The first boundary between frames after which nothing is on the wire.
     fn unstarted(&mut self) -> usize {
         while self.boundary < self.written {
             self.boundary += frame_length(&self.bytes[self.boundary..]);
@@ -287,15 +288,15 @@ impl WriteBuffer {
         }
     }
 
-    /// Moves what is unwritten to the front once it is no more than what is written. Each byte written so pays for at
-    /// most one byte moved, and a buffer that is never quite empty does not grow without end.
+    /// Moves the unwritten bytes to the front once they are no more than the written ones. So each written byte pays
+    /// for at most one moved byte, and a buffer that is never quite empty does not grow without end.
     fn compact(&mut self) {
         if self.written >= self.bytes.len() - self.written {
             self.forget_written();
         }
     }
 
-    /// Moves what is unwritten to the front.
+    /// Moves the unwritten bytes to the front.
     fn forget_written(&mut self) {
         self.boundary = self.unstarted() - self.written;
         self.ahead = self.ahead.saturating_sub(self.written);
@@ -308,8 +309,8 @@ impl WriteBuffer {
     }
 }
 
-/// Whether a frame with this first byte may stand before a ping or pong put ahead. A close frame may not, since it is
-/// the last frame that counts (RFC 6455 section 5.5.1).
+/// Whether a frame with this first byte may stand before a ping or pong that is put ahead. A close frame may not, since
+/// it is the last frame that counts (RFC 6455 section 5.5.1).
 fn is_ping_or_pong(first: u8) -> bool {
     [Opcode::Ping, Opcode::Pong].into_iter().any(|opcode| first & 0x0F == opcode.bits())
 }

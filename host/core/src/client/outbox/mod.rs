@@ -1,14 +1,14 @@
-//! What goes out to one client: the way from any thread to the connection's write buffer.
+//! The outbox of one client: the way from any thread to the connection's write buffer.
 //!
 //! There are two ways in. A callback that sends to its own client writes the frame straight into the connection's
 //! [`Batch`], which is [at hand](at_hand) while the callback runs: no lock, no allocation, no wake-up. Everything else
-//! goes through a queue under a lock and wakes the connection's task. The batch way looks at the queue first, so that
-//! what happened before stays before.
+//! goes through a queue under a lock and wakes the connection's task. The first way executes the queue first, so that
+//! the order stays.
 //!
-//! Everything that waits has a bound, whatever the engine does. Data and pings count for the backlog's limit with what they
-//! put on the wire and what it costs to keep them; of pongs only the newest waits; of pauses in reading only the last word is
-//! kept. Beside orders, the queue carries notices, which it cannot read: those that are posted have a bound of their own, and
-//! others always go through.
+//! Everything that waits is limited, whatever the engine does. Data and pings count towards the backlog's limit with
+//! their bytes on the wire and the cost of keeping them; only the newest pong waits; only the last pause or resume of
+//! reading is kept. Besides orders, the queue carries notices, which it cannot read: posted notices have a limit of
+//! their own, and others always go through.
 //!
 //! Here is what senders do. `queue` is the way through the queue, and `taking` the connection's end of it.
 
@@ -29,26 +29,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::task::Waker;
 
-/// Posted notices that wait for one client at most. What is in them is memory that nobody here sees.
+/// The most posted notices that may wait for one client. Their content is memory that is not counted here.
 const MAX_POSTED: u32 = 65_536;
 
-/// Shared by the connection and every handle of the client.
+/// The connection and every handle of the client share it.
 #[derive(Debug)]
 pub struct Outbox<N> {
     /// The client's number; never 0, unique within this run of the host.
     number: u64,
     event_loop: u32,
-    /// Those that the client is one of, who have their settings in common: each client has only what is its own.
+    /// The audience that the client belongs to. It has the settings that all its clients share.
     audience: Arc<Audience<N>>,
-    /// Whether compression was agreed on: large messages are for the connection to compress then.
+    /// Whether compression was agreed on. If so, large messages are left for the connection to compress.
     compresses: bool,
     queue: Lock<Queue<N>>,
-    /// What waits in the queue, and what else the connection was told: bits that `queue` names. Changed under its lock.
+    /// The kinds of things that wait, as bits that `queue` names. It only changes under the queue's lock.
     waiting: AtomicU8,
     queued_bytes: AtomicUsize,
     /// The batch's backlog when the connection's turn ended.
     unwritten: AtomicUsize,
-    /// What it costs to keep that, beside itself.
+    /// The cost of keeping that backlog, besides its bytes.
     overhead: AtomicU32,
     /// Posted notices that have not been delivered.
     posted: AtomicU32,
@@ -108,7 +108,7 @@ impl<N> Outbox<N> {
         }
     }
 
-    /// Sends a message that is encoded, or a part of one.
+    /// Sends an encoded message, or a part of one.
     pub fn send_order(&self, order: Order) -> Sent {
         match self.send_data(order) {
             Ok(waker) => {
@@ -119,11 +119,12 @@ impl<N> Outbox<N> {
         }
     }
 
-    /// Sends one encoded message that many clients get. The task that is to be woken for it, if any, goes to `wake`.
+    /// Sends one encoded message that many clients get. If the connection's task must be woken for it, its waker is
+    /// added to `wake`.
     ///
     /// # Errors
     ///
-    /// Why it was not queued.
+    /// The message was not queued.
     pub fn send_shared(&self, frames: &Bytes, wake: &mut Vec<Waker>) -> Sent {
         match self.send_data(Order::Shared(frames.clone())) {
             Ok(waker) => {
@@ -174,7 +175,7 @@ impl<N> Outbox<N> {
         }
     }
 
-    /// Sends a close frame: the last frame, also for other threads (RFC 6455 section 5.5.1).
+    /// Sends a close frame, which is the last frame of all threads (RFC 6455 section 5.5.1).
     pub fn close(&self, code: u16, reason: &str, now: bool) -> Sent {
         if self.closing.fetch_max(Closing::Sent as u8, Ordering::AcqRel) >= Closing::Sent as u8 {
             return Sent::Gone;
@@ -188,7 +189,7 @@ impl<N> Outbox<N> {
         }
     }
 
-    /// Drops what waits. Returns the bytes dropped at once.
+    /// Drops the waiting messages. Returns the bytes dropped at once.
     pub fn discard(&self) -> usize {
         self.in_batch(Batch::discard).unwrap_or_else(|| {
             let mut queue = self.lock();
@@ -196,7 +197,7 @@ impl<N> Outbox<N> {
                 return 0; // the close frame is among what waits
             }
             let dropped = queue.orders.iter().filter(|order| order.is_whole_message()).map(Order::size).sum();
-            // With an earlier order of this kind, which this one does the work of.
+            // This also drops an earlier discard, since the new one does its work.
             queue.orders.retain(|order| !order.is_whole_message() && !matches!(order, Order::Discard));
             self.queued_bytes.fetch_sub(dropped, Ordering::Relaxed);
             self.push(queue, Order::Discard);
@@ -212,16 +213,16 @@ impl<N> Outbox<N> {
         }
     }
 
-    /// Has the connection end, because the engine failed outside of its callbacks.
+    /// Makes the connection end, because the engine failed outside of its callbacks.
     pub fn fail(&self) {
         self.tell(FAILURE);
     }
 
-    /// Gives the connection a notice, unless many wait.
+    /// Gives the connection a notice, unless too many wait.
     ///
     /// # Errors
     ///
-    /// The notice, if it finds no room or no connection. Dropping it may run anything: no lock is held by then.
+    /// The notice, if there is no room or no connection. Dropping it may run anything, so no lock is held by then.
     pub fn post(&self, notice: N) -> Result<(), NotPosted<N>> {
         let queue = self.lock();
         let why = match self.closing() {
@@ -236,12 +237,13 @@ impl<N> Outbox<N> {
         Err(NotPosted { why, notice })
     }
 
-    /// Gives the connection a notice that must go through, whatever waits. It is dropped if the connection is gone.
+    /// Gives the connection a notice that must go through, whatever waits. If the connection is gone, the notice is
+    /// dropped.
     pub fn notify(&self, notice: N) -> Sent {
         let queue = self.lock();
         if self.closing() == Closing::Gone {
             drop(queue);
-            // That may run anything: not under the lock.
+            // Dropping the notice may run anything, so the lock must not be held.
             drop(notice);
             return Sent::Gone;
         }
@@ -255,23 +257,23 @@ impl<N> Outbox<N> {
         in_batch.unwrap_or_else(|| self.unwritten.load(Ordering::Relaxed)) + self.queued_bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes that its callbacks have put into the batch of the client whose callback runs.
+    /// Bytes in the batch of the client whose callback runs on this thread.
     #[inline]
     pub fn batched(&self) -> usize {
         self.in_batch(|batch| batch.write.len()).unwrap_or(0)
     }
 
-    /// Where the connection lives.
+    /// The event loop on which the connection lives.
     pub fn event_loop(&self) -> usize {
         self.event_loop as usize
     }
 
-    /// The clients that it is one of.
+    /// The audience that the client belongs to.
     pub fn audience(&self) -> &Audience<N> {
         &self.audience
     }
 
-    /// A message is refused while more bytes than this wait, or are needed to keep what waits.
+    /// A message is refused while more bytes than this wait, or are needed to keep the waiting ones.
     #[inline]
     pub fn limit(&self) -> usize {
         self.audience.backlog.limit
@@ -287,7 +289,7 @@ impl<N> Outbox<N> {
         }
     }
 
-    /// Works on the client's batch, if one of its callbacks runs on this thread.
+    /// Works on the client's batch, if this thread runs one of its callbacks.
     #[inline]
     fn in_batch<R>(&self, work: impl FnOnce(&mut Batch) -> R) -> Option<R> {
         at_hand::with(self.number, |batch| {

@@ -1,4 +1,4 @@
-//! The way through the queue: for all that does not come from a callback of the client's own.
+//! The way through the queue, for everything that does not come from a callback of the client's own.
 
 use super::Outbox;
 use crate::client::closing::Closing;
@@ -14,19 +14,19 @@ use std::task::Waker;
 pub(super) const ORDERS: u8 = 1;
 /// Notices wait in the queue.
 pub(super) const NOTICES: u8 = 2;
-/// The connection is to read nothing more for now. The last word on that counts, so that it takes no place in the queue.
+/// The connection must stop reading for now. Only the last such word counts, so it takes no place in the queue.
 pub(super) const PAUSE: u8 = 4;
-/// It is to read again.
+/// The connection must read again.
 pub(super) const RESUME: u8 = 8;
 /// The engine failed outside of its callbacks.
 pub(super) const FAILURE: u8 = 16;
 
-/// What waits for the connection.
+/// Everything that waits for the connection.
 #[derive(Debug)]
 pub(super) struct Queue<N> {
-    /// A pong, if one waits, is the first: it goes ahead of data in any case.
+    /// If a pong waits, it is the first order: it goes ahead of data in any case.
     pub(super) orders: VecDeque<Order>,
-    // In a box, since most have none.
+    // A box in the option is small for the many queues without notices.
     #[allow(clippy::box_collection, reason = "a third of the size where there is none")]
     pub(super) notices: Option<Box<Vec<N>>>,
     pub(super) waker: Option<Waker>,
@@ -51,7 +51,7 @@ impl<N> Outbox<N> {
             self.push(queue, Order::Message { opcode, payload: payload.to_owned() });
             return Sent::Sent;
         }
-        // Frames that wait together lie together.
+        // Adjacent frames share one order.
         if let Some(Order::Frames(frames)) = queue.orders.back_mut() {
             let before = frames.len();
             encode(frames, opcode, true, payload);
@@ -82,7 +82,7 @@ impl<N> Outbox<N> {
         Ok(self.to_wake(&queue, ORDERS))
     }
 
-    /// Queues a control frame. Of pongs, the newest takes the place of another that waits.
+    /// Queues a control frame. A new pong replaces a waiting one.
     pub(super) fn queue_control(&self, opcode: Opcode, payload: &[u8]) -> Sent {
         let mut queue = self.lock();
         if self.closing() >= Closing::Sent {
@@ -133,7 +133,7 @@ impl<N> Outbox<N> {
         self.wake_for(queue, NOTICES);
     }
 
-    /// Tells the connection something of which only the last word counts.
+    /// Sets a flag of which only the last word counts.
     pub(super) fn tell(&self, what: u8) -> Sent {
         let queue = self.lock();
         if self.closing() == Closing::Gone {
@@ -154,7 +154,7 @@ impl<N> Outbox<N> {
         }
     }
 
-    /// Notes what waits. Returns the task to wake, unless it has been woken for something earlier.
+    /// Notes what waits. Returns the task to wake, unless something earlier has woken it.
     fn to_wake(&self, queue: &Queue<N>, what: u8) -> Option<Waker> {
         if self.waiting.fetch_or(what, Ordering::AcqRel) == 0 { queue.waker.clone() } else { None }
     }

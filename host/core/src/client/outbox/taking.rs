@@ -1,4 +1,4 @@
-//! The connection's end: it takes what was queued, and tells senders what still waits.
+//! The connection's end: it takes queued orders and notices, and tells senders how much still waits.
 
 use super::Outbox;
 use super::queue::{FAILURE, NOTICES, PAUSE, RESUME};
@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 impl<N> Outbox<N> {
-    /// Names the task to wake for what is queued.
+    /// Sets the task to wake when something is queued.
     pub fn set_waker(&self, waker: &Waker) {
         self.lock().waker = Some(waker.clone());
     }
@@ -19,8 +19,8 @@ impl<N> Outbox<N> {
         if self.waiting.load(Ordering::Acquire) == 0 { Vec::new() } else { self.take_queued(batch, true) }
     }
 
-    /// Executes the orders that are queued, since what a callback sends comes behind them. Notices wait for the connection,
-    /// which was woken for them in this turn of its own.
+    /// Executes the queued orders, since a callback's own sends must come after them. Notices wait for the connection,
+    /// which has been woken for them and is in its own turn now.
     #[inline]
     pub(super) fn execute_queued(&self, batch: &mut Batch) {
         if self.waiting.load(Ordering::Acquire) & !NOTICES != 0 {
@@ -41,7 +41,7 @@ impl<N> Outbox<N> {
         }
         batch.failed |= told & FAILURE != 0;
         orders.drain(..).for_each(|order| batch.execute(order, self.limit()));
-        // A client that is sent to in this way will be so again: the next orders find the memory there.
+        // A client that gets orders in this way will get more: leave the memory for them.
         if orders.capacity() <= 32 {
             let mut queue = self.lock();
             if queue.orders.capacity() == 0 {
@@ -51,39 +51,39 @@ impl<N> Outbox<N> {
         notices.map_or_else(Vec::new, |notices| *notices)
     }
 
-    /// Notes that so many posted notices were delivered.
+    /// Notes that this many posted notices were delivered.
     pub fn note_delivered(&self, posted: usize) {
         self.posted.fetch_sub(u32::try_from(posted).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
-    /// Whether a message was refused since this was last asked.
+    /// Whether a message was refused since the last call.
     pub fn take_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed) && self.refused.swap(false, Ordering::Relaxed)
     }
 
-    /// The peer has sent its close frame.
+    /// Notes that the peer has sent its close frame.
     pub fn note_close_received(&self) {
         self.closing.fetch_max(Closing::Begun as u8, Ordering::AcqRel);
     }
 
-    /// The connection is gone: drops what is queued, and everything from now on.
+    /// Notes that the connection is gone. Drops everything that is queued, now and later.
     pub fn end(&self) {
         let mut queue = self.lock();
         self.closing.store(Closing::Gone as u8, Ordering::Release);
         self.waiting.store(0, Ordering::Release);
         let dropped = std::mem::take(&mut *queue);
         drop(queue);
-        // That may run anything: not under the lock.
+        // Dropping may run anything, so the lock must not be held.
         drop(dropped);
         self.queued_bytes.store(0, Ordering::Relaxed);
         self.publish_unwritten(0, 0);
     }
 
-    /// Notes the batch's backlog at the end of a turn, and what it costs to keep it. Returns whether a message was refused
-    /// since that was last asked, though less than half the limit waits: another thread has seen what waited before.
+    /// Stores the batch's backlog at the end of a turn, and the cost of keeping it. Returns whether a message was
+    /// refused although less than half the limit waits now: the sender saw the earlier backlog.
     pub fn publish_unwritten(&self, bytes: usize, overhead: usize) -> bool {
         let before = self.unwritten.load(Ordering::Relaxed) + self.overhead.load(Ordering::Relaxed) as usize;
-        // Who is refused holds the lock: nobody is, from here on, for what waited before.
+        // A sender that refuses holds the lock. So from here on, no message is refused because of the earlier backlog.
         let queue = (bytes + overhead < before).then(|| self.lock());
         self.unwritten.store(bytes, Ordering::Relaxed);
         self.overhead.store(u32::try_from(overhead).unwrap_or(u32::MAX), Ordering::Relaxed);
@@ -112,7 +112,7 @@ mod tests {
         outbox
     }
 
-    /// Another thread sends while the connection writes what waits, and has not said so yet.
+    /// Another thread sends while the connection writes the backlog, and has not yet stored that.
     #[test]
     fn a_message_that_was_refused_for_what_waited_before_is_not_forgotten() {
         let outbox = outbox::<()>(100);

@@ -1,7 +1,7 @@
-//! What the server sends compressed (RFC 7692 section 7.2.1).
+//! Compresses the server's messages (RFC 7692 section 7.2.1).
 //!
-//! Without context takeover a message is compressed by itself, by the one compressor that its thread has for such a
-//! level and window, and comes out the same for every client. With it the connection owns a compressor, while it uses it.
+//! Without context takeover, a message is compressed by itself and comes out the same for every client: each thread has
+//! one compressor per level and window. With context takeover, a connection owns a compressor while it uses it.
 
 use super::super::Opcode;
 use super::super::encode::{encode, encode_compressed};
@@ -10,16 +10,16 @@ use flate2::{Compress, FlushCompress};
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-/// What a flush ends with, and the client puts back (RFC 7692 section 7.2.1).
+/// The end of a flush, which the sender removes and the receiver puts back (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// How long a connection keeps a compressor that it does not use. Longer, and more clients hold one at the same time;
-/// shorter, and a client that gets a message now and then has none of the earlier ones to refer to.
+/// How long a connection keeps an unused compressor. If this is longer, more clients hold one at the same time; if it
+/// is shorter, a client that gets a message now and then has none of the earlier ones to refer to.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 
-/// Of a message of at least four times as many bytes, so many are compressed first. If they do not get smaller by
-/// [`PROBE_SAVES`], the message is sent as it is: noise takes five times as long as text, for nothing, and meanwhile the event
-/// loop does nothing else.
+/// If a message has at least four times this many bytes, this many are compressed first. If they do not shrink by
+/// [`PROBE_SAVES`], the message is sent uncompressed: noise takes five times as long as text, for nothing, and the
+/// event loop does nothing else meanwhile.
 const PROBE: usize = 64 * 1024;
 const PROBE_SAVES: usize = PROBE / 16;
 
@@ -28,44 +28,44 @@ const KEPT_CAPACITY: usize = 64 * 1024;
 
 thread_local! {
     static SHARED: RefCell<Vec<Shared>> = const { RefCell::new(Vec::new()) };
-    /// Where messages are compressed to, until their length is known.
+    /// The output of compression, until its length is known.
     static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
+/// Uses the calling thread's thread-locals, see [`crate::touch_thread_locals`].
 pub(super) fn touch() {
     SHARED.with(|_| ());
     OUTPUT.with(|_| ());
 }
 
-/// A compressor for messages that each stand alone. There are as few as there are windows that clients agree on.
+/// A compressor for messages that stand alone. There is one for each window that clients agree on.
 struct Shared {
     level: u8,
     window_bits: u8,
     stream: Compress,
 }
 
-/// Compresses what is sent on one connection.
+/// Compresses the messages of one connection.
 #[derive(Debug)]
 pub struct Deflater {
     how: Compression,
-    /// With context takeover, from the first compressed message until none has come for [`KEPT_FOR`].
+    /// With context takeover: exists from the first compressed message until none has come for [`KEPT_FOR`].
     own: Option<Compress>,
     /// Whether `own` was used since [`Deflater::deadline`] was last asked for.
     used: bool,
     /// When `own` is given back.
     deadline: Option<Instant>,
-    /// `own` knows something that the client has not got, or the client something that `own` does not know.
+    /// `own` knows something that the client has not received, or the other way round.
     out_of_step: bool,
 }
 
 impl Deflater {
-    /// For a connection on which this was agreed on. Takes no memory for compressing until it does.
+    /// A deflater for a connection with these settings. It takes no memory for compression until it compresses.
     pub fn new(how: Compression) -> Deflater {
         Deflater { how, own: None, used: false, deadline: None, out_of_step: false }
     }
 
-    /// Appends a whole message to `out`: compressed if it is worth it and gets smaller, else as it is.
+    /// Appends a whole message to `out`, compressed if that is worth it and makes it smaller.
     pub fn encode(&mut self, out: &mut Vec<u8>, opcode: Opcode, message: &[u8]) {
         if message.len() < self.how.threshold {
             encode(out, opcode, true, message);
@@ -86,14 +86,14 @@ impl Deflater {
         }
     }
 
-    /// Notes that a compressed message was dropped on its way, or that one was sent that was compressed elsewhere. The
-    /// next one does not refer to anything before it, which the client need not be told.
+    /// Notes that a compressed message was dropped, or that the client got a message that was compressed elsewhere. The
+    /// next message then refers to nothing before it, which the client need not be told.
     pub fn forget(&mut self) {
         self.out_of_step = true;
     }
 
-    /// When [`Deflater::handle_timeout`] is to be called, if nothing is compressed until then; `None` if it need not be.
-    /// To be asked for after messages were encoded.
+    /// When to call [`Deflater::handle_timeout`] if nothing is compressed until then; `None` if that is not needed. Ask
+    /// again after each encoded message.
     pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
         if std::mem::take(&mut self.used) {
             self.deadline = now.checked_add(KEPT_FOR);
@@ -101,8 +101,8 @@ impl Deflater {
         self.deadline
     }
 
-    /// Gives back the compressor at its deadline. The next message does not refer to anything before it, which the
-    /// client need not be told. Returns whether it did; harmless at any other time.
+    /// Gives the compressor back at its deadline. The next message then refers to nothing before it, which the client
+    /// need not be told. Returns whether it gave it back; harmless at any other time.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let due = self.deadline(now).is_some_and(|deadline| deadline <= now);
         if due {
@@ -112,8 +112,8 @@ impl Deflater {
     }
 }
 
-/// Appends a whole message to `out` that any client can read with whom the same window was agreed on. Returns whether it
-/// got smaller; if not, nothing is appended.
+/// Appends a whole message to `out` in a form that any client with this window can read. Returns whether it got
+/// smaller; if not, nothing is appended.
 pub fn encode_alone(out: &mut Vec<u8>, how: &Compression, opcode: Opcode, message: &[u8]) -> bool {
     let encoded = SHARED.try_with(|all| {
         let all = &mut *all.borrow_mut();
@@ -126,16 +126,16 @@ pub fn encode_alone(out: &mut Vec<u8>, how: &Compression, opcode: Opcode, messag
         stream.reset();
         deflate(stream, message, |deflated| encode_compressed(out, opcode, deflated))
     });
-    // Not in reach while the thread ends.
+    // It cannot be reached while the thread ends.
     encoded.unwrap_or(false)
 }
 
-/// Has `take` what `message` is compressed. Returns whether that is smaller; if not, `stream` is of no use until reset.
+/// Compresses `message` and passes the result to `take`. Returns whether it is smaller; if not, `stream` must be reset.
 fn deflate(stream: &mut Compress, mut message: &[u8], take: impl FnOnce(&[u8])) -> bool {
     let smaller = OUTPUT.try_with(|output| {
         let output = &mut *output.borrow_mut();
         output.clear();
-        // With so much room, output that fills it is not smaller, and output that does not is complete.
+        // With this much room, output that fills it is not smaller, and output that does not fill it is complete.
         let length = message.len();
         let room = length + TAIL.len();
         output.reserve_exact(room);
@@ -154,7 +154,8 @@ fn deflate(stream: &mut Compress, mut message: &[u8], take: impl FnOnce(&[u8])) 
     smaller.unwrap_or(false)
 }
 
-/// Compresses the beginning of a large message, which is taken off it. Returns whether the rest is likely to get smaller.
+/// Compresses the beginning of a large message, and removes it from `message`. Returns whether the rest is likely to
+/// get smaller.
 fn is_worth_it(stream: &mut Compress, message: &mut &[u8], output: &mut Vec<u8>) -> bool {
     if message.len() < 4 * PROBE {
         return true;

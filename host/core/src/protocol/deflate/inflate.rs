@@ -1,8 +1,8 @@
-//! What a client sends compressed, back to what it was (RFC 7692 section 7.2.2).
+//! Decompresses a client's messages (RFC 7692 section 7.2.2).
 //!
-//! Each message is inflated as a stream of its own, over what it may refer back to. So a connection keeps no more than
-//! that between messages, and the inflaters are shared by all connections of a thread. And a stream of its own can be
-//! ended, which alone tells a whole message from a truncated one.
+//! Each message is inflated as a stream of its own, with the earlier messages as its dictionary. So a connection keeps
+//! only that dictionary between messages, and all connections of a thread share the inflaters. Besides, a stream of its
+//! own can be ended, and only its end tells a whole message from a truncated one.
 
 use super::super::Fault;
 use super::super::assembly::growth;
@@ -10,24 +10,24 @@ use super::Reach;
 use flate2::{Decompress, FlushDecompress, Status};
 use std::cell::Cell;
 
-/// What the sender has removed from the end of the message, an empty block's length (RFC 7692 section 7.2.1), and a
-/// last block without content, behind which a deflate stream is at its end (RFC 1951 section 3.2.3).
+/// The bytes that the sender has removed from the end of the message, which are an empty block's length (RFC 7692
+/// section 7.2.1), and an empty last block, which ends a deflate stream (RFC 1951 section 3.2.3).
 const END: [u8; 6] = [0x00, 0x00, 0xFF, 0xFF, 0x03, 0x00];
 
-/// Inflated at a time, in bytes. So much is inflated in vain of a message that goes over the limit.
+/// How many bytes are inflated at a time. At most this many are inflated in vain if a message exceeds the limit.
 const PIECE: usize = 8 * 1024;
 
 thread_local! {
-    /// An inflater for the next message: making one takes longer than most messages do.
+    /// An inflater for the next message: making one takes longer than most messages.
     static SPARE: Cell<Option<Box<Inflater>>> = const { Cell::new(None) };
 }
 
-/// Uses those of the calling thread, see [`crate::touch_thread_locals`].
+/// Uses the calling thread's thread-locals, see [`crate::touch_thread_locals`].
 pub(super) fn touch() {
     SPARE.with(|_| ());
 }
 
-/// What one connection keeps for the compressed messages of its client.
+/// The state that one connection keeps for its client's compressed messages.
 #[derive(Debug)]
 pub(in crate::protocol) struct Incoming {
     /// How far a message can refer back beyond its start, in bytes; 0 without context takeover.
@@ -36,7 +36,7 @@ pub(in crate::protocol) struct Incoming {
     window: Vec<u8>,
 }
 
-/// A compressed message in progress. Takes about 55 KiB.
+/// A compressed message in progress. It takes about 55 KiB.
 #[derive(Debug)]
 pub(in crate::protocol) struct Inflating(Box<Inflater>);
 
@@ -48,9 +48,9 @@ struct Inflater {
 }
 
 impl Incoming {
-    /// For a connection on which this was agreed about the client.
+    /// The state for a connection with these settings of the client.
     pub(in crate::protocol) fn new(client: Reach) -> Incoming {
-        // zlib makes 9 bits of 8, so that a client that announced 8 may come to use 9.
+        // zlib turns 8 bits into 9, so a client that announced 8 may in fact use 9.
         let reach = if client.context_takeover { 1 << client.window_bits.max(9) } else { 0 };
         Incoming { reach, window: Vec::new() }
     }
@@ -65,7 +65,7 @@ impl Incoming {
         Ok(Inflating(inflater))
     }
 
-    /// Keeps of a finished message what later ones can refer to.
+    /// Keeps the part of a finished message that later ones can refer to.
     pub(in crate::protocol) fn remember(&mut self, message: &[u8]) {
         let new = &message[message.len().saturating_sub(self.reach)..];
         let forgotten = (self.window.len() + new.len()).saturating_sub(self.reach);
@@ -81,7 +81,7 @@ impl Incoming {
 }
 
 impl Inflating {
-    /// Inflates `part`, and has `take` what comes of it, piece by piece, in all cases up to the first wrong bit.
+    /// Inflates `part` and passes the result to `take` in pieces, always up to the first wrong bit.
     pub(in crate::protocol) fn inflate(
         &mut self,
         mut part: &[u8],
@@ -94,8 +94,8 @@ impl Inflating {
             part = &part[used..];
             match status {
                 None => return Err(Fault::NotDeflate),
-                // A last block is not the message's end (RFC 7692 section 7.2.3.5): another stream follows. Whoever
-                // ended the first has begun the second without memory of it, as zlib does.
+                // A last block is not the message's end (RFC 7692 section 7.2.3.5): another stream follows. A sender
+                // that ended the first has begun the second without memory of it, as zlib does.
                 Some(Status::StreamEnd) => stream.reset(false),
                 Some(Status::Ok | Status::BufError) if made < PIECE => {
                     return if part.is_empty() { Ok(()) } else { Err(Fault::NotDeflate) };
@@ -123,7 +123,7 @@ impl Inflating {
     }
 }
 
-/// Inflates what there is or fits: bytes used, bytes made, and `None` for what is no deflate stream.
+/// Inflates as much as there is or fits. Returns the bytes used, the bytes made, and `None` if it is no deflate stream.
 fn step(stream: &mut Decompress, input: &[u8], output: &mut [u8]) -> (usize, usize, Option<Status>) {
     let (total_in, total_out) = (stream.total_in(), stream.total_out());
     let status = stream.decompress(input, output, FlushDecompress::None).ok();

@@ -29,12 +29,12 @@ pub struct Compression {
     pub level: u8,
     /// Messages of fewer bytes are sent as they are. Small ones cost more time than they save on the wire.
     pub threshold: usize,
-    /// Whether messages may refer back to earlier ones of their connection, in both directions, unless the client wants
-    /// otherwise. They get smaller; each connection keeps its own compressor, as long as it uses it (375
-    /// KiB with 15 window bits, 250 KiB with 9), and up to 32 KiB of what it received.
+    /// Whether messages may refer back to earlier ones of their connection, in both directions, unless the client
+    /// objects. They get smaller, but each connection keeps its own compressor while it uses it (375 KiB with 15 window
+    /// bits, 250 KiB with 9), and up to 32 KiB of the messages that it received.
     pub context_takeover: bool,
-    /// How far back the server's references may reach, as a power of two: 9 (512 bytes) to 15 (32 KiB). Without takeover
-    /// it only decides what the one compressor of each thread takes.
+    /// How far back the server's references may reach, as a power of two: 9 (512 bytes) to 15 (32 KiB). Without
+    /// takeover, it only determines the memory of the one compressor of each thread.
     pub window_bits: u8,
 }
 
@@ -45,31 +45,31 @@ impl Default for Compression {
 }
 
 impl Compression {
-    /// The same within what was agreed on for the server's messages.
+    /// These settings, limited to the agreement on the server's messages.
     pub fn within(self, agreed: Reach) -> Compression {
         Compression { context_takeover: agreed.context_takeover, window_bits: agreed.window_bits, ..self }
     }
 }
 
-/// What a client and the server agreed on for one connection. Every connection has room for it, so it is small.
+/// The agreement between a client and the server for one connection. It is small, since every connection stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed {
-    /// For what the server sends.
+    /// For messages of the server.
     pub server: Reach,
-    /// For what the client sends.
+    /// For messages of the client.
     pub client: Reach,
 }
 
 /// How far back a message may refer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reach {
-    /// Beyond its own start, to messages before it.
+    /// Whether it may refer to earlier messages.
     pub context_takeover: bool,
-    /// So many bytes at most, as a power of two: 9 to 15 for the server, 8 to 15 for a client.
+    /// The most bytes that it may refer back, as a power of two: 9 to 15 for the server, 8 to 15 for a client.
     pub window_bits: u8,
 }
 
-/// Uses the thread-locals of the calling thread that messages may need, see [`crate::touch_thread_locals`].
+/// Uses the calling thread's thread-locals, see [`crate::touch_thread_locals`].
 pub(super) fn touch() {
     deflater::touch();
     inflate::touch();

@@ -1,7 +1,7 @@
-//! Which of a client's offers is accepted, and in which words (RFC 7692 sections 5 and 7.1).
+//! Decides which of a client's offers to accept, and words the response (RFC 7692 sections 5 and 7.1).
 //!
-//! Sees the values of `Sec-WebSocket-Extensions` and nothing else of HTTP. An offer is either understood in full or
-//! declined, and a client none of whose offers is accepted gets a connection without compression.
+//! It sees only the values of `Sec-WebSocket-Extensions`. An offer is either understood in full or declined. If none of
+//! a client's offers is accepted, the connection has no compression.
 
 use super::{Agreed, Compression, Reach};
 use std::fmt::Write;
@@ -13,15 +13,15 @@ const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
-/// What stands for no parameter about a window: the largest (RFC 7692 section 7.1.2).
+/// The meaning of an offer without a window parameter: the largest window (RFC 7692 section 7.1.2).
 const MAX_WINDOW_BITS: u8 = 15;
-/// The smallest window that zlib can compress with. It turns an 8 into a 9, so that the client could not follow.
+/// The smallest window that zlib can compress with. It turns 8 into 9, so the client could not follow.
 const MIN_SERVER_WINDOW_BITS: u8 = 9;
 
 /// An accepted offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// What holds on the connection.
+    /// The agreement for the connection.
     pub agreed: Agreed,
     /// The value of the response's `Sec-WebSocket-Extensions`.
     pub response: String,
@@ -47,7 +47,7 @@ struct Offer {
 }
 
 impl Offer {
-    /// `None` where `text` is another extension, is malformed, or must be declined. RFC 7692 section 7.1: a server
+    /// Returns `None` if `text` is another extension, is malformed, or must be declined. RFC 7692 section 7.1: a server
     /// "MUST decline an extension negotiation offer for this extension if" it contains a parameter that is not defined,
     /// has an invalid value, or comes twice.
     fn parse(text: &str) -> Option<Offer> {
@@ -85,7 +85,7 @@ impl Offer {
         }
     }
 
-    /// What comes of the offer. `None` if the server cannot do what it asks for.
+    /// Answers the offer. Returns `None` if the server cannot do what it asks for.
     fn accept(&self, ours: &Compression) -> Option<Accepted> {
         // RFC 7692 section 7.1.2.1: the server accepts "with the same or smaller value".
         let server_bits = self.server_max_window_bits.unwrap_or(MAX_WINDOW_BITS).min(ours.window_bits);
@@ -114,8 +114,8 @@ impl Offer {
         if self.server_max_window_bits.is_some() || server_bits < MAX_WINDOW_BITS {
             let _ = write!(response, "; {SERVER_MAX_WINDOW_BITS}={server_bits}");
         }
-        // Section 7.1.2.2: a server "MUST NOT" answer with this parameter if it was not offered. A value that was
-        // offered is agreed to; the server has no wish of its own.
+        // Section 7.1.2.2: a server "MUST NOT" answer with this parameter if it was not offered. The server agrees to
+        // any offered value, since it has no preference.
         if let Some(Some(bits)) = self.client_max_window_bits {
             let _ = write!(response, "; {CLIENT_MAX_WINDOW_BITS}={bits}");
         }
@@ -137,8 +137,8 @@ fn window_bits(value: &str) -> Option<u8> {
     }
 }
 
-/// A parameter's value. RFC 6455 section 9.1: a quoted one is, without its quotes and backslashes, a token as well.
-/// None of this extension's values needs a backslash, so that one is not understood.
+/// A parameter's value. RFC 6455 section 9.1: a quoted value is a token as well, without its quotes and backslashes.
+/// None of this extension's values needs a backslash, so backslashes are not supported.
 fn unquoted(value: &str) -> Option<&str> {
     let Some(rest) = value.strip_prefix('"') else { return Some(value) };
     rest.strip_suffix('"')
@@ -149,7 +149,7 @@ fn trim(part: &str) -> &str {
     part.trim_matches([' ', '\t'])
 }
 
-/// Splits where `separator` stands outside of quotes.
+/// Splits at each `separator` outside of quotes.
 fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |character| {

@@ -1,4 +1,4 @@
-//! What the server sends compressed (RFC 7692 sections 6 and 7.2.1), as a client reads it.
+//! The server's compressed messages (RFC 7692 sections 6 and 7.2.1), as a client reads them.
 
 use flate2::{Decompress, FlushDecompress};
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use crate::protocol::{Opcode, WriteBuffer, is_compressed};
 const ALL: Compression = Compression { level: 6, threshold: 0, context_takeover: false, window_bits: 15 };
 const TAKEOVER: Compression = Compression { context_takeover: true, ..ALL };
 
-/// A client that keeps its context from message to message, as RFC 7692 section 7.2.2 has it.
+/// A client that keeps its context from message to message, as RFC 7692 section 7.2.2 asks.
 struct Reader(Decompress);
 
 impl Reader {
@@ -80,7 +80,7 @@ fn only_with_takeover_does_a_repetition_get_smaller() {
     assert!(second < first / 4, "{first}, {second}");
 }
 
-/// What an idle connection does not hold: a compressor is its largest part by far.
+/// An idle connection must not hold a compressor, which would be its largest part by far.
 #[test]
 fn an_unused_compressor_is_given_back_and_the_client_reads_on() {
     let message = &prose()[..1000];
@@ -167,7 +167,7 @@ fn a_compressed_message_is_one_frame_among_others() {
     assert_eq!(buffer.len(), length - 1 + 3);
 }
 
-/// What becomes of a message.
+/// The fate of a message.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     /// It goes to this client alone.

@@ -1,4 +1,4 @@
-//! What RFC 6455 forbids a client, row by row of the list of faults.
+//! Everything that RFC 6455 forbids a client, row by row of the list of faults.
 
 use super::*;
 use crate::protocol::close;
@@ -82,7 +82,7 @@ fn a_message_inside_a_message_is_refused_at_its_header() {
     }
 }
 
-/// Text that is UTF-8 but for its last byte, which nothing behind it could mend.
+/// Text that is UTF-8 except for its last byte, which no further bytes could mend.
 const BAD_AT_THE_END: [&[u8]; 9] = [
     b"\xFF",
     b"abc\x80",

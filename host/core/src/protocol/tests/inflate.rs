@@ -21,7 +21,7 @@ const fn small(max_message: usize) -> Limits {
     Limits { max_message, ..LIMITS }
 }
 
-/// A frame with RSV1.
+/// A frame with RSV1 set.
 fn compressed(opcode: Opcode, fin: bool, payload: impl AsRef<[u8]>) -> Vec<u8> {
     let mut bytes = frame(opcode, fin, payload);
     bytes[0] |= 0x40;
@@ -36,12 +36,12 @@ impl Deflater {
         Deflater(Compress::new_with_window_bits(flate2::Compression::default(), false, window_bits))
     }
 
-    /// RFC 7692 section 7.2.1, with memory of what was compressed before.
+    /// Compresses as in RFC 7692 section 7.2.1, with memory of earlier messages.
     fn deflate(&mut self, payload: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(2 * payload.len() + 100);
         self.0.compress_vec(payload, &mut out, FlushCompress::Sync).unwrap();
         assert!(out.len() < out.capacity(), "all is written");
-        // zlib does not flush twice in a row; RFC 7692 section 7.2.3.6 says what is empty.
+        // zlib does not flush twice in a row; RFC 7692 section 7.2.3.6 gives the empty message.
         if out.is_empty() {
             return vec![0x00];
         }
@@ -206,7 +206,7 @@ fn a_bomb_costs_the_limit_and_not_what_it_would_become() {
     assert!(receiver.held() < 100, "{}", receiver.held());
 }
 
-/// Compression that makes a message longer does not take it over the limit.
+/// If compression makes a message longer, that does not take it over the limit.
 #[test]
 fn what_counts_is_the_length_after_inflating() {
     let payload = noise(100_000);
@@ -250,14 +250,14 @@ fn a_truncated_stream_is_no_message() {
 
 #[test]
 fn a_corrupt_stream_is_refused_where_it_shows() {
-    // A reserved kind of block (RFC 1951 section 3.2.3); nothing of the rest is waited for.
+    // A reserved kind of block (RFC 1951 section 3.2.3) is refused without waiting for the rest.
     let bytes = compressed(Opcode::Text, false, [0x07]);
     assert_eq!(inflated(&bytes), FAULT);
     // A length and its complement that do not fit.
     assert_eq!(inflated(&compressed(Opcode::Text, false, [0x00, 0x05, 0x00, 0xfa, 0xfe])), FAULT);
     // Bytes behind the last block that are no block.
     assert_eq!(inflated(&compressed(Opcode::Text, false, [0x03, 0x00, 0x07])), FAULT);
-    // RFC 7692 section 7.2.3.6: also an empty message has an octet.
+    // RFC 7692 section 7.2.3.6: even an empty message has an octet.
     assert_eq!(inflated(&compressed(Opcode::Text, true, [])), FAULT);
 }
 
@@ -276,7 +276,7 @@ fn text_is_checked_while_it_is_inflated() {
     assert_eq!(inflated(&compressed(Opcode::Text, true, deflated(b"\xC3"))), fault, "ends inside a character");
     let valid = "κόσμε".repeat(10_000);
     assert!(inflated(&compressed(Opcode::Text, true, deflated(&valid))) == [text(&valid)]);
-    // Of two faults the first counts, wherever reads end.
+    // The first of two faults counts, wherever reads end.
     let both = [b"x".repeat(50).as_slice(), b"\xff", &b"x".repeat(1000)].concat();
     let bytes = compressed(Opcode::Text, true, deflated(both));
     assert_eq!(converse_with(agreed(false, 15), small(51), [&bytes[..]]), fault);
@@ -315,7 +315,7 @@ fn a_conversation_split_at_every_two_offsets_gives_the_same_events() {
     }
 }
 
-/// RFC 7692 section 7.1.2.2: a client may announce that it refers back no further than so.
+/// RFC 7692 section 7.1.2.2: a client may announce a limit to how far back it refers.
 #[test]
 fn a_client_is_held_to_its_window() {
     let once = noise(500);
@@ -379,7 +379,7 @@ fn messages() -> impl Strategy<Value = Vec<(Vec<u8>, bool)>> {
     prop::collection::vec((payload, prop::bool::weighted(0.8)), 1..8)
 }
 
-/// What a client sends that has agreed to this.
+/// The bytes of a client with this agreement.
 fn said(messages: &[(Vec<u8>, bool)], agreed: Agreed) -> Vec<u8> {
     let mut client = Deflater::new(agreed.client.window_bits.max(9));
     let say = |(payload, compress): &(Vec<u8>, bool)| {

@@ -134,7 +134,7 @@ fn a_timeout_beyond_the_end_of_time_is_none() {
     assert_eq!(receiver.deadline(), None);
 }
 
-/// What a caller asks before it puts input aside: it would only be copied twice.
+/// A caller asks this before it stores input elsewhere, which would only copy the bytes twice.
 #[test]
 fn input_that_ends_within_its_first_frame_is_only_copied() {
     let mut receiver = Receiver::new(LIMITS);
@@ -145,7 +145,7 @@ fn input_that_ends_within_its_first_frame_is_only_copied() {
     assert!(receiver.only_copies(&long[500..600]) && !receiver.only_copies(&long[500..]));
 }
 
-/// A caller gets to do something else however many fragments came.
+/// A caller gets to do something else, however many fragments came.
 #[test]
 fn the_receiver_returns_before_it_has_joined_many_fragments() {
     let mut receiver = Receiver::new(LIMITS);

@@ -1,9 +1,9 @@
-//! What a connection holds: nothing when idle, and never much more than what it was sent.
+//! The memory of a connection: nothing when idle, and never much more than the bytes it was sent.
 
 use super::*;
 use crate::protocol::progress::Progress;
 
-/// What any unfinished frame or message costs, however little of it has come.
+/// The cost of any unfinished frame or message, however little of it has arrived.
 const PROGRESS: usize = size_of::<Progress>();
 
 #[test]
@@ -59,7 +59,7 @@ fn empty_continuations_without_end_cost_nothing_and_end_at_the_deadline() {
         assert_eq!(pass(&mut receiver, start + Duration::from_millis(tenth * 100), &flood), []);
         assert_eq!(receiver.held(), held);
     }
-    // Even if the caller never comes to the end of what there is to read.
+    // This holds even if the caller never reads everything.
     let fault = [Event::Fault(Fault::AssemblyTimeout)];
     assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout, &flood), []);
     assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout * 2, &flood), fault);

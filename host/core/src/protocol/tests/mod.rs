@@ -17,12 +17,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader, coding
 
 use super::{Fault, Limits, Opcode, Received, Receiver};
 
-/// A limit that most tests do not meet, and a deadline that none awaits.
+/// A limit that most tests do not reach, and a deadline that none waits for.
 const LIMITS: Limits = Limits { max_message: 1 << 20, assembly_timeout: Duration::from_secs(10) };
 
 const KEY: [u8; 4] = [0x9A, 0x01, 0xC3, 0x5F];
 
-/// What a [`Receiver`] returned, to keep.
+/// An owned copy of an event from a [`Receiver`].
 #[derive(Clone, Debug, PartialEq)]
 enum Event {
     Text(String),

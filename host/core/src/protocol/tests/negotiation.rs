@@ -179,7 +179,7 @@ proptest! {
             let Agreed { server, client } = accepted.agreed;
             prop_assert!((9..=window_bits).contains(&server.window_bits) && (8..=15).contains(&client.window_bits));
             prop_assert!(context_takeover || !server.context_takeover && !client.context_takeover);
-            // As a client that offers just this would have it.
+            // A client that offers exactly this gets the same agreement.
             let again = negotiate([&accepted.response[..]], &ours);
             prop_assert_eq!(again, Some(accepted));
         }

@@ -34,7 +34,7 @@ fn a_conversation_split_at_every_two_offsets_gives_the_same_events() {
     }
 }
 
-/// What a client says: the events that it should give rise to, and its frames.
+/// A client's conversation: its frames, and the events that they should cause.
 #[derive(Clone, Debug)]
 struct Conversation {
     events: Vec<Event>,

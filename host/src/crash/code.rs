@@ -1,6 +1,6 @@
-//! Where the code of engines lies, to tell whose a crash is that happens outside of all calls.
+//! The addresses of the engines' code, which tell whose crash it is if it happens outside of all calls.
 
-// The loader's list of libraries, and a list of our own that a signal's handler can read.
+// This uses the loader's list of libraries, and a list of our own that a signal's handler can read.
 #![allow(unsafe_code)]
 
 use libc::{c_int, c_void, dl_phdr_info};
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// The code of one library: never unloaded, as the library itself.
+/// The code of one library. Like the library, it is never unloaded.
 pub(super) struct Code {
     pub(super) name: &'static str,
     pub(super) version: &'static str,
@@ -19,10 +19,10 @@ pub(super) struct Code {
     next: *const Code,
 }
 
-/// All of them, the newest first.
+/// All codes, the newest first.
 static CODES: AtomicPtr<Code> = AtomicPtr::new(null_mut());
 
-/// Takes down where the code of an engine lies that has been loaded from this file.
+/// Notes the addresses of an engine's code, which has been loaded from this file.
 pub(crate) fn note_library(copy: &Path, name: &'static str, version: &'static str) {
     let mut search = Search { copy, found: None };
     // SAFETY: `visit` takes a `Search`, which lives for the call.
@@ -40,7 +40,7 @@ pub(crate) fn note_library(copy: &Path, name: &'static str, version: &'static st
     }
 }
 
-/// Whose code an address is in.
+/// The code that an address belongs to.
 pub(super) fn at(address: usize) -> Option<&'static Code> {
     all().find(|code| (code.begin..code.end).contains(&address))
 }
@@ -58,16 +58,16 @@ struct Search<'a> {
 }
 
 unsafe extern "C" fn visit(library: *mut dl_phdr_info, _: usize, search: *mut c_void) -> c_int {
-    // SAFETY: the loader's, for this call, and what `note_library` gave.
+    // SAFETY: the loader passes the first for this call, and the second is what `note_library` gave.
     let (library, search) = unsafe { (&*library, &mut *search.cast::<Search<'_>>()) };
     if library.dlpi_name.is_null() || library.dlpi_phdr.is_null() {
         return 0;
     }
-    // SAFETY: a name of the loader's.
+    // SAFETY: the loader gives a valid name.
     if unsafe { CStr::from_ptr(library.dlpi_name) }.to_bytes() != search.copy.as_os_str().as_bytes() {
         return 0;
     }
-    // SAFETY: as many headers as the loader says.
+    // SAFETY: the loader gives this many headers.
     let headers = unsafe { std::slice::from_raw_parts(library.dlpi_phdr, library.dlpi_phnum.into()) };
     let executable = headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0);
     for header in executable {

@@ -1,6 +1,6 @@
-//! What is called at a crash, and at `exit`: the line is written, and the process ends as it would.
+//! The handlers for a crash and for `exit`: they write the last line, and let the process end as it would.
 
-// Signals, `on_exit` and `_exit`: nothing of it has a safe face.
+// Signals, `on_exit` and `_exit` have no safe interface.
 #![allow(unsafe_code)]
 
 use super::line::{Line, with_line};
@@ -21,28 +21,28 @@ const SIGNALS: [c_int; 7] =
 /// How long the last line waits for those before it, and for stderr, in steps of a millisecond.
 const PATIENCE_MS: c_int = 100;
 
-/// The process that this is about: one that an engine forks has no last line.
+/// The process that has a last line. A process that an engine forks has none.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
-/// Whether `exit` of an engine is to end the process with a code of its own choosing.
+/// Whether `exit` of an engine ends the process with the code of the engine's choice.
 static KEEP_CODE: AtomicBool = AtomicBool::new(false);
-/// Where the line goes.
+/// The descriptor for the line.
 static STDERR: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
 static JSON: AtomicBool = AtomicBool::new(false);
-/// Whether a thread has begun to tell, and whether it is done.
+/// Whether a thread has begun to write the line, and whether it is done.
 static BEGUN: AtomicBool = AtomicBool::new(false);
 static DONE: AtomicBool = AtomicBool::new(false);
 
-/// What becomes of the process when an engine has called `exit`.
+/// How the process ends when an engine has called `exit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterExit {
-    /// It ends with [`INTERNAL`]: who supervises it is to see a failure.
+    /// It ends with [`INTERNAL`], so that its supervisor sees a failure.
     Fail,
-    /// It ends with the code that the engine gave: its parent wants to know.
+    /// It ends with the engine's code, which its parent wants to know.
     KeepCode,
 }
 
-/// Has crashes and calls of `exit` told from now on, where the log goes if there is one. To be called before any plugin is opened, since the destructors and
-/// `atexit` handlers of libraries run before what was there before them.
+/// Reports crashes and calls of `exit` from now on, to the log if there is one. Call this before any plugin is opened,
+/// since the destructors and `atexit` handlers of libraries run before those that were registered earlier.
 pub fn attribute(after_exit: AfterExit) {
     PROCESS.store(std::process::id(), Ordering::Relaxed);
     if let Some(log) = log::destination() {
@@ -63,21 +63,21 @@ pub fn attribute(after_exit: AfterExit) {
             libc::sigaction(signal, &raw const action, null_mut());
         }
     }
-    // SAFETY: the function stays where it is, and takes what it is given.
+    // SAFETY: the functions stay at their addresses, and take the given arguments.
     unsafe {
         on_exit(exiting, null_mut());
         at_quick_exit(exiting_quickly);
     }
 }
 
-/// Ends the process, without the destructors of libraries, of which some may wait for the loader's lock.
+/// Ends the process without the destructors of libraries, since some may wait for the loader's lock.
 pub(crate) fn end(code: c_int) -> ! {
     // SAFETY: `_exit` may be called anywhere, and does not return.
     unsafe { libc::_exit(code) }
 }
 
 unsafe extern "C" {
-    // glibc's, which the libc crate does not have.
+    // The libc crate lacks these functions of glibc.
     fn on_exit(function: extern "C" fn(status: c_int, argument: *mut c_void), argument: *mut c_void) -> c_int;
     fn at_quick_exit(function: extern "C" fn()) -> c_int;
 }
@@ -86,12 +86,13 @@ extern "C" fn crashed(signal: c_int, info: *mut siginfo_t, context: *mut c_void)
     if is_this_process() {
         if !BEGUN.swap(true, Ordering::SeqCst) {
             wait(|| log::waiting() == 0);
-            // SAFETY: the system's, for this call.
+            // SAFETY: the system passes them for this call.
             let (info, context) = unsafe { (&*info, context.cast::<libc::ucontext_t>().as_ref()) };
             last_line(|line| tell::crash(line, signal, info, context));
             DONE.store(true, Ordering::SeqCst);
         } else {
-            // Another thread has crashed at the same time: the process is not to end before it has said so.
+            // Another thread has crashed at the same time. The process must not end before that thread has written its
+            // line.
             wait(|| DONE.load(Ordering::SeqCst));
         }
     }
@@ -112,7 +113,7 @@ extern "C" fn exiting_quickly() {
     exited("quick_exit", None);
 }
 
-/// Somebody has called `exit`, perhaps the host itself.
+/// Handles a call of `exit`, which may be the host's own.
 fn exited(function: &str, status: Option<c_int>) {
     if exit::is_by_ourselves() || !is_this_process() {
         return;
@@ -130,19 +131,18 @@ fn exited(function: &str, status: Option<c_int>) {
 }
 
 fn is_this_process() -> bool {
-    // Not what Rust remembers: that may be the parent's.
-    // SAFETY: it cannot fail.
+    // Do not use Rust's cached number, which may be the parent's. SAFETY: it cannot fail.
     let process = unsafe { libc::getpid() };
     u32::try_from(process).is_ok_and(|process| process == PROCESS.load(Ordering::Relaxed))
 }
 
-/// Waits until it is so, for a while.
+/// Waits a while until it is so.
 fn wait(is_so: impl Fn() -> bool) {
     for _ in 0..PATIENCE_MS {
         if is_so() {
             return;
         }
-        // SAFETY: no descriptors, and a time.
+        // SAFETY: it passes no descriptors, only a time.
         unsafe { libc::poll(null_mut(), 0, 1) };
     }
 }
@@ -153,9 +153,9 @@ fn last_line(tell: impl FnOnce(&mut Line)) {
         tell(line);
         let bytes = line.finish();
         let mut stderr = libc::pollfd { fd: STDERR.load(Ordering::Relaxed), events: libc::POLLOUT, revents: 0 };
-        // SAFETY: one descriptor; and bytes that are ours. A pipe that says that it is ready takes as many without blocking.
+        // SAFETY: it passes one descriptor, and our own bytes. A pipe that is ready takes this many without blocking.
         unsafe {
-            // A signal may come in between, if this is no signal's handler.
+            // If this is not a signal's handler, a signal may interrupt it.
             let ready = (0..10).map(|_| libc::poll(&raw mut stderr, 1, PATIENCE_MS)).find(|ready| *ready >= 0);
             if ready == Some(1) {
                 libc::write(stderr.fd, bytes.as_ptr().cast(), bytes.len());

@@ -1,4 +1,4 @@
-//! A line in memory that is there from the start: it is made while nothing may be allocated.
+//! A line in memory that exists from the start, since it is made when nothing may be allocated.
 
 // The line is a static that is written without a lock.
 #![allow(unsafe_code)]
@@ -8,7 +8,7 @@ use std::cell::UnsafeCell;
 use std::fmt::{self, Write};
 use std::time::SystemTime;
 
-/// As much as a pipe takes at once.
+/// The most that a pipe takes at once.
 const LONGEST: usize = 4096;
 
 /// A line, of text or JSON.
@@ -20,12 +20,12 @@ pub(super) struct Line {
 
 struct Place(UnsafeCell<Line>);
 
-// SAFETY: only `with_line` uses it, and its callers see to it that it is called once.
+// SAFETY: only `with_line` uses it, and its callers ensure that it is called once.
 unsafe impl Sync for Place {}
 
 static LINE: Place = Place(UnsafeCell::new(Line { bytes: [0; LONGEST], length: 0, json: false }));
 
-/// Makes the line of this process. The first thread that is about to end the process calls it, no other.
+/// Makes the line of this process. Only the first thread that is about to end the process may call it.
 pub(super) fn with_line(json: bool, make: impl FnOnce(&mut Line)) {
     // SAFETY: there is one caller, once.
     let line = unsafe { &mut *LINE.0.get() };
@@ -37,7 +37,7 @@ pub(super) fn with_line(json: bool, make: impl FnOnce(&mut Line)) {
 impl Line {
     fn begin(&mut self) {
         self.length = 0;
-        // It neither allocates nor takes a lock, as all that is formatted here.
+        // Like all formatting here, it neither allocates nor takes a lock.
         let now = humantime::format_rfc3339_micros(SystemTime::now());
         let _ = if self.json {
             write!(Raw(self), "{{\"timestamp\":\"{now}\",\"level\":\"ERROR\",\"message\":\"")
@@ -48,7 +48,7 @@ impl Line {
 
     /// The whole line.
     pub(super) fn finish(&mut self) -> &[u8] {
-        // There is room for it: see `Raw`.
+        // `Raw` leaves room for the end.
         let end: &[u8] = if self.json { b"\",\"target\":\"wshost::crash\"}\n" } else { b"\n" };
         let length = self.length.min(LONGEST - end.len());
         self.bytes[length..length + end.len()].copy_from_slice(end);
@@ -56,7 +56,7 @@ impl Line {
     }
 }
 
-/// Text of strangers is escaped.
+/// Text from strangers is escaped.
 impl Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.json {
@@ -68,7 +68,7 @@ impl Write for Line {
     }
 }
 
-/// Adds bytes as they are, as far as they fit, and leaves room for the end.
+/// Adds bytes unescaped, as far as they fit, and leaves room for the end.
 struct Raw<'a>(&'a mut Line);
 
 impl Write for Raw<'_> {
@@ -76,7 +76,7 @@ impl Write for Raw<'_> {
         let line = &mut *self.0;
         let room = (LONGEST - 64).saturating_sub(line.length);
         if text.len() > room {
-            // Whole letters and escapes come at once, so none is torn.
+            // Each call adds a whole letter or escape, so none is torn.
             return Err(fmt::Error);
         }
         line.bytes[line.length..line.length + text.len()].copy_from_slice(text.as_bytes());

@@ -1,15 +1,15 @@
-//! What the calling thread has panicked with in an engine and is not over yet: when a panic ends in an abort, such as one
-//! within another, this is all that is left of it.
+//! The panics of the calling thread in an engine that are not over. If a panic ends in an abort, such as a panic within
+//! another, this is all that is left of it.
 
-// A signal's handler reads what the thread writes.
+// A signal's handler reads the thread's data.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
 use wshost_core::calls::Whose;
 
-/// The last ones that are kept: the first, the one in a drop, and Rust's own word on it.
+/// How many of the last panics are kept: the first, the one in a drop, and Rust's own about them.
 const KEPT: usize = 3;
-/// Bytes of one that are kept.
+/// How many bytes of each are kept.
 const LONGEST: usize = 480;
 
 struct Panics {
@@ -26,13 +26,13 @@ struct Text {
 }
 
 thread_local! {
-    // No destructor, and not in the heap, so that a signal's handler can read it.
+    // They have no destructor and are not on the heap, so a signal's handler can read them.
     static PANICS: Panics = const {
         Panics { count: Cell::new(0), name: Cell::new(""), version: Cell::new(""), kept: [const { Text::new() }; KEPT] }
     };
 }
 
-/// Takes down a panic of this thread in code of this engine.
+/// Notes a panic of this thread in code of this engine.
 pub(crate) fn note(whose: &Whose<'static>, location: &str, message: &str) {
     PANICS.with(|panics| {
         let number = panics.count.get();
@@ -43,17 +43,17 @@ pub(crate) fn note(whose: &Whose<'static>, location: &str, message: &str) {
     });
 }
 
-/// The panic has been caught.
+/// Notes that the panic has been caught.
 pub(crate) fn forget() {
     PANICS.with(|panics| panics.count.set(0));
 }
 
-/// The engine of the panics that are not over, with its version, if there are any.
+/// The name and version of the engine whose panics are not over, if there are any.
 pub(super) fn engine() -> Option<(&'static str, &'static str)> {
     PANICS.with(|panics| (panics.count.get() > 0).then(|| (panics.name.get(), panics.version.get())))
 }
 
-/// Tells each that is kept, the first one first.
+/// Passes each kept panic to `tell`, the first one first.
 pub(super) fn each(mut tell: impl FnMut(&str)) {
     PANICS.with(|panics| {
         let count = panics.count.get();
@@ -71,16 +71,16 @@ impl Text {
         for part in parts {
             let begin = self.length.get();
             let length = part.len().min(LONGEST - begin);
-            // SAFETY: the thread's own; a handler that comes in between reads no further than `length`.
+            // SAFETY: the thread owns it; a handler that interrupts reads no further than `length`.
             unsafe { (&mut *self.bytes.get())[begin..begin + length].copy_from_slice(&part.as_bytes()[..length]) };
             self.length.set(begin + length);
         }
     }
 
     fn text(&self) -> &str {
-        // SAFETY: the thread's own, and nothing is written while it is read.
+        // SAFETY: the thread owns it, and nothing is written while it is read.
         let bytes = unsafe { &(&*self.bytes.get())[..self.length.get()] };
-        // A letter may be cut.
+        // A letter may be cut in two.
         match std::str::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),

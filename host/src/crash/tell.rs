@@ -1,6 +1,6 @@
-//! What the last line says.
+//! The text of the last line.
 
-// What the system and `calls` hand over to a signal's handler are pointers.
+// The system and `calls` pass pointers to a signal's handler.
 #![allow(unsafe_code)]
 
 use super::line::Line;
@@ -10,13 +10,13 @@ use libc::{c_int, siginfo_t, ucontext_t};
 use std::fmt::Write;
 use wshost_core::calls::{self, Call, Callback, Whom};
 
-/// How far above the stack's end to look for whose code it is in.
+/// How far above the stack's end to search for an engine's code.
 const STACK: usize = 16 * 1024;
 const PAGE: usize = 4096;
-/// An access so near to the stack's end that is refused is an overflow: with the largest frames, it is far below.
+/// A refused access this close to the stack's end is an overflow; with large frames it can be far below.
 const NEAR: usize = 1024 * 1024;
 
-/// A signal by which the process ends.
+/// Reports a signal that ends the process.
 pub(super) fn crash(line: &mut Line, signal: c_int, info: &siginfo_t, context: Option<&ucontext_t>) {
     let registers = context.map(Registers::of);
     let address = has_address(signal, info).then(|| {
@@ -25,7 +25,7 @@ pub(super) fn crash(line: &mut Line, signal: c_int, info: &siginfo_t, context: O
     });
     let overflow = signal == libc::SIGSEGV
         && address.zip(registers.as_ref()).is_some_and(|(address, registers)| registers.has_overflowed(address));
-    // A line that is cut says what it can.
+    // If the line is full, the rest is cut off.
     let _ = write!(line, "crashed by {}", name(signal));
     let _ = match address {
         _ if overflow => write!(line, " (the stack has overflowed)"),
@@ -51,7 +51,7 @@ pub(super) fn crash(line: &mut Line, signal: c_int, info: &siginfo_t, context: O
     let _ = line.write_str(advice);
 }
 
-/// `exit` was called, and not by the host. `instead` is the code that the process ends with, if it is another.
+/// Reports that `exit` was called, and not by the host. `instead` is the process's exit code, if it differs.
 pub(super) fn exit(line: &mut Line, function: &str, status: Option<c_int>, instead: Option<u8>) {
     let _ = match status {
         Some(status) => write!(line, "the process was ended by {function}({status})"),
@@ -65,7 +65,7 @@ pub(super) fn exit(line: &mut Line, function: &str, status: Option<c_int>, inste
     }
 }
 
-/// In which call of which engine, for whom, on which thread; and what it panicked with.
+/// The call, its engine and client, and the thread; and the panics.
 fn place(line: &mut Line, registers: Option<&Registers>) {
     // SAFETY: a call is on this thread's stack until it returns, and this thread is in it.
     let call = unsafe { calls::innermost().as_ref() };
@@ -75,7 +75,7 @@ fn place(line: &mut Line, registers: Option<&Registers>) {
     }
     let mut name = [0; 16];
     let name = thread_name(&mut name);
-    // A thread without a name has that of who started it, which may be one of ours.
+    // A thread without a name has that of the thread that started it, which may be one of ours.
     if call.is_some() || calls::is_this_thread_ours() || !name.starts_with("wshost") {
         let _ = write!(line, ", thread {name}");
     }
@@ -99,7 +99,7 @@ fn within(line: &mut Line, call: &Call<'_>) {
     };
 }
 
-/// Outside of all calls: a thread of an engine's own, unless the fault is the host's.
+/// Describes a thread outside of all calls: it is an engine's own, unless the fault is the host's.
 fn outside(line: &mut Line, registers: Option<&Registers>) {
     let by_panic = panics::engine();
     let by_code = || registers.and_then(by_code).map(|code| (code.name, code.version));
@@ -125,14 +125,14 @@ fn outside(line: &mut Line, registers: Option<&Registers>) {
     };
 }
 
-/// Whose code the thread is in: by the instruction, or by what its stack may return to.
+/// The code that the thread is in, by its instruction, or by the return addresses on its stack.
 fn by_code(registers: &Registers) -> Option<&'static code::Code> {
     if let Some(code) = code::at(registers.instruction) {
         return Some(code);
     }
     let mut words = [0_u8; 512];
     let begin = registers.stack & !7;
-    // Piece by piece: the stack may end.
+    // Read piece by piece, since the stack may end.
     (begin..begin.saturating_add(STACK)).step_by(words.len()).find_map(|address| {
         let read = read_memory(address, &mut words);
         let returns = words[..read].chunks_exact(8).filter_map(|word| word.try_into().ok().map(usize::from_ne_bytes));
@@ -140,20 +140,20 @@ fn by_code(registers: &Registers) -> Option<&'static code::Code> {
     })
 }
 
-/// Where a thread was.
+/// The position of a thread.
 struct Registers {
     instruction: usize,
     stack: usize,
 }
 
 impl Registers {
-    /// Whether an access to this address that was refused says that the stack has no more room. Both may be anything, and the
+    /// Whether a refused access to this address shows that the stack is full. Both values may be anything, and the
     /// stack is 0 if it is not known.
     fn has_overflowed(&self, address: usize) -> bool {
         self.stack != 0 && address < self.stack.saturating_add(PAGE) && address.saturating_add(NEAR) > self.stack
     }
 
-    /// Those of a call of this function, as far as they say who has called.
+    /// The registers of a call of this function, as far as they identify the caller.
     fn here() -> Registers {
         let on_stack = 0_u8;
         Registers { instruction: 0, stack: (&raw const on_stack).addr() }
@@ -192,7 +192,7 @@ fn name(signal: c_int) -> &'static str {
     }
 }
 
-/// Whether the signal comes of an access, so that it has an address.
+/// Whether an access caused the signal, so that it has an address.
 fn has_address(signal: c_int, info: &siginfo_t) -> bool {
     matches!(signal, libc::SIGSEGV | libc::SIGBUS) && !sent(info)
 }

@@ -1,4 +1,4 @@
-//! By when HTTP must be over on a connection, or have come further.
+//! The deadlines for HTTP on a connection.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -6,32 +6,33 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use wshost_core::loops::deadlines::{TICK, away};
 
-/// A moment that can be put off while somebody waits for it. Clones share it.
+/// A deadline that can be moved while somebody waits for it. Clones share it.
 ///
-/// Time in which the event loop was away does not count: nothing was read in it. What came meanwhile is read first.
+/// Time in which the event loop was away does not count, since nothing was read in it. Bytes that came meanwhile are
+/// read first.
 #[derive(Clone, Debug)]
 pub(super) struct Deadline {
     patience: Duration,
     at: Rc<Cell<Instant>>,
-    /// For how long the loop had been away when `at` was set.
+    /// How long the loop had been away when `at` was set.
     away: Rc<Cell<Duration>>,
 }
 
 impl Deadline {
-    /// So long from now.
+    /// A deadline after this time from now.
     pub(super) fn new(patience: Duration) -> Self {
         let deadline = Deadline { patience, at: Rc::new(Cell::new(Instant::now())), away: Rc::default() };
         deadline.put_off();
         deadline
     }
 
-    /// Puts it off: there was progress, and as much time begins anew.
+    /// Starts the time again, after progress.
     pub(super) fn put_off(&self) {
         self.at.set(Instant::now() + self.patience);
         self.away.set(away());
     }
 
-    /// What comes of a future; `None` where the moment passed before.
+    /// The result of a future; `None` if the deadline passed first.
     pub(super) async fn limit<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let mut future = std::pin::pin!(future);
         loop {
@@ -44,7 +45,7 @@ impl Deadline {
         }
     }
 
-    /// Puts off a moment that has come by as much as the loop was away. Returns whether it was.
+    /// Moves a passed deadline by the time that the loop was away. Returns whether it was away.
     fn forgive(&self, at: Instant) -> bool {
         let (now, unread) = (Instant::now(), away().saturating_sub(self.away.replace(away())));
         let has_just_come_back = now.saturating_duration_since(at) > TICK;
@@ -68,7 +69,7 @@ mod tests {
         let deadline = Deadline::new(PATIENCE);
         let blocks_then_comes = async {
             std::thread::sleep(PATIENCE + TICK * 2);
-            // What came is read in a later turn than the one in which the moment has passed.
+            // The bytes are read in a later turn than the one in which the deadline has passed.
             sleep(PATIENCE).await;
         };
         assert_eq!(deadline.limit(blocks_then_comes).await, Some(()));

@@ -1,8 +1,8 @@
-//! What comes of a handshake: the caller's decision, or why there was none.
+//! The outcome of a handshake: the caller's decision, or the reason for which there was none.
 
 use std::time::Duration;
 
-/// What the caller says to a valid upgrade request.
+/// The caller's answer to a valid upgrade request.
 #[derive(Debug)]
 pub(crate) enum Decision<T> {
     /// The client may connect.
@@ -13,7 +13,7 @@ pub(crate) enum Decision<T> {
         extensions: Option<String>,
         /// Further response headers, unchecked.
         headers: Vec<(String, Vec<u8>)>,
-        /// Handed back in [`super::Upgraded`].
+        /// Returned in [`super::Upgraded`].
         keep: T,
     },
     /// The client may not connect.
@@ -25,11 +25,11 @@ pub(crate) enum Decision<T> {
         /// The body.
         body: Vec<u8>,
     },
-    /// Nobody serves this path.
+    /// No engine serves this path.
     NotFound,
 }
 
-/// Why a connection did not become a WebSocket. The client has been answered where that was possible.
+/// Why a connection did not become a WebSocket. The client has been answered if that was possible.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
     /// The handshake was not complete in time.
@@ -38,9 +38,9 @@ pub(crate) enum HttpError {
     /// The request was refused.
     #[error("refused with {status}: {why}")]
     Refused {
-        /// The HTTP status that was answered.
+        /// The HTTP status of the answer.
         status: u16,
-        /// Why, in one sentence.
+        /// The reason, in one sentence.
         why: String,
     },
     /// The caller's response cannot be sent; the client got 500.
@@ -48,7 +48,7 @@ pub(crate) enum HttpError {
     BadResponse {
         /// The engine's name.
         engine: String,
-        /// What of its response, in one sentence.
+        /// The fault in its response, in one sentence.
         why: String,
     },
     /// A file of `--static` is there, but cannot be served.
@@ -56,18 +56,18 @@ pub(crate) enum HttpError {
     File {
         /// The path of the request.
         path: String,
-        /// The HTTP status that was answered.
+        /// The HTTP status of the answer.
         status: u16,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// What came is not HTTP, or the connection broke.
+    /// The bytes are no HTTP, or the connection broke.
     #[error("{0}")]
     Http(#[from] hyper::Error),
 }
 
 impl HttpError {
-    /// Which kind it is, for the limits of the log: a flood of requests for what is not there says nothing of those that are
+    /// The kind, for the limits of the log: a flood of requests for missing files must not hide requests that are
     /// refused for another reason.
     pub(crate) fn kind(&self) -> u16 {
         match self {

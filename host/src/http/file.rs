@@ -13,7 +13,7 @@ use http_body_util::{Either, Full};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Answers a request for this file: with it, or with 304 where the client has it already.
+/// Answers a request for this file with the file, or with 304 if the client already has it.
 pub(super) fn answer(opened: Opened, request: &HeaderMap, deadline: Deadline) -> Answer {
     let Opened { path, file, length, modified } = opened;
     let validators = Validators::of(length, modified);
@@ -25,7 +25,7 @@ pub(super) fn answer(opened: Opened, request: &HeaderMap, deadline: Deadline) ->
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, content_type(&path));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // It may be kept, and is asked for again: a page never runs with the script of an older one.
+    // Clients may keep it but must ask again, so that a page never runs with an older script.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     for (name, value) in [(ETAG, Some(validators.etag)), (LAST_MODIFIED, validators.last_modified)] {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
@@ -35,7 +35,7 @@ pub(super) fn answer(opened: Opened, request: &HeaderMap, deadline: Deadline) ->
     answer
 }
 
-/// What a file's name says that it holds; text is taken to be UTF-8.
+/// The content type that a file's name implies. Text is taken to be UTF-8.
 fn content_type(path: &Path) -> HeaderValue {
     let mime = mime_guess::from_path(path).first_or_octet_stream();
     let is_text = mime.type_() == "text" || matches!(mime.subtype().as_str(), "javascript" | "json" | "xml");
@@ -44,9 +44,9 @@ fn content_type(path: &Path) -> HeaderValue {
     HeaderValue::from_str(&format!("{}{charset}", mime.essence_str())).unwrap_or(fallback)
 }
 
-/// By what a client sees whether a file has changed.
+/// The validators by which a client sees whether a file has changed.
 struct Validators {
-    /// Weak: two changes within the file system's unit of time, to the same length, cannot be told apart.
+    /// It is weak: two changes within the file system's unit of time, to the same length, cannot be told apart.
     etag: String,
     last_modified: Option<String>,
     modified: Option<SystemTime>,
@@ -54,7 +54,7 @@ struct Validators {
 
 impl Validators {
     fn of(length: u64, modified: Option<SystemTime>) -> Self {
-        // httpdate knows no earlier ones.
+        // httpdate supports no earlier times.
         let modified = modified.filter(|time| *time >= UNIX_EPOCH);
         let nanos = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default().as_nanos();
         Validators {
@@ -66,7 +66,7 @@ impl Validators {
 
     /// Whether the client says that it has this very state of the file.
     fn are_known_to(&self, request: &HeaderMap) -> bool {
-        // RFC 9110 section 13.1.3: If-Modified-Since is ignored where there is an If-None-Match.
+        // RFC 9110 section 13.1.3: If-Modified-Since is ignored if there is an If-None-Match.
         if request.contains_key(IF_NONE_MATCH) {
             return texts(request, &IF_NONE_MATCH)
                 .flat_map(|list| list.split(','))
@@ -83,7 +83,7 @@ fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
 
-/// RFC 9110 section 8.8.3.2: weak comparison does not look at the mark of weakness.
+/// RFC 9110 section 8.8.3.2: weak comparison ignores the mark of weakness.
 fn weak(tag: &str) -> &str {
     tag.strip_prefix("W/").unwrap_or(tag)
 }

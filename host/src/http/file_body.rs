@@ -1,4 +1,4 @@
-//! The bytes of a file, read as they are sent.
+//! The bytes of a file, read while they are sent.
 
 use super::deadline::Deadline;
 use bytes::{Bytes, BytesMut};
@@ -8,10 +8,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf, Take};
 
-/// Bytes that are read at once, and so held for one client.
+/// How many bytes are read at once, and thus held for one client.
 const CHUNK: usize = 64 * 1024;
 
-/// The bytes of a file, read as the client takes them, by a thread that may block.
+/// The bytes of a file. A thread that may block reads them as the client takes them.
 #[derive(Debug)]
 pub(super) struct FileBody {
     file: Take<tokio::fs::File>,
@@ -42,10 +42,10 @@ impl hyper::body::Body for FileBody {
         ready!(Pin::new(&mut body.file).poll_read(cx, &mut buffer))?;
         let read = buffer.filled().len();
         if read == 0 {
-            // The length is promised: the client must see that this is not all.
+            // The length was promised, so the client must see that this is not all.
             return Poll::Ready(Some(Err(io::Error::new(ErrorKind::UnexpectedEof, "the file became shorter"))));
         }
-        // Asked for more, so what went before is taken.
+        // The client has taken the earlier bytes, since more are asked for.
         body.deadline.put_off();
         Poll::Ready(Some(Ok(Frame::data(body.chunk.split_to(read).freeze()))))
     }

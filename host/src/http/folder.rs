@@ -1,8 +1,8 @@
 //! The folder behind `--static`: which of its files a request's path means.
 //!
-//! Owns what must never be served: nothing outside the folder, whatever dots, encodings or symbolic links a path is
-//! made of, and nothing that is asked for by a name that begins with a dot, other than `/.well-known/` (RFC 8615). Where a link
-//! inside the folder leads is its owner's word: Kubernetes mounts a folder as links to `..data/`. Knows nothing of requests
+//! It ensures that forbidden files are never served: nothing outside the folder, whatever dots, encodings or symbolic
+//! links a path contains, and no name that begins with a dot, except for `/.well-known/` (RFC 8615). The owner decides
+//! where links inside the folder lead: Kubernetes mounts a folder as links to `..data/`. It knows nothing of requests
 //! and responses.
 
 use crate::descriptors::is_kept_back;
@@ -16,23 +16,23 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
-/// What a folder's own path shows.
+/// The file that a folder's own path shows.
 const INDEX: &str = "index.html";
 
-/// The one name with a dot that is for everyone. RFC 8615 section 3: a well-known URI's path begins with it.
+/// The one public name with a dot. RFC 8615 section 3: a well-known URI's path begins with it.
 const WELL_KNOWN: &[u8] = b".well-known";
 
-/// How often what has vanished between two looks is looked for. A whole folder may be exchanged by one link.
+/// How often to search again for a file that vanished between two steps. One link may exchange a whole folder.
 const TRIES: usize = 3;
 
 /// A folder whose files may be read by everyone.
 #[derive(Clone, Debug)]
 pub struct Folder {
-    /// Without symbolic links, so that what a link leads to can be compared with it.
+    /// The path without symbolic links, so that the target of a link can be compared with it.
     root: PathBuf,
 }
 
-/// What a path means.
+/// The file or folder that a path means.
 #[derive(Debug)]
 pub(super) enum Found {
     /// A file, open.
@@ -46,28 +46,28 @@ pub(super) enum Found {
 /// A file that may be served.
 #[derive(Debug)]
 pub(super) struct Opened {
-    /// The name by which it was asked for, which says of what type it is: a link's target may be called anything.
+    /// The name in the request, which determines the type: a link's target may have any name.
     pub path: PathBuf,
     pub file: File,
     /// Bytes.
     pub length: u64,
-    /// When its content changed last, where the file system knows.
+    /// When its content changed last, if the file system knows.
     pub(crate) modified: Option<SystemTime>,
 }
 
 impl Folder {
-    /// Makes sure that there is such a folder, and that it can be read.
+    /// Checks that there is such a folder, and that it can be read.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system cannot read it.
     pub(crate) fn open(folder: &Path) -> io::Result<Folder> {
         let root = folder.canonicalize()?;
         fs::read_dir(&root)?;
         Ok(Folder { root })
     }
 
-    /// Finds what a path of a request means. Blocks as long as the file system does.
+    /// Finds the file or folder that a request's path means. Blocks as long as the file system does.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Folder {
         let Some(asked) = relative(path) else { return Ok(Found::Nothing) };
         let Some(target) = self.inside(&asked)? else { return Ok(Found::Nothing) };
         if !fs::metadata(&target)?.is_dir() {
-            // Below a file lies nothing.
+            // Nothing lies below a file.
             return if path.ends_with('/') { Ok(Found::Nothing) } else { open(target, &asked) };
         }
         let asked = asked.join(INDEX);
@@ -94,7 +94,7 @@ impl Folder {
         if path.ends_with('/') { open(index, &asked) } else { Ok(Found::Folder) }
     }
 
-    /// Where this really lies; `None` where that may not be served.
+    /// The real path; `None` if it must not be served.
     fn inside(&self, relative: &Path) -> io::Result<Option<PathBuf>> {
         let target = self.root.join(relative).canonicalize()?;
         // A link may lead out.
@@ -102,13 +102,13 @@ impl Folder {
     }
 }
 
-/// A request's path as one below the folder; `None` for one that can mean no file.
+/// A request's path, relative to the folder; `None` if it can mean no file.
 fn relative(path: &str) -> Option<PathBuf> {
     let mut relative = PathBuf::new();
     let segments = path.strip_prefix('/')?;
     for segment in segments.strip_suffix('/').unwrap_or(segments).split('/').filter(|_| !segments.is_empty()) {
         let name: Vec<u8> = percent_decode_str(segment).collect();
-        // Checked after decoding, so that %2e%2e and %2f mean what they would without disguise.
+        // Check this after decoding, so that %2e%2e and %2f count as the characters that they encode.
         let is_known = name == WELL_KNOWN && relative.as_os_str().is_empty();
         let plain =
             !name.is_empty() && (is_known || !name.starts_with(b".")) && !name.contains(&b'/') && !name.contains(&0);
@@ -122,18 +122,18 @@ fn relative(path: &str) -> Option<PathBuf> {
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    // Links that lead in a circle lead nowhere.
+    // Links in a circle lead nowhere.
     let is_circle = Errno::from_io_error(error) == Some(Errno::LOOP);
     is_circle || matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
 }
 
-/// Opens a path that has no symbolic links in it, and was asked for by this name.
+/// Opens a path without symbolic links, which was requested by this name.
 fn open(path: PathBuf, asked: &Path) -> io::Result<Found> {
-    // Nothing else is opened, since that alone can do something to a device.
+    // Open nothing else, since opening alone can have an effect on a device.
     if !fs::symlink_metadata(&path)?.is_file() {
         return Ok(Found::Nothing);
     }
-    // NOFOLLOW: no link has taken its place since. NONBLOCK: a pipe would wait for its other end; files do not care.
+    // NOFOLLOW: a link may have taken its place since. NONBLOCK: a pipe would wait for its other end; files ignore it.
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path)?;
     if is_kept_back(&file) {

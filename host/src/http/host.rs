@@ -1,11 +1,11 @@
-//! The host that a request names (RFC 9112 section 3.2): there once, and valid.
+//! The host that a request names (RFC 9112 section 3.2): it must be there once, and valid.
 
 use ::http::header::HOST;
 use ::http::request::Parts;
 use ::http::{HeaderValue, Version};
 use std::net::Ipv6Addr;
 
-/// Why a request is refused for the host that it names.
+/// Why a request is refused because of the host that it names.
 ///
 /// RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that
 /// lacks a Host header field and to any request message that contains more than one Host header field line or a Host
@@ -23,7 +23,7 @@ pub(super) fn fault(parts: &Parts) -> Option<&'static str> {
     }
 }
 
-/// Has the host of a target in absolute form stand in the Host header.
+/// Puts the host of a target in absolute form into the Host header.
 ///
 /// RFC 9112 section 3.2.2: "the origin server MUST ignore the received Host header field (if any) and instead use the host
 /// information of the request-target".
@@ -34,7 +34,7 @@ pub(super) fn of_target(parts: &mut Parts) {
     }
 }
 
-/// Whether this is `uri-host [ ":" port ]` (RFC 9110 section 7.2). It may be empty, for a target that has no host.
+/// Whether this is `uri-host [ ":" port ]` (RFC 9110 section 7.2). It may be empty, for a target without a host.
 fn is_valid(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
     let (host, port) = match text.strip_prefix('[') {
@@ -49,13 +49,13 @@ fn is_valid(text: &[u8]) -> bool {
     };
     let digits = port.strip_prefix(':').unwrap_or("");
     let is_port = port.is_empty() || port.starts_with(':');
-    // RFC 3986 section 3.2.3: a port may be empty behind its colon.
+    // RFC 3986 section 3.2.3: the port after the colon may be empty.
     let is_number =
         digits.is_empty() || digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok();
     is_port && is_number && host.is_none_or(is_name)
 }
 
-/// RFC 3986 section 3.2.2: `reg-name`, of which an IPv4 address is one.
+/// RFC 3986 section 3.2.2: `reg-name`, which includes IPv4 addresses.
 fn is_name(host: &str) -> bool {
     let mut bytes = host.bytes();
     while let Some(byte) = bytes.next() {
@@ -72,7 +72,8 @@ fn is_name(host: &str) -> bool {
     true
 }
 
-/// What may stand in brackets: an IPv6 address, or a later one, as `v` and its version in hexadecimal, a point, and more.
+/// Whether this may stand in brackets: an IPv6 address, or a later kind: `v`, its version in hexadecimal, a point, and
+/// more.
 fn is_ip_literal(text: &str) -> bool {
     let is_later =
         text.strip_prefix(['v', 'V']).and_then(|later| later.split_once('.')).is_some_and(|(version, address)| {

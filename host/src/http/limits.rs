@@ -1,21 +1,21 @@
-//! What HTTP is held to.
+//! The limits of HTTP.
 
 use std::time::Duration;
 
-/// What a client's handshake is held to.
+/// The limits of a client's handshake.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
-    /// From the connection to the end of its request, whatever arrives; as much again for the engine's word, and for the client
-    /// to take the answer; for a file, to each next 64 KiB that the client takes. Default: 10 s. A large value lets silent
-    /// connections hold descriptors.
+    /// The time from the connection to the end of its request, whatever arrives. The engine's answer may take as long
+    /// again, then the client's reading of the response, and each further 64 KiB of a file. Default: 10 s. A large
+    /// value lets silent connections hold descriptors.
     pub handshake_timeout: Duration,
-    /// Headers of a request at most. Default: 100. More are answered with 431.
+    /// The most headers of a request. Default: 100. More are answered with 431.
     pub max_headers: usize,
-    /// Bytes of a request's head at most, 8 KiB or more. Default: 16 KiB. More are answered with 431. Held only during
-    /// the handshake.
+    /// The most bytes of a request's head, at least 8 KiB. Default: 16 KiB. More are answered with 431. They are held
+    /// only during the handshake.
     pub max_header_bytes: usize,
-    /// Bytes of a request's path and query at most. Default: 8 KiB. Longer ones are answered with 414. Held as long as the
-    /// connection, for engines may ask for it: a large value lets each client hold so much.
+    /// The most bytes of a request's path and query. Default: 8 KiB. More are answered with 414. They are held as long
+    /// as the connection, since engines may ask for them: a large value lets each client hold this much.
     pub max_target_bytes: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The page that a browser sees when it is pointed at the host.
+//! The page that a browser shows when it visits the host.
 
 use super::site::{Site, SiteEngine};
 use std::fmt::Write;

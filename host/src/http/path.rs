@@ -1,21 +1,21 @@
-//! Paths as they are compared: decoded, segment by segment (RFC 3986 section 6.2.2).
+//! Paths in the form in which they are compared: decoded, segment by segment (RFC 3986 section 6.2.2).
 //!
-//! A path that an operator gives may be encoded or not; a client's is encoded as the client likes it. What an engine sees
-//! of a request stays as it was asked for.
+//! An operator may write a path encoded or not, and a client encodes its path as it likes. Engines see the path as the
+//! client sent it.
 
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
 /// The segments of a path, each decoded.
 ///
-/// A slash that was encoded is part of its segment and no separator. Bytes need not be UTF-8. An escape that is none, such
-/// as `%zz`, stays as it is. The segments `.` and `..`, encoded or not, do what they do in a browser (RFC 3986 section
-/// 5.2.4), and cannot lead above the root.
+/// An encoded slash is part of its segment and no separator. Bytes need not be UTF-8. An invalid escape, such as `%zz`,
+/// stays as it is. The segments `.` and `..`, encoded or not, work as in a browser (RFC 3986 section 5.2.4), and cannot
+/// lead above the root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Segments<'p>(Vec<Cow<'p, [u8]>>);
 
 impl<'p> Segments<'p> {
-    /// Of a request's path. The last one is empty if the path ends with a slash.
+    /// The segments of a request's path. If the path ends with a slash, the last one is empty.
     pub(crate) fn of(path: &'p str) -> Self {
         let mut segments: Vec<Cow<'p, [u8]>> = Vec::new();
         let mut parts = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
@@ -39,7 +39,7 @@ impl<'p> Segments<'p> {
         Segments(segments)
     }
 
-    /// Of a path under which something lies: a slash at its end does not matter.
+    /// The segments of a path under which something lies. A slash at its end does not matter.
     pub(crate) fn of_place(path: &'p str) -> Self {
         let mut segments = Segments::of(path);
         while segments.0.last().is_some_and(|last| last.is_empty()) {
@@ -58,18 +58,18 @@ impl<'p> Segments<'p> {
         self.0.len()
     }
 
-    /// The same with memory of its own.
+    /// The same, with memory of its own.
     pub(crate) fn into_owned(self) -> Segments<'static> {
         Segments(self.0.into_iter().map(|segment| Cow::Owned(segment.into_owned())).collect())
     }
 }
 
-/// Whether two paths, each as somebody wrote it, mean the same place; `None` is every path.
+/// Whether two paths, in whatever spelling, mean the same place; `None` is every path.
 pub(crate) fn are_same(one: Option<&str>, other: Option<&str>) -> bool {
     one.map(Segments::of_place) == other.map(Segments::of_place)
 }
 
-/// A path under which something lies, as it is shown.
+/// A path under which something lies, as it is displayed.
 pub(crate) fn without_slashes_behind(path: &str) -> &str {
     let trimmed = path.trim_end_matches('/');
     if trimmed.is_empty() { "/" } else { trimmed }

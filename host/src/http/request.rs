@@ -1,4 +1,4 @@
-//! What a request asks for, and whether it is a valid handshake (RFC 6455 section 4.2.1).
+//! Classifies a request, and checks whether it is a valid handshake (RFC 6455 section 4.2.1).
 
 use super::host;
 use ::http::header::{
@@ -8,29 +8,29 @@ use ::http::header::{
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, Method, Version};
 
-/// What a request asks for.
+/// The object of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// A WebSocket, with this key.
     WebSocket { key: String },
-    /// A page or a file, as a browser does that is pointed at the host.
+    /// A page or a file, for a browser that visits the host.
     Page,
 }
 
 /// Why a request is refused before anybody is asked about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Invalid {
-    /// Neither GET nor HEAD.
+    /// The method is neither GET nor HEAD.
     Method,
-    /// Not what HTTP or RFC 6455 section 4.2.1 asks for.
+    /// The request breaks HTTP or RFC 6455 section 4.2.1.
     Request(&'static str),
-    /// Another version of the protocol (RFC 6455 section 4.4).
+    /// The client uses another version of the protocol (RFC 6455 section 4.4).
     Version,
-    /// Its path and query are too long.
+    /// The path and query are too long.
     Target,
 }
 
-/// Sorts a request, whose path and query may have so many bytes.
+/// Classifies a request, whose path and query may have this many bytes.
 pub(super) fn sort(parts: &Parts, max_target_bytes: usize) -> Result<Asked, Invalid> {
     if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() > max_target_bytes) {
         return Err(Invalid::Target);
@@ -60,7 +60,7 @@ pub(super) fn sort(parts: &Parts, max_target_bytes: usize) -> Result<Asked, Inva
     if !has_token(&parts.headers, &CONNECTION, "upgrade") {
         return Err(Invalid::Request("Upgrade: websocket needs Connection: Upgrade"));
     }
-    // What follows the head must be frames: a body would be a way to smuggle one past a proxy.
+    // Only frames may follow the head. A body could smuggle one past a proxy.
     if has_body(&parts.headers) {
         return Err(Invalid::Request("an upgrade has no body"));
     }
@@ -102,7 +102,7 @@ fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     lines.filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim)
 }
 
-/// The value of a header that may come once only.
+/// The value of a header that may occur only once.
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut values = headers.get_all(name).into_iter();
     let first = values.next()?;

@@ -20,7 +20,7 @@ pub(super) type Answer = Response<Either<Full<Bytes>, FileBody>>;
 ///
 /// # Errors
 ///
-/// What of the engine's part cannot be sent.
+/// A part of the engine's response cannot be sent.
 pub(super) fn switching(
     parts: &Parts,
     key: &str,
@@ -32,7 +32,7 @@ pub(super) fn switching(
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     add(answer.headers_mut(), headers)?;
     if let Some(protocol) = protocol {
-        // 4.2.2, 5, /subprotocol/: one of those that the client offered.
+        // 4.2.2, 5, /subprotocol/: one of the client's offers.
         if !offers(&parts.headers, protocol) {
             return Err(format!("the client did not offer the subprotocol {:?}", start_of(protocol)));
         }
@@ -55,7 +55,7 @@ pub(super) fn switching(
 ///
 /// # Errors
 ///
-/// What of it cannot be sent.
+/// A part of it cannot be sent.
 pub(super) fn rejection(status: u16, headers: &[(String, Vec<u8>)], body: Vec<u8>) -> Result<Answer, String> {
     let status = StatusCode::from_u16(status).map_err(|_| format!("{status} is no HTTP status"))?;
     let mut answer = closing(status, whole(body));
@@ -81,7 +81,7 @@ pub(super) fn refusal(status: StatusCode, why: &str) -> Answer {
     answer
 }
 
-/// A page; with 426 it says by what means the path is served (RFC 9110 section 15.5.22).
+/// A page. With 426, it names the protocol that serves the path (RFC 9110 section 15.5.22).
 pub(super) fn page(status: StatusCode, html: String) -> Answer {
     let mut answer = closing(status, whole(html));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -98,7 +98,7 @@ pub(super) fn page(status: StatusCode, html: String) -> Answer {
 /// The path cannot stand in a header.
 pub(super) fn moved(to: &str) -> Result<Answer, String> {
     let mut answer = refusal(StatusCode::MOVED_PERMANENTLY, &format!("It is at {to}."));
-    // A path may have come as plain UTF-8; a header is ASCII.
+    // A path may contain plain UTF-8, and a header is ASCII.
     let encoded = utf8_percent_encode(to, CONTROLS).to_string();
     let location = HeaderValue::from_str(&encoded).map_err(|_| format!("{to:?} cannot stand in a header"))?;
     answer.headers_mut().insert(LOCATION, location);
@@ -113,7 +113,7 @@ fn upgrade_required(answer: &mut Answer) {
     headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
 }
 
-/// A response after which the connection ends, so that nothing pipelined behind the request is looked at.
+/// A response after which the connection ends, so that requests pipelined behind this one are ignored.
 pub(super) fn closing(status: StatusCode, body: Either<Full<Bytes>, FileBody>) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;

@@ -1,22 +1,22 @@
-//! Which engine runs under which path, and whether files are served too.
+//! The engines and their paths, and whether files are served as well.
 
 use super::{Folder, Segments};
 
-/// What a host serves.
+/// Everything that a host serves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Site {
     /// In the order of the command line.
     pub engines: Vec<SiteEngine>,
-    /// Whose files are served to requests that ask for no WebSocket.
+    /// The folder for requests that ask for no WebSocket.
     pub folder: Option<Folder>,
 }
 
-/// One engine, as the outside sees it.
+/// One engine, as the public sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct SiteEngine {
     /// `/chat`, as the operator wrote it; `/` for the root.
     pub path: String,
-    /// The same, as it is compared.
+    /// The path in the form in which it is compared.
     place: Segments<'static>,
     /// Whether it serves every path that no other engine has.
     pub every_path: bool,
@@ -24,13 +24,13 @@ pub(crate) struct SiteEngine {
     pub name: String,
     /// The engine's version.
     pub version: String,
-    /// What the engine's package says that it is; may be empty.
+    /// The description in the engine's package; may be empty.
     pub description: String,
 }
 
 impl Site {
-    /// The index of the engine that serves `path`: the longest prefix of whole segments, decoded, wins, and an engine without
-    /// a path of its own takes the rest.
+    /// The index of the engine that serves `path`. The longest prefix of whole decoded segments wins, and an engine
+    /// without a path of its own takes the rest.
     pub(crate) fn serves(&self, path: &str) -> Option<usize> {
         let path = Segments::of(path);
         let own = self.engines.iter().enumerate().filter(|(_, engine)| !engine.every_path && engine.place.cover(&path));

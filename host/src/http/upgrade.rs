@@ -24,12 +24,12 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// How long, and for how many bytes, a client that was refused may go on sending. Closing a socket with unread bytes
-/// makes the kernel reset the connection, and the client could lose our answer.
+/// How long, and for how many bytes, a refused client may go on sending. Closing a socket with unread bytes makes the
+/// kernel reset the connection, and the client could lose our answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 4 * 1024 * 1024;
 
-/// To whoever has not asked in full when the server ends.
+/// The answer to a client whose request is incomplete when the server ends.
 const ENDING: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n\
     content-length: 23\r\nretry-after: 5\r\nconnection: close\r\n\r\n\
     The server is ending.\r\n";
@@ -39,20 +39,20 @@ const ENDING: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/p
 pub(crate) struct Upgraded<S, T> {
     /// The stream, with the response written to it.
     pub io: S,
-    /// What the client sent right behind its request.
+    /// The client's bytes after its request.
     pub leftover: Bytes,
-    /// What the decision asked to keep.
+    /// The value that the decision wanted to keep.
     pub keep: T,
 }
 
-/// Serves HTTP on `stream` until it is upgraded, or over (`None`: a page was shown, or nothing was asked).
+/// Serves HTTP on `stream` until it is upgraded, or over (`None`: a page was shown, or there was no request).
 ///
-/// `decide` is called at most once, with a request that is a valid handshake; it may await. Once `ending` is done, no request
-/// is waited for any more: one of which a part has come is answered with 503. Whoever has asked gets the answer.
+/// `decide` is called at most once, with a request that is a valid handshake; it may await. Once `ending` is done, no
+/// request is waited for any more: an incomplete one is answered with 503, and a complete one gets its answer.
 ///
 /// # Errors
 ///
-/// Why there was no upgrade. The client has been answered where that was possible.
+/// The reason for which there was no upgrade. The client has been answered if that was possible.
 pub(crate) async fn upgrade<S, T>(
     stream: S,
     limits: &HttpLimits,
@@ -82,12 +82,12 @@ where
         .max_headers(limits.max_headers)
         .max_buf_size(limits.max_header_bytes)
         .serve_connection(TokioIo::new(stream), service);
-    // Every answer ends HTTP on this connection, by upgrade or by `Connection: close`: one deadline covers all of it. It is
-    // put off by a whole request, by the engine's word, and by a file as long as the client takes it.
+    // Every answer ends HTTP on this connection, by upgrade or by `Connection: close`, so one deadline covers all of
+    // it. A whole request moves it, and so do the engine's answer and the client's progress with a file.
     let served = {
         let mut serving = pin!(deadline.limit(poll_fn(|cx| connection.poll_without_shutdown(cx))));
         tokio::select! {
-            // First what has come.
+            // Serve what has arrived first.
             biased;
             served = serving.as_mut() => Some(served),
             () = ending => if has_asked.get() { Some(serving.await) } else { None },
@@ -104,7 +104,7 @@ where
     match (served, outcome.replace(Outcome::Nothing)) {
         (None, _) => Err(HttpError::Timeout(limits.handshake_timeout)),
         (Some(Ok(())), Outcome::Upgrade(keep)) => {
-            // A copy: what hyper has lies in its read buffer of 8 KiB, and would keep that for as long as the connection.
+            // Make a copy: the bytes lie in hyper's read buffer of 8 KiB, which would stay as long as the connection.
             let leftover = Bytes::copy_from_slice(&parts.read_buf);
             Ok(Some(Upgraded { io, leftover, keep }))
         }
@@ -119,7 +119,7 @@ where
     }
 }
 
-/// What came of a request.
+/// The outcome of a request.
 enum Outcome<T> {
     Nothing,
     Upgrade(T),
@@ -151,7 +151,7 @@ async fn respond<T>(
     let Some(engine) = site.serves(parts.uri.path()).and_then(|index| site.engines.get(index)) else {
         return not_found(site);
     };
-    // The client has done its part: what the engine takes, or a swap that it waits for, is not the client's fault.
+    // The client has done its part. The client is not to blame for the engine's time, or for a swap.
     deadline.put_off();
     let decision = decide(parts).await;
     deadline.put_off();
@@ -163,7 +163,7 @@ async fn respond<T>(
             }
         }
         Decision::Reject { status, headers, body } => match response::rejection(status, &headers, body) {
-            // The caller knows why, and has said so.
+            // The caller knows the reason, and has logged it.
             Ok(answer) => (answer, Outcome::Nothing),
             Err(why) => fault(engine, why),
         },
@@ -171,7 +171,7 @@ async fn respond<T>(
     }
 }
 
-/// A plain GET where there are files: the file that the path means, or else the page.
+/// Answers a plain GET if files are served: with the file that the path means, or else with the page.
 async fn look_up<T>(parts: &Parts, site: &Site, folder: &Folder, deadline: &Deadline) -> (Answer, Outcome<T>) {
     let path = parts.uri.path();
     let (asked, searched) = (path.to_owned(), folder.clone());
@@ -197,7 +197,7 @@ async fn look_up<T>(parts: &Parts, site: &Site, folder: &Folder, deadline: &Dead
     }
 }
 
-/// What a client is told of a file that is there and cannot be read.
+/// The status for a file that exists and cannot be read.
 fn status_of(error: &io::Error) -> StatusCode {
     match error.kind() {
         ErrorKind::PermissionDenied => StatusCode::FORBIDDEN,
@@ -206,7 +206,7 @@ fn status_of(error: &io::Error) -> StatusCode {
     }
 }
 
-/// A plain GET: the page that names the engines, and where an engine serves the path, how it is reached.
+/// Answers a plain GET with the page that names the engines and, if an engine serves the path, how to reach it.
 fn show(parts: &Parts, site: &Site) -> Answer {
     let path = parts.uri.path();
     if site.serves(path).is_some() {
@@ -238,13 +238,13 @@ fn fault<T>(engine: &SiteEngine, why: String) -> (Answer, Outcome<T>) {
     (answer, Outcome::Fault(HttpError::BadResponse { engine: engine.name.clone(), why }))
 }
 
-/// Ends a connection so that the client gets what was written.
+/// Ends a connection in a way that lets the client read everything that was written.
 async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut io: S) {
     let end = async {
         io.shutdown().await?;
         tokio::io::copy(&mut io.take(LINGER_BYTES), &mut tokio::io::sink()).await
     };
-    // Whatever comes of it: the connection is at its end.
+    // The connection is at its end, whatever the result.
     let _ = Deadline::new(LINGER).limit(end).await;
 }
 

@@ -1,12 +1,12 @@
-//! Text of strangers in a line of the log: whatever is in it, it stays one line, and shows what it is.
+//! Text from strangers in a line of the log: whatever it contains, the line stays one line, and the text stays visible.
 
 use std::fmt::Write;
 
-/// The most bytes of one text in a line; who needs more has a file for it.
+/// The most bytes of one text in a line. Longer text belongs into a file.
 const LONGEST: usize = 16 * 1024;
 
-/// Adds a text to a line of text. What could end the line, steer a terminal or turn the order of letters around is
-/// written as Rust and C would write it.
+/// Adds a text to a line of text. Characters that could end the line, control a terminal or change the direction of
+/// text are escaped as in Rust and C.
 pub(crate) fn push(line: &mut impl Write, text: &str) {
     let (text, more) = cut(text);
     for letter in text.chars() {
@@ -33,7 +33,7 @@ pub(super) fn push_json(line: &mut String, text: &str) {
     line.push('"');
 }
 
-/// Adds a text to one within quotes in a line of JSON.
+/// Adds a text to a quoted string in a line of JSON.
 pub(crate) fn push_within_json(line: &mut impl Write, text: &str) {
     let (text, more) = cut(text);
     for letter in text.chars() {
@@ -53,8 +53,8 @@ pub(crate) fn push_within_json(line: &mut impl Write, text: &str) {
     }
 }
 
-/// Control characters (C0, DEL, C1), the separators of lines and paragraphs, what turns the direction of letters, and
-/// what nobody sees at all.
+/// Control characters (C0, DEL, C1), separators of lines and paragraphs, characters that change the direction of text,
+/// and invisible ones.
 fn is_unsafe(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
@@ -62,20 +62,20 @@ fn is_unsafe(letter: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
-/// The text, and how many bytes of it are left out.
+/// The start of the text, and how many bytes are left out.
 pub(super) fn cut(text: &str) -> (&str, usize) {
     let whole = shortened(text, LONGEST);
     (whole, text.len() - whole.len())
 }
 
-/// The text, up to a letter that ends within so many bytes.
+/// The start of the text, up to a character that ends within this many bytes.
 pub(super) fn shortened(text: &str, longest: usize) -> &str {
     let end = (0..=longest.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
 }
 
 fn put(line: &mut impl Write, text: &str) {
-    // A String takes everything, and the last line of a process what fits.
+    // A String takes everything, and the last line of a process takes as much as fits.
     let _ = line.write_str(text);
 }
 

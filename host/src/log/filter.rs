@@ -8,7 +8,7 @@ use tracing_subscriber::filter::Targets;
 
 const VARIABLE: &str = "WSHOST_LOG";
 
-/// What the environment asks for; `info` without it.
+/// The filter in the environment; `info` if there is none.
 pub(super) fn from_environment() -> Result<Targets, NotDone> {
     let text = match env::var(VARIABLE) {
         Ok(text) => text,
@@ -24,7 +24,7 @@ pub(super) fn from_environment() -> Result<Targets, NotDone> {
     })
 }
 
-/// Refuses with the part that says nothing.
+/// Parses a filter. Returns the invalid part as the error.
 fn parse(text: &str) -> Result<Targets, &str> {
     if text.trim().is_empty() {
         return Ok(Targets::new().with_default(Level::INFO));

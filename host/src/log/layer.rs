@@ -1,4 +1,4 @@
-//! From `tracing`'s macros into the queue: counts each kind, and makes a line of what is admitted.
+//! From `tracing`'s macros into the queue: counts each kind of event, and makes a line of each admitted one.
 
 use super::line::Format;
 use super::queue::Queue;
@@ -10,7 +10,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// Puts events into the queue. Uses no thread-locals, whose time may be over.
+/// Puts events into the queue. It uses no thread-locals, which may be gone already.
 #[derive(Debug)]
 pub(super) struct ToQueue {
     queue: &'static Queue,
@@ -37,7 +37,7 @@ impl<S: Subscriber> Layer<S> for ToQueue {
     }
 }
 
-/// What an event is one of: where it is logged, and which engine, module or kind it is about.
+/// The kind of an event: the place that logs it, and the engine, module or kind that it is about.
 fn kind(event: &Event<'_>) -> u64 {
     let mut kind = KindHasher(DefaultHasher::new());
     event.metadata().callsite().hash(&mut kind.0);

@@ -1,4 +1,4 @@
-//! How often an event of one kind is logged: a burst, then a rate, and how many were left out.
+//! Limits how often events of one kind are logged: a burst, then a rate, and the number of those left out.
 
 use super::escape;
 use std::collections::BTreeMap;
@@ -7,36 +7,36 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 use tracing::{Level, Metadata};
 
-/// The target of lines that engines log by themselves.
+/// The target of lines that engines log themselves.
 pub(crate) const ENGINE: &str = "engine";
 
-/// Kinds that are told apart; an engine can make up as many as it likes. When there are so many, those of one place in the
-/// code count together, so that they hide nothing that is logged elsewhere.
+/// How many kinds are told apart. An engine can make up any number of kinds. At this limit, the kinds of one place in
+/// the code count together, so that they hide nothing from another place.
 const KINDS: usize = 1024;
-/// How often it is told that events of a kind are being left out.
+/// How often the log tells that events of a kind are being left out.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-/// A kind of which nothing was left out for so long is quiet again.
+/// If nothing of a kind was left out for this long, the kind is quiet again.
 const QUIET: Duration = Duration::from_secs(1);
-/// Bytes of a line that are kept to say what was left out.
+/// How many bytes of a line are kept to identify the left-out events.
 const SAMPLE: usize = 200;
 
 /// How often events of a kind may be logged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rate {
-    /// In a row.
+    /// How many in a row.
     burst: f64,
     per_second: f64,
 }
 
 impl Rate {
-    /// For what the host tells by itself: enough for everything that happens once, and for people.
+    /// For the host's own events: enough for everything that happens once, and for people.
     const EVENT: Rate = Rate { burst: 50.0, per_second: 1.0 };
-    /// For what somebody looks for by asking for more.
+    /// For details, which somebody has asked for.
     const DETAIL: Rate = Rate { burst: 5000.0, per_second: 1000.0 };
-    /// For lines of engines: many may be meant.
+    /// For lines of engines, which may be many on purpose.
     const ENGINE: Rate = Rate { burst: 1000.0, per_second: 1000.0 };
 
-    /// For events of this description.
+    /// The rate for events of this description.
     pub(super) fn of(metadata: &Metadata<'_>) -> Rate {
         match *metadata.level() {
             Level::DEBUG | Level::TRACE => Rate::DETAIL,
@@ -46,11 +46,11 @@ impl Rate {
     }
 }
 
-/// What has been logged of each kind.
+/// The counts of each kind.
 #[derive(Debug)]
 pub(super) struct KindLimits {
     kinds: BTreeMap<u64, Kind>,
-    /// Whether some were left out that have not been told of.
+    /// Whether events were left out that the log has not told yet.
     pub(super) untold: bool,
 }
 
@@ -65,11 +65,11 @@ struct Kind {
     last_told: Instant,
     level: Level,
     target: &'static str,
-    /// The message of the latest that was logged.
+    /// The message of the latest one that was logged.
     sample: String,
 }
 
-/// What was left out of one kind.
+/// The events of one kind that were left out.
 #[derive(Debug, PartialEq)]
 pub(super) struct LeftOut {
     pub level: Level,
@@ -84,7 +84,7 @@ impl KindLimits {
         KindLimits { kinds: BTreeMap::new(), untold: false }
     }
 
-    /// Whether another event of this kind may be logged, and as which kind it counts. If not, it is counted.
+    /// Whether another event of this kind may be logged, and as which kind it counts. If it may not, it is counted.
     pub(super) fn admit(&mut self, kind: u64, metadata: &'static Metadata<'static>, now: Instant) -> Option<u64> {
         let has_room = |kinds: &BTreeMap<u64, Kind>| kinds.len() < KINDS || kinds.contains_key(&kind);
         if !has_room(&self.kinds) {
@@ -108,7 +108,7 @@ impl KindLimits {
         }
     }
 
-    /// What has been left out and is to be told of now; all of it if that is the last chance.
+    /// The left-out events that the log must tell now; all of them if this is the last chance.
     pub(super) fn left_out(&mut self, now: Instant, all: bool) -> Vec<LeftOut> {
         if !self.untold {
             return Vec::new();
@@ -119,7 +119,7 @@ impl KindLimits {
     }
 }
 
-/// The kind of all events of one place in the code.
+/// The kind that all events of one place in the code share.
 fn place(metadata: &Metadata<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     metadata.callsite().hash(&mut hasher);

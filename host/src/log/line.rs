@@ -1,4 +1,4 @@
-//! An event as a line, for people or for programs.
+//! Formats an event as a line, for people or for programs.
 
 use super::escape;
 use super::limits::LeftOut;
@@ -7,14 +7,14 @@ use std::time::SystemTime;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-/// How lines are written.
+/// The format of lines.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Format {
     Text { colours: bool },
     Json,
 }
 
-/// The field that only says which kind an event is, for its limits.
+/// The field that only names the kind of an event, for its limits.
 const KIND: &str = "kind";
 const MESSAGE: &str = "message";
 
@@ -28,14 +28,14 @@ impl Format {
         (line, fields.message)
     }
 
-    /// Tells that events of a kind were left out.
+    /// A line that says that events of a kind were left out.
     pub(super) fn left_out(self, left_out: &LeftOut) -> String {
         let LeftOut { level, target, count, sample } = left_out;
         let fields = if matches!(self, Format::Json) { format!(",\"left_out\":{count}") } else { String::new() };
         self.put_together(*level, target, &format!("{count} more like this were left out: {sample}"), &fields)
     }
 
-    /// Tells something of the log's own.
+    /// A line of the log about itself.
     pub(super) fn note(self, message: &str) -> String {
         self.put_together(Level::WARN, module_path!(), message, "")
     }
@@ -74,7 +74,7 @@ fn colour(level: Level) -> &'static str {
     }
 }
 
-/// An event's fields, escaped already, and its message, which is not yet.
+/// An event's fields, which are escaped already, and its message, which is not.
 struct Fields {
     json: bool,
     text: String,
@@ -111,7 +111,7 @@ impl Visit for Fields {
             KIND => {}
             MESSAGE => self.message.push_str(value),
             _ if self.json => self.words(field, value),
-            // Quoted, so that it is plain where it ends.
+            // It is quoted, so that its end is clear.
             _ => self.words(field, &format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))),
         }
     }
@@ -119,7 +119,7 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         match field.name() {
             KIND => {}
-            // A String takes everything; a value that cannot be formatted is shown as far as it can.
+            // A String takes everything. A value whose formatting fails is shown as far as it goes.
             MESSAGE => _ = write!(self.message, "{value:?}"),
             _ => self.words(field, &format!("{value:?}")),
         }

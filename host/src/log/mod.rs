@@ -40,7 +40,7 @@ use std::time::Duration;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// One line per event, for people.
@@ -49,35 +49,35 @@ pub enum LogFormat {
     Json,
 }
 
-/// How long the end waits for whoever reads the log.
+/// How long the end of the process waits for the reader of the log.
 const LAST_WORDS: Duration = Duration::from_millis(250);
-/// How long it waits for the log's own thread, on a machine that has other things to do.
+/// How long it waits for the log's own thread, on a busy machine.
 const LAST_WORDS_WRITTEN: Duration = Duration::from_secs(1);
 
 /// Lines on their way to the writer.
 static QUEUE: Queue = Queue::new();
 
-/// Where they go.
+/// The destination of the lines.
 static DESTINATION: OnceLock<Destination> = OnceLock::new();
 
-/// Where the log goes, and how it is written.
+/// The destination and format of the log.
 #[derive(Debug)]
 pub(crate) struct Destination {
-    /// It stays open.
+    /// The descriptor, which stays open.
     pub stderr: OwnedFd,
     pub format: LogFormat,
 }
 
-/// Starts the log on stderr, and waits until its thread runs: one that begins later may be stopped by a library that hangs in
-/// the loader. `WSHOST_LOG` says what is kept.
+/// Starts the log on stderr, and waits until its thread runs: a thread that begins later may be stopped by a library
+/// that hangs in the loader. `WSHOST_LOG` selects the lines.
 ///
 /// # Errors
 ///
-/// `WSHOST_LOG` says nothing that can be followed, or there is no thread to write.
+/// `WSHOST_LOG` is no valid filter, or there is no thread to write.
 pub fn start(format: LogFormat) -> Result<(), NotDone> {
     let filter = filter::from_environment()?;
     signals::ignore();
-    // A descriptor of our own: an engine that closes 2 cannot have the log written into what is opened next.
+    // Use a descriptor of our own: if an engine closes 2, the log must not go into the next file that is opened.
     let stderr = io::stderr().as_fd().try_clone_to_owned();
     let stderr = stderr.map_err(|error| NotDone::new(INTERNAL, format!("cannot use stderr: {error}")))?;
     let stderr = &DESTINATION.get_or_init(|| Destination { stderr, format }).stderr;
@@ -98,7 +98,7 @@ pub fn start(format: LogFormat) -> Result<(), NotDone> {
     Ok(())
 }
 
-/// Waits until what has been logged is written. Whoever reads it, if anybody, may keep us waiting for `patience`. If the log
+/// Waits until everything that has been logged is written. The log's reader may delay this by `patience`. If the log
 /// could be written at once, its thread only waits for a processor, and has the time until `at_most`.
 pub(crate) fn flush(patience: Duration, at_most: Duration) {
     if let Some(Destination { stderr, .. }) = DESTINATION.get() {
@@ -106,22 +106,22 @@ pub(crate) fn flush(patience: Duration, at_most: Duration) {
     }
 }
 
-/// Waits for what the log still has to say at the end of the process, for a moment.
+/// Waits a moment for the rest of the log at the end of the process.
 pub(crate) fn last_words() {
     flush(LAST_WORDS, LAST_WORDS_WRITTEN);
 }
 
-/// Where the log goes, once it has started.
+/// The destination of the log, once it has started.
 pub(crate) fn destination() -> Option<&'static Destination> {
     DESTINATION.get()
 }
 
-/// Lines that are not written yet. Takes no lock, so that a signal's handler can ask.
+/// The number of unwritten lines. It takes no lock, so that a signal's handler can ask.
 pub(crate) fn waiting() -> usize {
     QUEUE.waiting()
 }
 
-/// Says why the process ends, as a line without a time.
+/// Logs why the process ends, as a line without a time.
 pub(crate) fn say(text: &str) {
     let mut line = String::new();
     escape::push(&mut line, text);
@@ -129,12 +129,12 @@ pub(crate) fn say(text: &str) {
     QUEUE.push_last(line);
 }
 
-/// Lines that nobody will read.
+/// The number of lost lines.
 pub(crate) fn lost() -> queue::Lost {
     QUEUE.lost()
 }
 
-/// Writes a line to stdout, and waits for whoever reads it, if anybody: on a thread that nobody waits for.
+/// Writes a line to stdout, and waits for the reader of stdout. Call it on a thread that nobody waits for.
 pub(crate) fn tell_on_stdout(line: &str) {
     if let Err(unwritten) = writer::write_all(io::stdout().as_fd(), format!("{line}\n").as_bytes()) {
         let why = unwritten.why;
@@ -142,13 +142,13 @@ pub(crate) fn tell_on_stdout(line: &str) {
     }
 }
 
-/// Rust's own hook writes to stderr, and waits for whoever reads it.
+/// Logs a panic of the host. Rust's own hook would write to stderr, and wait for its reader.
 fn note_panic(info: &PanicHookInfo<'_>) {
     let payload = info.payload();
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let text = text.unwrap_or("without a text");
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    // Not what Rust calls it: that is gone while a thread ends.
+    // Do not use Rust's name, which is gone while a thread ends.
     let name = rustix::thread::name().unwrap_or_default();
     let thread = name.to_string_lossy();
     tracing::error!("a fault of wshost, please report it: thread {thread} panicked at {place}: {text}");

@@ -1,4 +1,4 @@
-//! The queue between those who log and the one who writes: bounded, and never waited for.
+//! The queue between the threads that log and the thread that writes. It is limited, and nobody waits for it.
 
 use super::limits::{KindLimits, LeftOut};
 use std::collections::VecDeque;
@@ -6,40 +6,40 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines that may wait.
+/// The most lines that may wait.
 const MOST_LINES: usize = 8192;
-/// Their bytes.
+/// The most bytes that may wait.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
-/// Lines that nobody will read.
+/// The numbers of lost lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lost {
-    /// For which there was no room: nobody took those before them.
+    /// Lines that found no room, since nobody took those before them.
     pub dropped: u64,
-    /// That could not be written.
+    /// Lines that could not be written.
     pub unwritten: u64,
 }
 
 impl Lost {
-    /// All of them.
+    /// All lost lines.
     pub(crate) fn sum(self) -> u64 {
         self.dropped + self.unwritten
     }
 }
 
-/// Lines on their way.
+/// Lines on their way to the writer.
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// There is something to write, or it was asked for what has been left out.
+    /// There is something to write, or somebody asked for the left-out events.
     filled: Condvar,
     /// All has been written.
     empty: Condvar,
     dropped: AtomicU64,
     unwritten: AtomicU64,
-    /// Lines that are not written yet, for who must not take the lock.
+    /// The number of unwritten lines, for callers that must not take the lock.
     waiting: AtomicUsize,
-    /// Whether somebody waits until all is written: then nothing is kept back.
+    /// Whether somebody waits until all is written, so that nothing may be kept back.
     flushing: AtomicBool,
     /// Whether the writer knows that something was left out.
     remembered: AtomicBool,
@@ -50,7 +50,7 @@ struct State {
     lines: VecDeque<String>,
     bytes: usize,
     limits: KindLimits,
-    /// Whether the writer is at work: on a line that it has taken, or on what was lost or left out.
+    /// Whether the writer is at work on a line that it has taken, or on a report about lost or left-out lines.
     writing: bool,
 }
 
@@ -68,19 +68,19 @@ impl Queue {
         }
     }
 
-    /// Asks the limits, or tells them something.
+    /// Accesses the limits.
     pub(super) fn with_limits<R>(&self, ask: impl FnOnce(&mut KindLimits) -> R) -> R {
         ask(&mut self.state().limits)
     }
 
-    /// Has the writer wake up later, since something was left out.
+    /// Makes the writer wake up later, since something was left out.
     pub(super) fn remember(&self) {
         if !self.remembered.swap(true, Ordering::Relaxed) {
             self.filled.notify_one();
         }
     }
 
-    /// What was left out and is to be told of now.
+    /// The left-out events that the log must tell now.
     pub(super) fn left_out(&self, now: Instant) -> Vec<LeftOut> {
         let all = self.is_flushing();
         let mut state = self.state();
@@ -99,7 +99,7 @@ impl Queue {
         self.add(state, line);
     }
 
-    /// Queues a line in any case: the one that says why the process ends.
+    /// Queues a line even if there is no room. It is the line that says why the process ends.
     pub(super) fn push_last(&self, line: String) {
         self.add(self.state(), line);
     }
@@ -108,7 +108,7 @@ impl Queue {
         state.bytes += line.len();
         state.lines.push_back(line);
         self.waiting.store(state.lines.len() + usize::from(state.writing), Ordering::Relaxed);
-        // The writer waits with nothing to do, or comes back by itself.
+        // If it has more lines or is at work, the writer looks again by itself.
         let sleeps = state.lines.len() == 1 && !state.writing;
         drop(state);
         if sleeps {
@@ -116,8 +116,8 @@ impl Queue {
         }
     }
 
-    /// The next line, for the writer; `None` when there is none, but perhaps something to tell. `in_debt`: there is
-    /// something to tell, to be tried again after `patience`.
+    /// The next line, for the writer; `None` if there is none, but perhaps something to report. `in_debt` means that
+    /// there is something to report, which should be tried again after `patience`.
     pub(super) fn next(&self, in_debt: bool, patience: Duration) -> Option<String> {
         let mut state = self.state();
         state.writing = false;
@@ -135,14 +135,14 @@ impl Queue {
                 self.filled.wait(state).unwrap_or_else(PoisonError::into_inner)
             };
         }
-        // Without a line, too: there may be something to tell.
+        // This holds even without a line, since there may be something to report.
         state.writing = true;
         let line = state.lines.pop_front()?;
         state.bytes -= line.len();
         Some(line)
     }
 
-    /// A line could not be written.
+    /// Notes that a line could not be written.
     pub(super) fn note_unwritten(&self) {
         self.unwritten.fetch_add(1, Ordering::Relaxed);
     }
@@ -151,17 +151,18 @@ impl Queue {
         Lost { dropped: self.dropped.load(Ordering::Relaxed), unwritten: self.unwritten.load(Ordering::Relaxed) }
     }
 
-    /// Whether somebody waits for the end of it.
+    /// Whether somebody waits until all is written.
     pub(super) fn is_flushing(&self) -> bool {
         self.flushing.load(Ordering::Relaxed)
     }
 
-    /// Lines that are not written yet. Takes no lock.
+    /// The number of unwritten lines. It takes no lock.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Waits until every line is written and what was left out is told, at most for so long. Returns whether it is so.
+    /// Waits until every line is written and all left-out events are reported, for `at_most` this long. Returns whether
+    /// they are.
     pub(super) fn wait_until_written(&self, at_most: Duration) -> bool {
         let until = Instant::now() + at_most;
         self.flushing.store(true, Ordering::Relaxed);

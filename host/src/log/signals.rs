@@ -1,12 +1,12 @@
-//! Signals that the system sends to who writes what cannot be written. Their default is to end or to stop the process.
+//! Signals that the system sends to a process that writes where it cannot. By default they end or stop the process.
 
-// A line of it: signal(2) itself.
+// This needs signal(2) itself.
 #![allow(unsafe_code)]
 
 use libc::{SIG_ERR, SIG_IGN, SIGTTOU, SIGXFSZ};
 
-/// Has writing fail, or succeed, instead: at the limit of a file's size, and from the background of a terminal with
-/// `tostop`. Rust itself does it for pipes (SIGPIPE).
+/// Ignores these signals, so that a write fails at the limit of a file's size, and succeeds from the background of a
+/// terminal with `tostop`. Rust itself does this for pipes (SIGPIPE).
 pub(super) fn ignore() {
     for signal in [SIGXFSZ, SIGTTOU] {
         // SAFETY: no handler is involved.

@@ -1,4 +1,4 @@
-//! The one thread that writes the log, and waits for whoever reads it.
+//! The one thread that writes the log. Only this thread waits for the log's reader.
 
 use super::line::Format;
 use super::queue::{Lost, Queue};
@@ -8,14 +8,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often to look for what is to be told of what is not in the log.
+/// How often to check for something to report that is not in the log.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often to try whether the log can be written again, while nobody logs.
+/// How often to check whether the log can be written again, while nobody logs.
 const TRY_EVERY: Duration = Duration::from_secs(5);
-/// A pause before the next attempt at a descriptor that says that it is ready and then takes nothing.
+/// The pause before the next attempt if a descriptor says that it is ready and then takes nothing.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Writes what comes, for ever.
+/// Writes lines as they come, for ever.
 pub(super) fn run(queue: &Queue, to: &impl AsFd, format: Format) {
     let mut writer = Writer { to: to.as_fd(), torn: false };
     let (mut told, mut looked, mut tried) = (Lost::default(), Instant::now(), Instant::now());
@@ -30,7 +30,7 @@ pub(super) fn run(queue: &Queue, to: &impl AsFd, format: Format) {
             written.is_ok()
         });
         let now = Instant::now();
-        // There is room: now, or perhaps.
+        // There is room now, or perhaps.
         if lost != told && (written == Some(true) || now - tried >= TRY_EVERY) {
             tried = now;
             if writer.write(&format.note(&losses(told, lost))).is_ok() {
@@ -48,8 +48,8 @@ pub(super) fn run(queue: &Queue, to: &impl AsFd, format: Format) {
     }
 }
 
-/// Waits until all is written that is queued. Whoever reads it may keep us waiting for `patience`; while it could be written at
-/// once, the thread that does so only waits for a processor, and has the time until `at_most`.
+/// Waits until all queued lines are written. The log's reader may delay this by `patience`. While the log could be
+/// written at once, its thread only waits for a processor, and has the time until `at_most`.
 pub(super) fn wait_until_written(queue: &Queue, to: &impl AsFd, patience: Duration, at_most: Duration) {
     let until = Instant::now() + at_most;
     while !queue.wait_until_written(patience) && Instant::now() < until && takes_something(to) {}
@@ -61,7 +61,7 @@ fn takes_something(to: &impl AsFd) -> bool {
     poll(&mut [PollFd::new(to, PollFlags::OUT)], Some(&at_once)) == Ok(1)
 }
 
-/// What has been lost between the two counts.
+/// Describes the lines that were lost between the two counts.
 fn losses(before: Lost, now: Lost) -> String {
     let (dropped, unwritten) = (now.dropped - before.dropped, now.unwritten - before.unwritten);
     let lines = |count: u64| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
@@ -98,11 +98,11 @@ impl Writer<'_> {
 #[derive(Debug)]
 pub(super) struct Unwritten {
     pub(super) why: Errno,
-    /// Whether something was.
+    /// Whether a part of it was.
     begun: bool,
 }
 
-/// Writes all of it, for as long as it takes.
+/// Writes all of it, however long that takes.
 pub(super) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Unwritten> {
     let length = bytes.len();
     while !bytes.is_empty() {
@@ -113,7 +113,7 @@ pub(super) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Unwr
                 continue;
             }
             Err(Errno::INTR) => continue,
-            // Somebody has made it non-blocking: for all who share it.
+            // Somebody has made the descriptor non-blocking, for all processes that share it.
             Err(Errno::AGAIN) => {
                 let ready = poll(&mut [PollFd::from_borrowed_fd(to, PollFlags::OUT)], None);
                 if ready.is_ok_and(|ready| ready > 0) {
@@ -165,7 +165,7 @@ mod tests {
         let dropped = queue.lost().dropped;
         assert!(dropped > 0);
         let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
-        // Told at once, or in parts, since there may have been room in between.
+        // It is reported at once, or in parts, since there may have been room in between.
         let (mut told, mut others) = (0, 0);
         while told < dropped {
             let line = lines.next().unwrap();
@@ -206,7 +206,7 @@ mod tests {
         });
         wait_until_written(queue, &writer, Duration::from_millis(1), Duration::from_secs(60));
         assert_eq!(queue.waiting(), 0);
-        // Now nobody takes anything.
+        // From now on, nobody reads anything.
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         while rustix::io::write(&writer, &[b'x'; 4096]).is_ok() {}
         queue.push("nobody reads this\n".into());

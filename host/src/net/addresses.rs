@@ -1,18 +1,18 @@
-//! Where to listen: what the operator names, and what it comes to together.
+//! The addresses to listen on, as the operator names them, and how they combine.
 //!
-//! Knows no sockets; `listener` binds them.
+//! It knows no sockets; `listener` binds them.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where to listen.
+/// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// An address and a port, of which 0 is any that is free.
+    /// An address and a port; port 0 means any free one.
     Tcp(SocketAddr),
-    /// A name, such as localhost:9001, and the addresses that it has, at least one.
+    /// A name, such as localhost:9001, and its addresses, at least one.
     Named(String, Vec<SocketAddr>),
     /// The path of a Unix socket.
     Unix(PathBuf),
@@ -38,7 +38,7 @@ impl FromStr for Address {
         addresses.sort_unstable();
         addresses.dedup();
         if addresses.first().is_some_and(|first| first.port() == 0) {
-            // Each would have a port of its own.
+            // Each address would get a port of its own.
             addresses.truncate(1);
         }
         if addresses.is_empty() {
@@ -60,7 +60,7 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// Its addresses, if it is of TCP.
+    /// Its TCP addresses, if it has any.
     pub(crate) fn of_tcp(&self) -> &[SocketAddr] {
         match self {
             Address::Tcp(address) => std::slice::from_ref(address),
@@ -70,23 +70,23 @@ impl Address {
     }
 }
 
-/// An IPv4 address in the clothes of IPv6, `::ffff:1.2.3.4`, as what it is.
+/// Turns an IPv4 address in IPv6 form, `::ffff:1.2.3.4`, into its IPv4 form.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         IpAddr::V4(ip) => SocketAddr::new(ip.into(), address.port()),
-        // As it is: a link-local one has its scope beside it.
+        // Keep the whole address, since a link-local one has a scope.
         IpAddr::V6(_) => address,
     }
 }
 
-/// Whether a socket at `whole` takes what `part` would: it is every address of the same family, with the same port.
+/// Whether a socket at `whole` also serves `part`: it is the wildcard address of the same family, with the same port.
 pub(crate) fn is_part(part: SocketAddr, whole: SocketAddr) -> bool {
     let differ = part.ip() != whole.ip() && part.is_ipv4() == whole.is_ipv4();
     differ && whole.ip().is_unspecified() && part.port() == whole.port() && part.port() != 0
 }
 
-/// Whether a socket at `address` must leave IPv4 to others, which are at these addresses. If not, one for every address of
-/// IPv6 takes IPv4 as well.
+/// Whether a socket at `address` must leave IPv4 to other sockets, which are at these addresses. If not, a socket at
+/// the wildcard address of IPv6 accepts IPv4 as well.
 pub(crate) fn is_for_ipv6_alone(address: SocketAddr, others: &[SocketAddr]) -> bool {
     address.is_ipv6()
         && others.iter().any(|other| other.is_ipv4() && other.port() == address.port() && other.port() != 0)

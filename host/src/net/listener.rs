@@ -1,6 +1,6 @@
-//! Listening sockets: those that the operator names, and those that systemd hands over.
+//! Listening sockets: those that the operator names, and those that systemd passes.
 //!
-//! Knows addresses, not what comes in; `accept` does.
+//! It knows addresses, but nothing about connections; `accept` handles those.
 
 pub(crate) use super::addresses::Address;
 use super::addresses::{canonical, is_for_ipv6_alone, is_part};
@@ -14,26 +14,26 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-/// Connections that the kernel keeps for us between two accepts.
+/// How many connections the kernel keeps for us between two accepts.
 const BACKLOG: i32 = 4096;
 
-/// Why nobody listens.
+/// Why a socket cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotBound {
-    /// Two of the addresses are one.
+    /// One address is part of another.
     #[error("{part} is part of {whole}, which is listened on as well; give one of them with --listen")]
     Twice {
-        /// The one.
+        /// The first address.
         part: SocketAddr,
-        /// The other, every address of the same kind.
+        /// The other address, the wildcard of the same family.
         whole: SocketAddr,
     },
     /// The system refuses.
     #[error("cannot listen on {address}: {}; choose another address with --listen", in_words(error))]
     System {
-        /// As the operator gave it.
+        /// The address as the operator gave it.
         address: Address,
-        /// What it says.
+        /// The system's error.
         error: io::Error,
     },
 }
@@ -46,7 +46,7 @@ fn in_words(error: &io::Error) -> String {
     }
 }
 
-/// A socket that listens. The file of a Unix socket that was bound here is removed with it.
+/// A socket that listens. If it is a Unix socket that was bound here, dropping this removes its file.
 #[derive(Debug)]
 pub struct Listener {
     /// The socket.
@@ -62,12 +62,12 @@ pub(crate) enum ListeningSocket {
 }
 
 impl Listener {
-    /// Binds and listens: on the first address, if it is a name with several. A Unix socket's file that nobody listens to any
-    /// more is replaced.
+    /// Binds and listens. A name with several addresses gets the first that works. A Unix socket's file is replaced if
+    /// nobody listens to it any more.
     ///
     /// # Errors
     ///
-    /// What the system says, for example that the address is in use.
+    /// The system refuses the address, for example because it is in use.
     pub fn bind(address: &Address) -> io::Result<Listener> {
         match address {
             Address::Unix(path) => {
@@ -78,12 +78,13 @@ impl Listener {
         }
     }
 
-    /// Binds all of these, beside sockets that listen already. What is named twice is bound once. If IPv4 and IPv6 have the
-    /// same port, each has a socket of its own; a socket for every address of IPv6 without one for IPv4 takes both.
+    /// Binds all of these, in addition to sockets that already listen. An address that is named twice is bound once. If
+    /// IPv4 and IPv6 have the same port, each has a socket of its own; a wildcard socket of IPv6 without one for IPv4
+    /// accepts both.
     ///
     /// # Errors
     ///
-    /// The first of them that cannot be.
+    /// The first address that cannot be bound.
     pub(crate) fn bind_all(addresses: &[Address], beside: &[Listener]) -> Result<Vec<Listener>, NotBound> {
         let beside = beside.iter().filter_map(Listener::address);
         let named = addresses.iter().flat_map(Address::of_tcp).copied();
@@ -117,7 +118,7 @@ impl Listener {
                         taken.push(*one);
                         bound = true;
                     }
-                    // A name has addresses of IPv6 also on a machine that has none.
+                    // A name may have IPv6 addresses even on a machine without IPv6.
                     Err(error) if is_missing(&error) => missing = Some(error),
                     Err(error) => return Err(fault(error)),
                 }
@@ -133,7 +134,7 @@ impl Listener {
         Ok(Listener { socket: ListeningSocket::Tcp(bind_tcp(address, for_ipv6_alone)?), bound: None })
     }
 
-    /// Its address, if it is of TCP.
+    /// Its TCP address, if it has one.
     fn address(&self) -> Option<SocketAddr> {
         match &self.socket {
             ListeningSocket::Tcp(socket) => socket.local_addr().ok().map(canonical),
@@ -141,8 +142,8 @@ impl Listener {
         }
     }
 
-    /// The sockets that systemd hands over, or whoever follows its protocol (`LISTEN_FDS`). To be called once, before
-    /// there are other threads.
+    /// The sockets that systemd passes, or another program that follows its protocol (`LISTEN_FDS`). Call this once,
+    /// before there are other threads.
     ///
     /// # Errors
     ///
@@ -184,7 +185,7 @@ impl Listener {
         }
     }
 
-    /// The socket, and what is to be kept as long as it listens.
+    /// The socket, and a value that must be kept as long as it listens.
     pub(crate) fn into_parts(self) -> (ListeningSocket, impl Send + fmt::Debug + 'static) {
         (self.socket, self.bound)
     }
@@ -198,10 +199,10 @@ fn is_missing(error: &io::Error) -> bool {
 fn bind_tcp(address: SocketAddr, for_ipv6_alone: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
-        // Said in any case: what is usual can be set for a system.
+        // Set this in any case, since the system's default can be configured.
         socket.set_only_v6(for_ipv6_alone)?;
     }
-    // A restart can listen again at once, although connections of its predecessor are in TIME_WAIT.
+    // After a restart, the address works at once, although connections of the old process are in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     send_at_once(&socket);
@@ -210,8 +211,9 @@ fn bind_tcp(address: SocketAddr, for_ipv6_alone: bool) -> io::Result<TcpListener
     Ok(socket.into())
 }
 
-/// Has connections send at once what is written, by a setting that Linux has them take over from what listens. Replies are
-/// written in whole batches; waiting to fill segments would only delay them, which is all that a failure here costs.
+/// Makes connections send written data at once. On Linux, they inherit this setting from the listening socket. Replies
+/// are written in whole batches, so waiting to fill segments would only delay them. A failure here costs no more than
+/// that.
 fn send_at_once(socket: &Socket) {
     let _ = socket.set_tcp_nodelay(true);
 }

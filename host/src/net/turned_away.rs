@@ -1,6 +1,6 @@
-//! Connections for which there is no room: each is answered with 503 and closed, in bounded time.
+//! Turns connections away if there is no room: each is answered with 503 and closed, in limited time.
 //!
-//! Runs on the first event loop and never waits there: a socket takes an answer of this size at once or never.
+//! It runs on the first event loop and never waits there: a socket takes an answer of this size at once or never.
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// To whoever comes, before its request is read. Clients try again by themselves; a proxy asks elsewhere.
+/// The answer to such a connection, before its request is read. Clients try again; a proxy asks another server.
 const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n\
     content-length: 56\r\nretry-after: 5\r\nconnection: close\r\n\r\n\
     There is no room for another connection; try it later.\r\n";
@@ -16,20 +16,20 @@ const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/p
 /// How long a client may take to read the answer and close. If we closed first, with its request unread, the kernel would
 /// reset the connection, and the client could lose the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is looked whether clients have closed.
+/// How often to check whether clients have closed.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How many may be waited for; the next takes the place of the first.
+/// How many are waited for. The next one replaces the first.
 const MOST: usize = 4;
 
 /// Connections that have their answer.
 #[derive(Debug, Default)]
 pub(crate) struct TurnedAway {
-    /// The first came first.
+    /// In the order in which they came.
     leaving: VecDeque<(OwnedFd, Instant)>,
 }
 
 impl TurnedAway {
-    /// Answers a connection, and waits for its end beside other things. Its socket does not block.
+    /// Answers a connection, and then waits for its end without blocking. Its socket must not block.
     pub(crate) fn answer(&mut self, socket: OwnedFd) {
         let told = send(&socket, ANSWER, SendFlags::NOSIGNAL).and_then(|_| shutdown(&socket, Shutdown::Write));
         if told.is_err() || has_ended(&socket) {
@@ -41,21 +41,21 @@ impl TurnedAway {
         self.leaving.push_back((socket, Instant::now()));
     }
 
-    /// Closes the one that has had longest. Returns whether there was one.
+    /// Closes the oldest one. Returns whether there was one.
     pub(crate) fn let_go(&mut self) -> bool {
-        // What came meanwhile is read away, for the reason above.
+        // Read away everything that came meanwhile, for the reason above.
         self.leaving.pop_front().is_some_and(|(socket, _)| {
             has_ended(&socket);
             true
         })
     }
 
-    /// Closes those that have ended, or have had their time.
+    /// Closes connections that have ended, or whose time is over.
     pub(crate) fn look(&mut self) {
         self.leaving.retain(|(socket, since)| !has_ended(socket) && since.elapsed() < PATIENCE);
     }
 
-    /// Waits until it is time to look again; for ever if there is none.
+    /// Waits until it is time to look again, or for ever if there is no connection.
     pub(crate) async fn time_to_look(&self) {
         if self.leaving.is_empty() {
             std::future::pending::<()>().await;
@@ -64,7 +64,7 @@ impl TurnedAway {
     }
 }
 
-/// Reads what has come, within limits. Returns whether the peer has ended the connection.
+/// Reads incoming bytes, within limits. Returns whether the peer has ended the connection.
 fn has_ended(socket: &OwnedFd) -> bool {
     let mut buffer = [0; 4096];
     for _ in 0..16 {

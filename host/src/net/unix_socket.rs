@@ -1,6 +1,6 @@
 //! Unix sockets that listen, and their files, which a process can leave behind.
 //!
-//! Knows paths and modes, not what comes in.
+//! It knows paths and modes, but nothing about connections.
 
 use rustix::fs::{Mode, fchmod};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -12,14 +12,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Between two tries to connect.
+/// The time between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The file of a socket that was bound here: removed when this is dropped, or by [`remove_all`].
+/// The file of a socket that was bound here. It is removed when this is dropped, or by [`remove_all`].
 #[derive(Debug)]
 pub(crate) struct BoundPath(PathBuf);
 
-/// The files that are there, for a process that ends without dropping them.
+/// The existing files, for a process that ends without dropping them.
 static BOUND: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 impl BoundPath {
@@ -50,12 +50,13 @@ fn bound() -> MutexGuard<'static, Vec<PathBuf>> {
     BOUND.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Binds and listens, without blocking. The file gets this mode, less the umask; `None`: what the umask leaves. The file
-/// of a socket that nobody listens to any more is replaced. The kernel keeps `backlog` connections between two accepts.
+/// Binds and listens, without blocking. The file gets this mode minus the umask; `None` means the default mode. The
+/// file of a socket that nobody listens to any more is replaced. The kernel keeps `backlog` connections between two
+/// accepts.
 ///
 /// # Errors
 ///
-/// What the system says, for example that the address is in use.
+/// The system refuses the path, for example because it is in use.
 pub(crate) fn bind(path: &Path, mode: Option<Mode>, backlog: i32) -> io::Result<(UnixListener, BoundPath)> {
     if is_left_behind(path) {
         std::fs::remove_file(path)?;
@@ -63,7 +64,7 @@ pub(crate) fn bind(path: &Path, mode: Option<Mode>, backlog: i32) -> io::Result<
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     if let Some(mode) = mode {
-        // Linux makes the file with the mode of the socket: there is no moment at which others could connect.
+        // Linux makes the file with the mode of the socket, so there is no moment at which others could connect.
         fchmod(&socket, mode)?;
     }
     socket.bind(&SockAddr::unix(path)?)?;
@@ -72,17 +73,17 @@ pub(crate) fn bind(path: &Path, mode: Option<Mode>, backlog: i32) -> io::Result<
     Ok((socket.into(), bound))
 }
 
-/// Whether a socket's file has no owner: who listened there ended without removing it.
+/// Whether a socket's file has no owner, because the process that listened there ended without removing it.
 pub(crate) fn is_left_behind(path: &Path) -> bool {
     let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
     is_socket && matches!(connect_at_once(path), Err(error) if error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-/// Connects, and waits no longer than `patience` for an owner who does not accept.
+/// Connects, and waits no longer than `patience` if the owner does not accept.
 ///
 /// # Errors
 ///
-/// What the system says; `WouldBlock`: as many connections as the kernel keeps were waiting all the time.
+/// The system's error. `WouldBlock` means that the kernel's queue of connections was full all the time.
 pub(crate) fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     let until = Instant::now() + patience;
     loop {
@@ -93,7 +94,7 @@ pub(crate) fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream>
     }
 }
 
-/// Connects, or says `WouldBlock` where a blocking socket would wait for somebody to accept.
+/// Connects. Returns `WouldBlock` if a blocking socket would wait for the owner to accept.
 fn connect_at_once(path: &Path) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;

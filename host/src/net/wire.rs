@@ -15,18 +15,18 @@ use wshost_core::client::short_way::ShortWay;
 use wshost_core::connection::wire::Wire;
 
 thread_local! {
-    /// The descriptor of the [`Socket`] that was last asked for its short way on this thread, until that is dropped: so what
-    /// stands here is open. Without a destructor, so that it is there at every stage of a thread's life.
+    /// The descriptor of the [`Socket`] that was last asked for its short way on this thread, until that is dropped. So
+    /// it is open. It has no destructor, so it works at every stage of a thread's life.
     static AT_HAND: Cell<Option<RawFd>> = const { Cell::new(None) };
 }
 
-/// A stream of the system's, which keeps one descriptor until it is dropped.
+/// A stream of the system, which keeps one descriptor until it is dropped.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin {}
 
 impl Stream for TcpStream {}
 impl Stream for UnixStream {}
 
-/// A socket over which bytes go as they are. It stays on its thread, where [`AT_HAND`] is.
+/// A socket that passes bytes unchanged. It stays on its thread, where [`AT_HAND`] is.
 #[derive(Debug)]
 pub(crate) struct Socket<S: Stream> {
     stream: S,
@@ -63,7 +63,7 @@ impl<S: Stream> Wire for Socket<S> {
     }
 }
 
-/// Takes nothing if the socket is not at hand any more.
+/// Takes nothing if the socket is no longer at hand.
 fn offer(socket: RawFd, header: &[u8], payload: &[u8]) -> usize {
     if AT_HAND.get() != Some(socket) {
         return 0;
@@ -129,7 +129,7 @@ mod tests {
         let (other, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
         drop(socket);
         assert_eq!(way.offer(b"ab", b"c"), 0);
-        // Whoever has the descriptor next is not written to.
+        // The next owner of the descriptor must not receive the bytes.
         let _next = other.try_clone().unwrap();
         assert_eq!(way.offer(b"ab", b"c"), 0);
     }

@@ -1,10 +1,10 @@
-//! The steps of a check, and what the child says of them: one line of JSON for each finding.
+//! The steps of a check, and the child's report on them: one line of JSON for each finding.
 
 use plugin_api::abi::FileManifest;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A step of an engine's life, in their order; `check --help` tells what each is.
+/// A step of an engine's life, in order; `check --help` explains each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Step {
@@ -37,12 +37,12 @@ impl Step {
         Step::Exit,
     ];
 
-    /// The step that comes behind this one.
+    /// The step after this one.
     pub(crate) fn next(self) -> Step {
         Step::ALL.into_iter().skip_while(|other| *other != self).nth(1).unwrap_or(Step::Exit)
     }
 
-    /// As in reports.
+    /// The name in reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Step::File => "file",
@@ -70,11 +70,11 @@ impl fmt::Display for Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum StepOutcome {
-    /// As it should.
+    /// The step is as it should be.
     Ok,
-    /// It can be served, and somebody should look at this.
+    /// The engine can be served, but somebody should look at this.
     Note,
-    /// It cannot be served like this.
+    /// The engine cannot be served like this.
     Failed,
 }
 
@@ -87,14 +87,14 @@ pub(crate) struct LogLine {
     pub text: String,
 }
 
-/// What the child tells.
+/// A message of the child.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Finding {
     /// A step begins.
     Began(Step),
     /// This was logged meanwhile.
     Logged(LogLine),
-    /// Who the engine is, from its tables.
+    /// The engine's manifest, from its tables.
     Manifest(FileManifest),
     /// The step that began last has ended.
     Ended { outcome: StepOutcome, text: String, seconds: f64 },

@@ -1,4 +1,4 @@
-//! A plugin in a child process: what the child does, and what it tells of that.
+//! A plugin in a child process: the child's steps, and its reports on them.
 //!
 //! | file | subject |
 //! |---|---|

@@ -1,8 +1,9 @@
-//! A plugin rehearsed: opened in a process of its own, and led through its life if that is asked for, before the server
-//! opens it. What would have ended the server ends that process, and is a refusal with the name of its step.
+//! Rehearses a plugin before the server opens it: opens it in a process of its own, and leads it through its life if
+//! that is asked for. A fault that would have ended the server ends that process instead, and is a refusal with a
+//! step's name.
 //!
-//! The file that is rehearsed is the private copy, which is opened afterwards. The process is this same program, started
-//! anew: it shares no memory, no descriptors and no threads with the server, and ends with it.
+//! The private copy is rehearsed, and then opened. The process runs this same program: it shares no memory, no
+//! descriptors and no threads with the server, and ends with it.
 
 use super::findings::{Finding, Step, StepOutcome};
 use super::subject::{ChildTask, FromChild, Subject};
@@ -17,7 +18,7 @@ use wshost_core::plugin::Staged;
 /// The longest time for a step.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How far a plugin is led in its rehearsal.
+/// How far a rehearsal goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// It is opened, and its tables are checked. None of its callbacks is called.
@@ -29,7 +30,7 @@ pub enum Extent {
 /// Why a plugin is not opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unfit {
-    /// There is no process for it.
+    /// No process can be started for it.
     #[error("it cannot be rehearsed, since no process can be started for that: {0}; --rehearse no does without")]
     NotStarted(io::Error),
     /// It did something that would have ended the server.
@@ -38,36 +39,36 @@ pub(crate) enum Unfit {
         doing = doing(*step)
     )]
     Ended {
-        /// In which step.
+        /// The step.
         step: Step,
-        /// `crashed with SIGSEGV`, for example.
+        /// Such as `crashed with SIGSEGV`.
         how: String,
-        /// What it wrote before.
+        /// The last lines that it wrote.
         last_words: String,
     },
     /// It was not done in time.
     #[error("its rehearsal was not done after {patience:?} with {}: it hangs there, or needs a longer --reload-timeout", doing(*step))]
     Late {
-        /// With which step.
+        /// The step.
         step: Step,
-        /// How long each may take.
+        /// How long each step may take.
         patience: Duration,
     },
     /// A step failed.
     #[error("its rehearsal failed in {}: {why}", doing(*step))]
     Failed {
-        /// Which.
+        /// The step.
         step: Step,
         /// Why.
         why: String,
     },
 }
 
-/// Rehearses a plugin. `config` is its engine's, and `patience` is for each step.
+/// Rehearses a plugin. `config` is its engine's, and each step may take `patience`.
 ///
 /// # Errors
 ///
-/// Why it had better not be opened.
+/// The plugin should not be opened.
 pub(crate) fn rehearse(
     staged: &Staged,
     extent: Extent,
@@ -124,7 +125,7 @@ fn follow(subject: &mut Subject, patience: Duration) -> Result<(), Unfit> {
     }
 }
 
-/// Whether it is the last line of a wshost that crashes: that its process has crashed is said already.
+/// Whether it is the last line of a wshost that crashes. The crash is already reported in other words.
 fn is_our_own(line: &str) -> bool {
     line.contains(" crashed by SIG")
 }
@@ -140,7 +141,7 @@ fn ended(status: ExitStatus) -> String {
     }
 }
 
-/// What is done in a step, in words that go on from "while".
+/// The activity of a step, in words that continue "while".
 fn doing(step: Step) -> &'static str {
     match step {
         Step::File | Step::Open => "opening it",
@@ -156,7 +157,7 @@ fn doing(step: Step) -> &'static str {
     }
 }
 
-/// Text of the engine's, in one line of bounded length that no terminal takes for more than text.
+/// Text of the engine, in one line of limited length, with control characters escaped.
 fn shortened(text: &str) -> String {
     const MOST: usize = 500;
     let escaped = |character: char| {

@@ -13,26 +13,26 @@ use std::thread;
 use std::time::{Duration, Instant};
 use wshost_core::plugin::scratch::Scratch;
 
-/// Bytes of what the child writes that are kept, of its end.
+/// How many of the last bytes of the child's output are kept.
 const TAIL: usize = 8 * 1024;
-/// Lines of that which are shown.
+/// How many lines of that are shown.
 const LINES: usize = 12;
-/// How long a process that somebody else holds the pipes of may keep us from seeing their end.
+/// If another process holds the child's pipes, how long we wait for their end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often to look whether a process has ended that is about to.
+/// How often to check whether a process that is about to end has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// The program of this process, also if its file has been replaced or removed since.
+/// The program of this process, even if its file has been replaced or removed since.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// What a child is to do.
+/// The task of a child.
 #[derive(Debug)]
 pub(crate) struct ChildTask<'a> {
     /// The library.
     pub file: &'a Path,
-    /// The file that this one is a private copy of, if it is to be opened itself.
+    /// The file of which `file` is a private copy that can be opened directly.
     pub copy_of: Option<&'a Path>,
-    /// To go no further than to open it.
+    /// Whether to stop after opening it.
     pub only_open: bool,
     /// The configuration to make the engine with.
     pub config: Option<&'a Path>,
@@ -47,26 +47,26 @@ pub(crate) struct Subject {
     findings: Receiver<Finding>,
     written: Arc<Mutex<VecDeque<u8>>>,
     all_written: Receiver<()>,
-    /// Its folder for temporary files, such as its copies of the library: it may not come to removing them.
+    /// The child's folder for temporary files, such as copies of the library. The child may not get to remove them.
     _temporary: Scratch,
 }
 
-/// What comes next from the child.
+/// The next message from the child.
 #[derive(Debug)]
 pub(crate) enum FromChild {
     Finding(Finding),
-    /// Nothing more: it is about to end.
+    /// The child has nothing more to say and is about to end.
     End,
-    /// Nothing until then.
+    /// Nothing came in time.
     Late,
 }
 
 impl Subject {
-    /// Starts a child that ends with the calling thread, which is to wait for it.
+    /// Starts a child that ends with the calling thread, which must wait for it.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system refuses a process, a pipe or a folder.
     pub(crate) fn start(order: &ChildTask<'_>) -> io::Result<Subject> {
         let (from_child, findings) = io::pipe()?;
         let (output, standard) = io::pipe()?;
@@ -85,16 +85,16 @@ impl Subject {
         }
         command.arg("--").arg(order.file);
         command.env("TMPDIR", temporary.path());
-        // Not for it: sockets handed over, and whom to tell that the server is ready.
+        // The child must not use the server's inherited sockets, nor report readiness in its place.
         for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"] {
             command.env_remove(name);
         }
-        // A signal for the server and all its group, such as that of a terminal that is closed, is none of its business.
+        // A signal for the server's whole group, such as from a closed terminal, must not reach the child.
         command.process_group(0);
-        // The one descriptor beside these two that a child inherits: an engine prints to stdout and stderr.
+        // This is the only descriptor that a child inherits besides these two. An engine prints to stdout and stderr.
         command.stdin(findings).stdout(standard.try_clone()?).stderr(standard);
         let process = command.spawn()?;
-        // Its ends of the pipes, which are to be open nowhere else.
+        // This drops our copies of the child's ends of the pipes.
         drop(command);
 
         let (findings, written) = (listen(from_child)?, Arc::<Mutex<VecDeque<u8>>>::default());
@@ -102,7 +102,7 @@ impl Subject {
         Ok(Subject { process, findings, written, all_written, _temporary: temporary })
     }
 
-    /// Waits for what comes next, until then.
+    /// Waits for the next message, but not beyond `until`.
     pub(crate) fn next(&self, until: Instant) -> FromChild {
         match self.findings.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(finding) => FromChild::Finding(finding),
@@ -111,11 +111,11 @@ impl Subject {
         }
     }
 
-    /// Waits for the end of one that has no more to say. `None`: it has not ended by then.
+    /// Waits for the end of a child that has no more to say. Returns `None` if it has not ended by `until`.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system cannot wait for the process.
     pub(crate) fn wait(&mut self, until: Instant) -> io::Result<Option<ExitStatus>> {
         loop {
             let status = self.process.try_wait()?;
@@ -126,9 +126,9 @@ impl Subject {
         }
     }
 
-    /// Ends it, and returns the last lines that it wrote to stdout and stderr.
+    /// Ends the child, and returns the last lines that it wrote to stdout and stderr.
     pub(crate) fn end(mut self) -> Vec<String> {
-        // With what it has started.
+        // This also ends the processes that it has started.
         let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -140,12 +140,12 @@ impl Subject {
     }
 }
 
-/// Reads findings on a thread of its own, since reading cannot be given a time.
+/// Reads findings on a thread of its own, since a read has no time limit.
 fn listen(from_child: PipeReader) -> io::Result<Receiver<Finding>> {
     let (found, findings) = mpsc::channel();
     let body = move || {
         for line in BufReader::new(from_child).lines().map_while(Result::ok) {
-            // Whatever else a library has written there is none.
+            // Ignore anything else that a library writes there.
             if let Ok(finding) = serde_json::from_str(&line)
                 && found.send(finding).is_err()
             {
@@ -157,7 +157,7 @@ fn listen(from_child: PipeReader) -> io::Result<Receiver<Finding>> {
     Ok(findings)
 }
 
-/// Reads what the child writes, and keeps the end of it. Hangs up when that was all.
+/// Reads the child's output and keeps the end of it. Hangs up when the output ends.
 fn keep(mut output: PipeReader, written: Arc<Mutex<VecDeque<u8>>>) -> io::Result<Receiver<()>> {
     let (all, all_written) = mpsc::channel::<()>();
     let body = move || {

@@ -1,9 +1,9 @@
-//! What becomes of the operator's signals, at any state of the server, and its end.
+//! Handles the operator's signals at every stage of the server, and ends it.
 //!
-//! Engines may hang wherever they are called, and in the initialisers of their libraries under the loader's lock. So two
-//! threads that run nothing of an engine's see to the end: one hears signals, from before the first plugin is opened on,
-//! and one drains. What must be done on behalf of engines is done elsewhere, and waited for until a deadline. The process
-//! then leaves by [`leave`], which runs nothing of anybody's.
+//! Engines may hang wherever they are called, even in their libraries' initialisers under the loader's lock. So two
+//! threads that run nothing of an engine handle the end: one receives signals, beginning before the first plugin is
+//! opened, and one drains. Work on behalf of engines is done on other threads, and waited for until a deadline. The
+//! process then leaves by [`leave`], which runs no code of anybody else.
 
 use crate::exit::{self, NotDone, by_ourselves};
 use crate::net::unix_socket;
@@ -17,16 +17,16 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// What the drain may take beyond its deadline, for the work that it is itself.
+/// How much longer than its deadline the drain may take, for its own work.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long a process whose server has not come up waits for whoever reads the log: nobody is served meanwhile, and nothing
-/// else says why.
+/// How long a process whose server has not started waits for the reader of the log: nobody is served meanwhile, and
+/// only the log says why.
 const REFUSAL: Duration = Duration::from_secs(2);
-/// How long it waits for the log's own thread, on a machine that has other things to do.
+/// How long it waits for the log's own thread, on a busy machine.
 const REFUSAL_WRITTEN: Duration = Duration::from_secs(10);
 
-/// Hears signals, and does what they ask for.
+/// Receives signals and does what they ask for.
 #[derive(Debug)]
 pub(crate) struct Operator {
     stage: Arc<Mutex<Stage>>,
@@ -34,7 +34,7 @@ pub(crate) struct Operator {
     drain: Standby,
 }
 
-/// How far the server is.
+/// The stage of the server.
 #[derive(Debug)]
 enum Stage {
     /// Nobody is served yet.
@@ -53,27 +53,27 @@ struct Up {
     drain: Standby,
 }
 
-/// Has a thread of its own reload all engines. What is asked for while it does so is done once more afterwards.
+/// A thread that reloads all engines. Requests that come during a reload cause one more afterwards.
 #[derive(Clone, Debug)]
 struct Reloads(SyncSender<Weak<Server>>);
 
 impl Operator {
-    /// Listens to signals from now on. A server that is told to end may take `drain_timeout` for it.
+    /// Begins to receive signals. The server may take `drain_timeout` to end.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system refuses a thread or a signal's handler.
     pub(crate) fn listen(drain_timeout: Duration) -> io::Result<Operator> {
         let signals = Signals::listen()?;
         let stage = Arc::new(Mutex::new(Stage::Starting { reload_wanted: false }));
         let shared = Arc::clone(&stage);
         let (reloads, drain) = (Reloads::start()?, Standby::start("wshost-drain")?);
-        // Ready before a library is opened that may hang.
+        // This must be ready before a library is opened that may hang.
         Standby::start("wshost-signals")?.run(move || obey(signals, &shared, drain_timeout));
         Ok(Operator { stage, reloads, drain })
     }
 
-    /// The server is up: signals are for it from now on, also those that came before.
+    /// Directs signals to the running server from now on, including those that came before.
     pub(crate) fn server_is_up(self, running: Running, plugin_watch: Option<PluginWatch>) {
         let server = Arc::downgrade(running.server());
         let mut stage = lock(&self.stage);
@@ -86,12 +86,12 @@ impl Operator {
 
 impl Reloads {
     fn start() -> io::Result<Reloads> {
-        // One that waits says all that another could.
+        // One waiting request is enough, since another would ask for the same.
         let (asking, asked) = sync_channel::<Weak<Server>>(1);
         let standby = Standby::start("wshost-reload")?;
         standby.run(move || {
             for server in asked {
-                // What comes of it is in the log.
+                // The result is in the log.
                 server.upgrade().inspect(|server| server.reload_all());
             }
         });
@@ -103,7 +103,7 @@ impl Reloads {
     }
 }
 
-/// Hears signals until one of them has ended the process.
+/// Receives signals until one of them has ended the process.
 fn obey(mut signals: Signals, stage: &Mutex<Stage>, drain_timeout: Duration) {
     let mut until = None;
     loop {
@@ -129,7 +129,7 @@ fn obey(mut signals: Signals, stage: &Mutex<Stage>, drain_timeout: Duration) {
                 until = Instant::now().checked_add(drain_timeout + GRACE);
                 if let Stage::Up(up) = std::mem::replace(&mut *stage, Stage::Draining) {
                     let Up { running, plugin_watch, drain, .. } = up;
-                    // It begins no reload any more.
+                    // It begins no more reloads.
                     drop(plugin_watch);
                     drain.run(move || leave(end(running, drain_timeout)));
                 }
@@ -162,8 +162,8 @@ fn end(running: Running, drain_timeout: Duration) -> u8 {
     }
 }
 
-/// Ends the process, at once but for what the log still has to say, for which there is a moment. Nothing of an engine's runs
-/// any more: `exit` would take the loader's lock, which an engine may hold for ever, and run the destructors of libraries.
+/// Ends the process at once, after a moment for the log. No code of an engine runs any more: `exit` would take the
+/// loader's lock, which an engine may hold for ever, and run the destructors of libraries.
 fn leave(code: u8) -> ! {
     by_ourselves();
     unix_socket::remove_all();
@@ -171,11 +171,11 @@ fn leave(code: u8) -> ! {
     crash::end(code.into())
 }
 
-/// Ends a process whose server has not come up, and says why in the log.
+/// Ends a process whose server has not started, and logs the reason.
 pub fn refuse(refused: &NotDone) -> ! {
     by_ourselves();
     unix_socket::remove_all();
-    // A caller that gave the log to a collector still sees why its command ended.
+    // A caller that sends the log to a collector still sees why its command ended.
     log::say(&format!("wshost: {}", refused.why));
     log::flush(REFUSAL, REFUSAL_WRITTEN);
     crash::end(refused.code.into())

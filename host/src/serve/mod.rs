@@ -29,14 +29,14 @@ use wshost_core::plugin::find;
 use wshost_core::serving::mount::Mount;
 use wshost_core::serving::newborn;
 
-/// Where to listen, unless told otherwise.
+/// The address to listen on, unless the operator names another.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
 
-/// Serves until Ctrl-C or SIGTERM, by which the process then leaves.
+/// Serves until Ctrl-C or SIGTERM, which ends the process.
 ///
 /// # Errors
 ///
-/// Why the server did not come up.
+/// The server has not started.
 pub fn serve(args: &ServeArgs) -> Result<Infallible, NotDone> {
     if let Some(path) = args.path_claimed_twice() {
         return Err(NotDone::new(
@@ -47,7 +47,7 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, NotDone> {
     check_configurations(args)?;
     let operator =
         Operator::listen(args.drain_timeout).context("cannot listen to signals").map_err(NotDone::internal)?;
-    // This thread tells reloads the time, whatever hangs in the loader.
+    // This thread's runtime provides the time for reloads, whatever hangs in the loader.
     touch_thread_locals();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -66,7 +66,7 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, NotDone> {
         .map_err(NotDone::internal)?;
     let plugin_watch = args.watch.then(|| PluginWatch::start(Arc::clone(running.server()))).transpose();
     let plugin_watch = plugin_watch.context("cannot watch the plugins' files").map_err(NotDone::internal)?;
-    // All threads that this takes begin before the first reload, in which a library may hang.
+    // Start all threads before the first reload, in which a library may hang.
     let herald = Standby::start("wshost-ready").context("cannot tell that the server is ready");
     let herald = herald.map_err(NotDone::internal)?;
     let server = Arc::downgrade(running.server());
@@ -79,7 +79,7 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, NotDone> {
     runtime.block_on(std::future::pending())
 }
 
-/// Whether each `--engine-config` has its engine.
+/// Checks that each `--engine-config` belongs to an engine.
 fn check_configurations(args: &ServeArgs) -> Result<(), NotDone> {
     if let Some(path) = args.path_configured_twice() {
         return Err(NotDone::new(exit::USAGE, format!("two configurations are given for {path}; an engine has one")));
@@ -91,7 +91,7 @@ fn check_configurations(args: &ServeArgs) -> Result<(), NotDone> {
     Ok(())
 }
 
-/// Binds what the operator named and takes over what systemd hands over; without either, the default.
+/// Binds the operator's addresses and takes over the sockets that systemd passes. Without either, binds the default.
 fn listen(addresses: &[Address]) -> Result<Vec<Listener>, NotDone> {
     let mut listeners = Listener::from_environment().map_err(|error| {
         NotDone::new(exit::UNAVAILABLE, format!("a socket handed over in LISTEN_FDS is of no use: {error}"))

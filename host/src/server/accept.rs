@@ -1,6 +1,6 @@
-//! Accepts connections and deals each to the event loop that has fewest. Turns away those for which there is no room.
+//! Accepts connections and deals each to the event loop with the fewest. Turns connections away if there is no room.
 //!
-//! Long-lived connections stay where they were dealt, so the deal has to be even: SO_REUSEPORT would hash them.
+//! Long-lived connections stay where they were dealt, so the deal must be even. SO_REUSEPORT would hash them instead.
 
 use super::handle::{AcceptedSocket, Command, LoopHandle};
 use crate::descriptors::{Reserve, are_exhausted, is_kept_back};
@@ -17,10 +17,10 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// How long to wait when the process or the system is out of what a connection needs.
+/// How long to wait if the process or the system lacks the means for a connection.
 const PAUSE_WHEN_EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// Accepted in a row at most, before the loop looks after those that it has: each comes with a handshake.
+/// The most connections accepted in a row before the loop serves its own. Each brings a handshake.
 const AT_ONCE: u32 = 8;
 
 /// Accepts until it is dropped. Runs on the first event loop.
@@ -52,7 +52,7 @@ pub(crate) async fn accept(listener: Listener, mut reserve: Reserve, loops: Arc<
         };
         reserve.fill();
         match one {
-            // There would be no descriptor left for files, reloads and the control socket, or there is none already.
+            // No descriptor would be left for files, reloads and the control socket.
             Ok((stream, peer)) if is_kept_back(&stream) || !reserve.is_full() => {
                 tracing::warn!(peer = named(peer), "connection refused with 503: too few file descriptors are left");
                 turned_away.answer(stream);
@@ -62,7 +62,7 @@ pub(crate) async fn accept(listener: Listener, mut reserve: Reserve, loops: Arc<
                 Err(error) => tracing::debug!("connection lost in accept: {error}"),
             },
             Err(error) if is_of_one_connection(&error) => tracing::debug!("connection lost in accept: {error}"),
-            // Somebody else has the last descriptor: the next takes the place of one that has had its answer.
+            // Somebody else has the last descriptor. The next connection replaces one that has had its answer.
             Err(error) if are_exhausted(&error) && turned_away.let_go() => {}
             Err(error) => {
                 tracing::error!("cannot accept connections: {error}; trying again in {PAUSE_WHEN_EXHAUSTED:?}");
@@ -73,7 +73,7 @@ pub(crate) async fn accept(listener: Listener, mut reserve: Reserve, loops: Arc<
 }
 
 fn accepted_tcp(stream: OwnedFd, peer: Option<SocketAddrAny>) -> io::Result<AcceptedSocket> {
-    // The kernel gives no address where the connection has ended meanwhile.
+    // The kernel gives no address if the connection has ended meanwhile.
     let peer = peer.ok_or(io::ErrorKind::ConnectionAborted)?;
     Ok(AcceptedSocket::Tcp(stream.into(), canonical(peer.try_into()?)))
 }
@@ -82,8 +82,8 @@ fn accepted_unix(stream: OwnedFd, _nameless: Option<SocketAddrAny>) -> io::Resul
     Ok(AcceptedSocket::Unix(stream.into()))
 }
 
-/// tokio's own listeners would register each connection with this loop, only for it to be taken out again and given to
-/// its own: two calls of the system and some memory per connection.
+/// tokio's own listeners would register each connection with this loop, only to deregister it for its own loop. That
+/// costs two system calls and some memory per connection.
 #[expect(deprecated, reason = "what replaces it is unsafe, and asks for what an OwnedFd is: open as long as it lives")]
 fn watch(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(socket, Interest::READABLE)
@@ -94,22 +94,22 @@ async fn accept_one(socket: &AsyncFd<OwnedFd>, reserve: &mut Reserve) -> io::Res
     socket.async_io(Interest::READABLE, |socket| reserve.open(|| Ok(acceptfrom_with(socket, flags)?))).await
 }
 
-/// What the log calls a peer.
+/// The peer's name in the log.
 fn named(peer: Option<SocketAddrAny>) -> String {
     let address = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
     address.map_or_else(|| "unix".to_owned(), |address| canonical(address).to_string())
 }
 
-/// Gives a connection to the loop that has fewest.
+/// Gives a connection to the loop with the fewest.
 fn deal(loops: &[LoopHandle], connection: AcceptedSocket) {
     if let Some(emptiest) = loops.iter().min_by_key(|one| one.load.load(Ordering::Relaxed)) {
         emptiest.load.fetch_add(1, Ordering::Relaxed);
-        // A loop that is gone has drained: the connection ends with the process.
+        // A loop that is gone has drained, so the connection ends with the process.
         let _ = emptiest.commands.send(Command::Serve(connection));
     }
 }
 
-/// Whether only the connection that was being accepted is at fault, and the next may be accepted at once.
+/// Whether only the connection that was being accepted is at fault, so that the next may be accepted at once.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | TimedOut)

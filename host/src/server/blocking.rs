@@ -1,4 +1,4 @@
-//! What the log says of callbacks that block.
+//! Logs callbacks that block.
 
 use wshost_core::calls::watch::Blocking;
 use wshost_core::engine::Client;

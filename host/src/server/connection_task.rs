@@ -1,4 +1,4 @@
-//! A connection's task on its event loop: the handshake, then the connection. And the loop's count of them.
+//! A connection's task on its event loop, which does the handshake and then runs the connection; and the loop's count.
 
 use super::handshake;
 use super::state::Server;
@@ -20,12 +20,12 @@ pub(crate) struct Presence(Rc<Count>);
 #[derive(Debug)]
 struct Count {
     here: Cell<usize>,
-    /// Those dealt to the loop, which others look at.
+    /// The number of connections dealt to the loop, which others read.
     load: Arc<AtomicUsize>,
     changed: Notify,
 }
 
-/// One connection, counted as long as it lives.
+/// One connection. It counts as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Present(Rc<Count>);
 
@@ -34,7 +34,7 @@ struct ConnectionTask<S> {
     _present: Present,
 }
 
-/// How far a connection is. The handshake is in a box of its own: it takes more memory than all that comes behind it.
+/// The stage of a connection. The handshake is boxed, since it takes more memory than all later stages.
 #[allow(clippy::large_enum_variant, reason = "a connection is open for nearly all of its life")]
 enum Life<S> {
     Opening(Pin<Box<dyn Future<Output = Option<Connection<S>>>>>),
@@ -57,7 +57,7 @@ impl<S: Wire> Future for ConnectionTask<S> {
     }
 }
 
-/// Starts a connection on the loop `index`, the calling thread's.
+/// Starts a connection on the loop `index`, which is the calling thread's.
 pub(crate) fn start<S>(
     index: usize,
     stream: S,
@@ -85,7 +85,7 @@ pub(crate) fn start<S>(
 }
 
 impl Presence {
-    /// Nobody yet.
+    /// A count of zero.
     pub(crate) fn new(load: Arc<AtomicUsize>) -> Self {
         Presence(Rc::new(Count { here: Cell::new(0), load, changed: Notify::new() }))
     }

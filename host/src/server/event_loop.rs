@@ -19,7 +19,7 @@ use wshost_core::connection::Shared;
 use wshost_core::loops::deadlines::TICK;
 use wshost_core::loops::prefer_read;
 
-/// Threads of a loop that may read files of `--static` while it goes on; without that, none is started.
+/// How many threads a loop has for reading files of `--static`. Without that option, none is started.
 const FILE_READERS: usize = 4;
 
 /// How long such a thread stays without work.
@@ -44,7 +44,7 @@ impl EventLoop {
         (EventLoop { index, commands, load, watch }, handle)
     }
 
-    /// Runs the loop on the calling thread until it has drained. `started` is told first whether it can.
+    /// Runs the loop on the calling thread until it has drained. First it tells `started` whether it can.
     pub(crate) fn run(self, server: &Arc<Server>, started: &mpsc::Sender<io::Result<()>>) {
         touch_thread_locals();
         let built = tokio::runtime::Builder::new_current_thread()
@@ -72,7 +72,7 @@ impl EventLoop {
     }
 }
 
-/// Has a runtime start all of its threads that may block. They stay, see [`crate::threads::standby`].
+/// Makes a runtime start all of its blocking threads. They stay, see [`crate::threads::standby`].
 fn start_file_readers(runtime: &LocalRuntime) {
     let all_there = Arc::new(Barrier::new(FILE_READERS));
     for _ in 0..FILE_READERS {
@@ -117,7 +117,7 @@ async fn serve(index: usize, mut commands: UnboundedReceiver<Command>, load: Arc
     keeper.abort();
 }
 
-/// A connection on this loop's runtime, and what its peer is called.
+/// A connection registered with this loop's runtime, and its peer's name.
 enum Attached {
     Tcp(TcpStream, String),
     Unix(UnixStream, String),
@@ -134,7 +134,7 @@ fn attach(accepted: AcceptedSocket) -> io::Result<Attached> {
     })
 }
 
-/// Moves the deadlines on, and now and then gives back the memory that a burst has left.
+/// Moves the deadlines on, and from time to time frees the memory that a burst has left.
 async fn tick(shared: Rc<Shared>) {
     let mut gave_back = Instant::now();
     let mut interval = tokio::time::interval(TICK);

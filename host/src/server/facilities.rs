@@ -1,4 +1,4 @@
-//! What all engines of a server share.
+//! The facilities that all engines of a server share.
 
 use super::settings::Settings;
 use crate::threads::Threads;
@@ -9,11 +9,11 @@ use wshost_core::engine::Facilities;
 use wshost_core::engine::metrics::Metrics;
 use wshost_core::loops::wakes::Wakes;
 
-/// Starts the threads that work for the engines. To be called before any engine is loaded.
+/// Starts the threads that work for the engines. Call this before any engine is loaded.
 ///
 /// # Errors
 ///
-/// What the system says when it has no thread left.
+/// The system has no thread left.
 pub fn start(settings: &Settings) -> io::Result<(Facilities, Threads)> {
     let threads = Threads::start(settings.workers, settings.worker_nice)?;
     let facilities = Facilities {

@@ -1,4 +1,4 @@
-//! What an event loop can be told, and by whom it is reached.
+//! The commands to an event loop, and the handle through which others reach it.
 
 use crate::descriptors::Reserve;
 use crate::net::listener::Listener;
@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use tokio::sync::mpsc::UnboundedSender;
 use wshost_core::calls::watch::Watch;
 
-/// What an event loop can be told.
+/// A command to an event loop.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Serve this connection.
@@ -20,20 +20,20 @@ pub(crate) enum Command {
     Drain,
 }
 
-/// How others reach a loop.
+/// The handle through which others reach a loop.
 #[derive(Clone, Debug)]
 pub(crate) struct LoopHandle {
     pub commands: UnboundedSender<Command>,
-    /// Connections dealt to the loop and not over.
+    /// The number of connections that were dealt to the loop and are not over.
     pub load: Arc<AtomicUsize>,
-    /// What it is in.
+    /// The callback that the loop is in.
     pub watch: Arc<Watch>,
 }
 
-/// A connection, not yet with a runtime. Its socket does not block.
+/// A connection that has no runtime yet. Its socket does not block.
 #[derive(Debug)]
 pub(crate) enum AcceptedSocket {
-    /// With the peer's address.
+    /// A connection with the peer's address.
     Tcp(TcpStream, SocketAddr),
     Unix(UnixStream),
 }

@@ -1,4 +1,4 @@
-//! From a byte stream to an open connection: HTTP in front, and the engine's word on who may connect.
+//! Turns a byte stream into an open connection: HTTP first, and then the engine's answer.
 
 use super::state::Server;
 use crate::http::{self, Decision, HttpError, Upgraded};
@@ -13,12 +13,12 @@ use wshost_core::serving::admission::{self, Admitted, Applicant, Ruling};
 #[derive(Debug)]
 pub(crate) struct Opening<S> {
     pub stream: S,
-    /// What the client sent right behind its request.
+    /// The client's bytes after its request.
     pub leftover: Bytes,
     pub admitted: Admitted,
 }
 
-/// Runs the handshake. `None` where it came to nothing, which is answered and logged here.
+/// Runs the handshake. Returns `None` if it fails, after answering and logging that.
 ///
 /// The connection is to live on `event_loop`.
 pub(crate) async fn run<S>(stream: S, peer: &str, server: &Server, event_loop: usize) -> Option<Opening<S>>
@@ -28,7 +28,7 @@ where
     let mut draining = server.draining.subscribe();
     let site = server.site();
     let ending = async {
-        // An error: the server is gone.
+        // An error means that the server is gone.
         let _ = draining.wait_for(|draining| *draining).await;
     };
     let upgrade = http::upgrade(stream, &server.settings.http, &site, ending, async |parts: &Parts| {
@@ -42,7 +42,7 @@ where
             None
         }
         Err(error) => {
-            // A flood of one kind does not keep another out of the log.
+            // The kind keeps a flood of one fault from hiding another in the log.
             tracing::info!(peer, kind = error.kind(), "handshake failed: {error}");
             None
         }
@@ -67,7 +67,7 @@ async fn decide(parts: &Parts, peer: &str, server: &Server, event_loop: usize) -
     }
 }
 
-/// What comes of the client's offers to compress. A header with characters that are not ASCII offers nothing.
+/// Negotiates the client's offers of compression. A header with characters that are not ASCII offers nothing.
 fn compression(parts: &Parts, server: &Server) -> Option<Accepted> {
     let offers = parts.headers.get_all(SEC_WEBSOCKET_EXTENSIONS).into_iter();
     deflate::negotiate(offers.filter_map(|offer| offer.to_str().ok()), server.settings.compression.as_ref()?)

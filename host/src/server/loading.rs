@@ -1,4 +1,4 @@
-//! From a plugin's file to an opened plugin: all that is looked at on the way, at the start and at a reload.
+//! Turns a plugin's file into an opened plugin, with all checks on the way, at the start and at a reload.
 
 use crate::exit::{self, NotDone};
 use crate::rehearsal::{Extent, Unfit, rehearse};
@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use wshost_core::plugin::{Image, LoadError, Plugin};
 
-/// What plugins are held to before they run.
+/// The conditions that plugins must meet before they run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadRules {
-    /// How far a plugin is led in a process of its own before it is opened, if it is. Takes some milliseconds to be opened,
-    /// and for a life as long as the engine takes.
+    /// How far a plugin is rehearsed in a process of its own before it is opened; `None` if it is not. Opening takes
+    /// some milliseconds, a whole life as long as the engine takes.
     pub rehearse: Option<Extent>,
-    /// Refuse what is only warned of otherwise.
+    /// Whether to refuse a plugin that otherwise only causes a warning.
     pub strict: bool,
 }
 
@@ -29,9 +29,9 @@ pub(crate) enum NotLoaded {
     /// It would do harm.
     #[error("{file}: {unfit}")]
     Unfit {
-        /// Which file.
+        /// The file.
         file: String,
-        /// What it did.
+        /// The reason.
         unfit: Unfit,
     },
 }
@@ -55,12 +55,12 @@ impl From<NotLoaded> for NotDone {
     }
 }
 
-/// Loads a plugin at the start, when nobody is served: its engine is not made for a rehearsal, and where there can be none,
-/// it is loaded without.
+/// Loads a plugin at the start, when nobody is served. A rehearsal then does not make its engine, and if there can be
+/// no rehearsal, the plugin is loaded without one.
 ///
 /// # Errors
 ///
-/// Why not.
+/// The plugin is refused.
 pub(crate) fn load_first(file: &Path, rules: LoadRules, patience: Duration) -> Result<Plugin, NotLoaded> {
     let rehearse = rules.rehearse.map(|_| Extent::Open);
     let image = Image::read(file)?;
@@ -73,11 +73,11 @@ pub(crate) fn load_first(file: &Path, rules: LoadRules, patience: Duration) -> R
     })
 }
 
-/// Loads a plugin that is to take over from another. `config` is that of its engine.
+/// Loads a plugin that will take over from another. `config` is the file for its engine.
 ///
 /// # Errors
 ///
-/// Why not.
+/// The plugin is refused.
 pub(crate) fn load_next(
     file: &Path,
     running: &Plugin,
@@ -85,7 +85,7 @@ pub(crate) fn load_next(
     config: Option<&Path>,
     patience: Duration,
 ) -> Result<Plugin, NotLoaded> {
-    // Before a rehearsal, which needs new threads.
+    // Check this before a rehearsal, which needs new threads.
     check_opening(patience)?;
     let image = Image::read(file)?;
     image.check_build(running)?;

@@ -1,4 +1,4 @@
-//! A reload: loads a plugin anew, and has the new generation of its engine take over.
+//! A reload: loads a plugin again and lets the new generation of its engine take over.
 
 use super::loading::{NotLoaded, load_next};
 use super::settings::ReloadLimits;
@@ -15,12 +15,12 @@ use wshost_core::serving::swap::{self, Probation, Reloaded, Successor, Trial, su
 /// Why the old generation goes on as if nothing had happened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotReloaded {
-    /// Nobody serves this path.
+    /// No engine serves this path.
     #[error("no engine is served under {path}; there are {paths}")]
     NoSuchPath {
-        /// What was asked for.
+        /// The path that was asked for.
         path: String,
-        /// What there is.
+        /// The paths that exist.
         paths: String,
     },
     /// The host is ending.
@@ -29,9 +29,9 @@ pub(crate) enum NotReloaded {
     /// Every generation costs memory for good, since its code stays mapped.
     #[error("{loaded} generations are loaded, and --max-generations is {most}: restart wshost when it suits")]
     TooMany {
-        /// So far.
+        /// The number so far.
         loaded: usize,
-        /// At most.
+        /// The limit.
         most: usize,
     },
     /// The file is no engine for this host, or would do harm.
@@ -40,9 +40,9 @@ pub(crate) enum NotReloaded {
     /// The configuration cannot be read.
     #[error("cannot read the engine configuration {file}: {error}")]
     Config {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The error.
         error: std::io::Error,
     },
     /// The new generation did not take over.
@@ -52,21 +52,21 @@ pub(crate) enum NotReloaded {
 
 impl Server {
     /// Loads an engine's plugin again, and lets the new generation take over. `path` is the engine's, or `None` for the
-    /// only one or the one without a path. Takes as long as it takes: not for an event loop. Reloads of different engines
-    /// may go on at the same time; of two of the same engine, the second is refused.
+    /// only one or the one without a path. It blocks, so an event loop must not call it. Reloads of different engines
+    /// may run at the same time; of two of the same engine, the second is refused.
     ///
     /// # Errors
     ///
-    /// Why the old generation goes on as if nothing had happened.
+    /// The reason for which the old generation goes on as if nothing had happened.
     pub(crate) fn reload(&self, path: Option<&str>) -> Result<Reloaded, NotReloaded> {
         self.load(path, None)
     }
 
-    /// The same with another file, which is the engine's from then on, if it takes over.
+    /// Does the same with another file. If it takes over, the engine keeps this file.
     ///
     /// # Errors
     ///
-    /// As [`Server::reload`].
+    /// Those of [`Server::reload`].
     pub(crate) fn reload_from(&self, path: Option<&str>, file: &Path) -> Result<Reloaded, NotReloaded> {
         self.load(path, Some(file))
     }
@@ -97,11 +97,11 @@ impl Server {
         }
     }
 
-    /// Loads every engine's plugin again, one after the other. What comes of each is in the log.
+    /// Loads every engine's plugin again, one after another. The results are in the log.
     pub(crate) fn reload_all(&self) {
         for mount in &self.mounts {
             loop {
-                // Not the reload that is under way: it may have read the file before it was what it is now.
+                // Do not count on a reload that is under way: it may have read an older state of the file.
                 drop(self.runtime.block_on(mount.wait_to_swap()));
                 if !matches!(self.reload(mount.path()), Err(NotReloaded::Swap(swap::Refused::Busy))) {
                     break;
@@ -110,7 +110,7 @@ impl Server {
         }
     }
 
-    /// Watches over a generation on probation, on a thread of its own, and goes back where it panics too often.
+    /// Watches a generation on probation, on a thread of its own, and goes back if it panics too often.
     fn try_out(&self, mount: &Mount, trial: Trial, probation: Probation) {
         let (server, path) = (Weak::clone(&self.this), mount.path().map(str::to_owned));
         let runtime = self.runtime.clone();
@@ -154,14 +154,14 @@ impl Server {
     }
 }
 
-/// Loads the mount's plugin file again, or `file` in its place, and lets it take over. A `file` that does so is the mount's
-/// from then on.
+/// Loads the mount's plugin file again, or `file` in its place, and lets it take over. If `file` takes over, the mount
+/// keeps it.
 ///
-/// What is returned beside what came of it is for [`Probation`].
+/// The trial in the result is for [`Probation`].
 ///
 /// # Errors
 ///
-/// Why the old generation goes on.
+/// The reason for which the old generation goes on.
 async fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) -> Result<(Reloaded, Trial), NotReloaded> {
     let _alone = mount.swap_alone().ok_or(swap::Refused::Busy)?;
     let loaded = mount.loaded();
@@ -169,7 +169,7 @@ async fn reload(mount: &Mount, file: Option<&Path>, limits: &ReloadLimits) -> Re
         return Err(NotReloaded::TooMany { loaded, most: limits.max_generations });
     }
     let file_now = find(file.unwrap_or(&mount.plugin_file())).map_err(NotLoaded::from)?;
-    // First, since a library that is loaded counts for good.
+    // Read this first, since a library that is loaded counts for good.
     let config = read_config(mount)?;
     let running = mount.current();
     let plugin = load_next(&file_now, running.plugin(), limits.load, mount.config_file(), limits.swap.deadline)?;

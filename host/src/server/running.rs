@@ -1,4 +1,4 @@
-//! A server that runs: its event loops, from their start to their drain.
+//! A running server: its event loops, from start to drain.
 
 use super::blocking;
 use super::event_loop::EventLoop;
@@ -19,7 +19,7 @@ use wshost_core::client::audience::Whom;
 use wshost_core::engine::Facilities;
 use wshost_core::serving::mount::Mount;
 
-/// So many clients are closed at a time when the server ends.
+/// How many clients are closed at a time when the server ends.
 const GOODBYES: usize = 1000;
 const BETWEEN_GOODBYES: Duration = Duration::from_millis(10);
 
@@ -29,33 +29,33 @@ pub struct Running {
     server: Arc<Server>,
     loops: Arc<[LoopHandle]>,
     threads: Vec<JoinHandle<()>>,
-    /// Says nothing; hangs up when the last loop has ended.
+    /// Never receives anything. It hangs up when the last loop has ended.
     ended: mpsc::Receiver<()>,
     watchdog: Watchdog,
-    /// Says nothing; hangs up when the server is dropped.
+    /// Never receives anything. It hangs up when the server is dropped.
     dropped: mpsc::Receiver<()>,
-    /// Where engines are dropped, which may hang.
+    /// The thread on which engines are dropped, which may hang.
     last: Standby,
 }
 
-/// What was left of a server when the deadline of its drain came.
+/// Everything that was left of a server at the deadline of its drain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     /// Connections that were not over.
     pub connections: usize,
     /// Jobs that waited or ran.
     pub jobs: usize,
-    /// Whether engines had not been dropped, with all that they have.
+    /// Whether engines, with all their data, had not been dropped.
     pub engines: bool,
 }
 
 impl Running {
-    /// Starts the event loops and accepts on `listeners`. The time of `runtime`, which must be at work whenever something is
-    /// reloaded, is that of reloads.
+    /// Starts the event loops and accepts on `listeners`. Reloads take their time from `runtime`, which must be running
+    /// whenever something is reloaded.
     ///
     /// # Errors
     ///
-    /// What the system says, for example that there are no threads or descriptors left.
+    /// The system refuses something, for example because no threads or descriptors are left.
     pub fn start(
         settings: Settings,
         facilities: (Facilities, Threads),
@@ -82,7 +82,7 @@ impl Running {
         drop(started);
         starts.iter().take(threads.len()).collect::<io::Result<()>>()?;
         for listener in listeners {
-            // Filled before anybody is served who could take the last descriptor.
+            // Fill it before anything is served that could take the last descriptor.
             let reserve = Reserve::new();
             let _ = loops[0].commands.send(Command::Accept { listener, reserve, loops: Arc::clone(&loops) });
         }
@@ -93,12 +93,12 @@ impl Running {
         Ok(Running { server, loops, threads, ended, watchdog, dropped, last })
     }
 
-    /// The server, to ask things of it while it runs.
+    /// The server, for questions while it runs.
     pub(crate) fn server(&self) -> &Arc<Server> {
         &self.server
     }
 
-    /// Connections that are not over; those of clients that have gone count until `on_closed` has returned.
+    /// The number of connections that are not over. One whose client has gone counts until `on_closed` has returned.
     pub(crate) fn connections(&self) -> usize {
         load(&self.loops)
     }
@@ -109,8 +109,8 @@ impl Running {
     }
 
     /// Stops accepting, closes every client with 1001, and waits until all clients have gone, all jobs have run and the
-    /// engines are dropped, or `deadline` has passed. The calling thread runs nothing of an engine's. Returns what was left
-    /// then.
+    /// engines are dropped, or `deadline` has passed. The calling thread runs nothing of an engine. Returns everything
+    /// that was left.
     pub fn drain(self, deadline: Duration) -> Left {
         let until = Instant::now() + deadline;
         let Running { server, loops, threads, ended, watchdog, dropped, last } = self;
@@ -121,7 +121,7 @@ impl Running {
         let engines: Vec<_> = server.mounts.iter().map(Mount::current).collect();
         engines.iter().for_each(|engine| engine.hold_timers());
         say_goodbye_to_all(&server, until);
-        // From here on things of engines' are dropped, now that everybody has been told.
+        // From here on data of engines is dropped, now that everybody has been told.
         last.run(move || engines.iter().for_each(|engine| engine.end_timers()));
         let all_gone = has_hung_up(&ended, until);
         let jobs = server.threads.drain_jobs(until);
@@ -139,16 +139,16 @@ impl Running {
             }
             drop(joining);
         });
-        // Whoever else held the server may be the one who drops it. A reload that goes on is not waited for: it has nothing
-        // to finish for anybody.
+        // Another holder of the server may be the one that drops it. A reload that goes on is not waited for, since
+        // nobody needs its result.
         let engines_are_gone =
             has_hung_up(&joined, until) && (reloads_go_on || has_hung_up(&dropped, until)) && wait_until_retired(until);
         Left { engines: !engines_are_gone, ..Left::default() }
     }
 }
 
-/// Closes every client because the server ends: in batches, so that event loops get to write in between, and not all
-/// clients connect elsewhere in the same moment.
+/// Closes every client because the server ends. It does so in batches, so that event loops can write in between, and so
+/// that not all clients connect elsewhere at the same moment.
 fn say_goodbye_to_all(server: &Server, until: Instant) {
     let clients: Vec<_> =
         server.mounts.iter().flat_map(|mount| mount.current().audience().clients(Whom::Everyone)).collect();
@@ -164,7 +164,7 @@ fn load(loops: &[LoopHandle]) -> usize {
     loops.iter().map(|event_loop| event_loop.load.load(Ordering::Relaxed)).sum()
 }
 
-/// Waits until nobody can say anything any more. Whether that was so before `until`.
+/// Waits until all senders are gone. Returns whether they were before `until`.
 fn has_hung_up(says_nothing: &mpsc::Receiver<()>, until: Instant) -> bool {
     let left = until.saturating_duration_since(Instant::now());
     !matches!(says_nothing.recv_timeout(left), Err(mpsc::RecvTimeoutError::Timeout))

@@ -1,4 +1,4 @@
-//! What all event loops share: the engines, and what they are held to.
+//! The state that all event loops share: the engines, and the settings.
 
 use super::settings::Settings;
 use crate::http::{Site, SiteEngine};
@@ -12,26 +12,27 @@ use wshost_core::engine::{Client, Facilities};
 use wshost_core::protocol::close;
 use wshost_core::serving::mount::Mount;
 
-/// What all event loops share.
+/// The state that all event loops share.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) settings: Settings,
-    /// What the outside sees of `mounts`, in their order.
+    /// The public view of `mounts`, in their order.
     site: ArcSwap<Site>,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) facilities: Facilities,
     pub(super) threads: Threads,
-    /// Tells swaps the time.
+    /// The clock of swaps.
     pub(super) runtime: Handle,
     pub(crate) draining: watch::Sender<bool>,
     /// Itself, for threads that may outlive it.
     pub(super) this: Weak<Server>,
-    /// Says nothing; hangs up when the engines are dropped, whoever does that: it is the last of the fields.
+    /// Never sends anything. It hangs up when the engines are dropped, by whichever thread: it must stay the last
+    /// field.
     _dropped: mpsc::Sender<()>,
 }
 
 impl Server {
-    /// Nobody is served yet. `dropped` hangs up when the engines are dropped.
+    /// A server that serves nobody yet. `dropped` hangs up when the engines are dropped.
     pub(super) fn new(
         settings: Settings,
         (facilities, threads): (Facilities, Threads),
@@ -47,7 +48,7 @@ impl Server {
         })
     }
 
-    /// The engines and their paths, as of now.
+    /// The present engines and their paths.
     pub(crate) fn site(&self) -> Arc<Site> {
         self.site.load_full()
     }
@@ -57,9 +58,9 @@ impl Server {
         self.site.load().serves(path).and_then(|index| self.mounts.get(index))
     }
 
-    /// Brings what the outside sees up to date.
+    /// Updates the public view of the engines.
     pub(super) fn show_present_engines(&self) {
-        // Made anew where a swap of another engine has come in between: it must not be undone.
+        // This starts again if a swap of another engine came in between, which must not be undone.
         self.site.rcu(|_| Arc::new(site_of(&self.mounts, &self.settings)));
     }
 

@@ -1,18 +1,18 @@
-//! Memory that nobody uses goes back to the system.
+//! Returns unused memory to the system.
 //!
-//! The allocator keeps what a thread has freed for that thread's next wish, and looks after it only when the thread
-//! allocates or frees again. Behind a burst the thread may be idle, and what all clients together have had would stay.
-//! So threads that serve clients ask for it from time to time.
+//! The allocator keeps memory that a thread has freed for that thread's next request, and only reviews it when the
+//! thread allocates or frees again. After a burst the thread may be idle, and the memory of all clients together would
+//! stay. So threads that serve clients call this from time to time.
 #![allow(unsafe_code)] // one call of the allocator
 
 use std::time::Duration;
 
-/// How long memory may lie about that nobody uses. Shorter, and more of what is given back is soon asked for again.
+/// How long memory may lie unused. If this is shorter, more of the returned memory is soon requested again.
 pub(crate) const QUIET: Duration = Duration::from_secs(5);
 
-/// Gives back what the calling thread has freed, or others have freed that it had. Takes some microseconds, more where much
-/// is given back.
+/// Returns memory that the calling thread has freed, or that others have freed for it. It takes some microseconds, or
+/// more if there is much to return.
 pub(crate) fn give_back() {
-    // SAFETY: may be called by any thread at any time.
+    // SAFETY: any thread may call it at any time.
     unsafe { libmimalloc_sys::mi_collect(true) }
 }

@@ -35,22 +35,22 @@ use wshost_core::jobs::{Pool, Work};
 /// The threads that work for the engines.
 #[derive(Debug)]
 pub struct Threads {
-    /// For what may block.
+    /// Runs work that may block.
     pub(crate) executor: Arc<dyn Executor>,
-    /// Whose jobs the workers do.
+    /// The pool whose jobs the workers do.
     pub(crate) pool: Arc<Pool>,
-    /// Tells timers when they are due.
+    /// Hands out timers that are due.
     pub(crate) clock: Arc<Clock>,
     workers: Workers,
 }
 
 impl Threads {
-    /// Starts this many workers, which give way to the event loops by `worker_nice`, the thread that knows when timers are
-    /// due, and those that open libraries and end what engines made. To be called before any engine is loaded.
+    /// Starts this many workers, which give way to the event loops by `worker_nice`, the thread that hands out timers,
+    /// and the threads that open libraries and drop engines' data. Call this before any engine is loaded.
     ///
     /// # Errors
     ///
-    /// What the system says when it has no thread left.
+    /// The system has no thread left.
     pub(crate) fn start(workers: usize, worker_nice: u8) -> io::Result<Threads> {
         retirement::start()?;
         opener::start()?;
@@ -61,7 +61,7 @@ impl Threads {
         Ok(Threads { executor: Arc::new(OfServer), pool, clock: Arc::new(clock), workers })
     }
 
-    /// Has the jobs done that are queued, and ends the workers. Returns how many jobs waited or ran when `until` came.
+    /// Lets the queued jobs run, and ends the workers. Returns how many jobs waited or ran at `until`.
     pub(crate) fn drain_jobs(&self, until: Instant) -> usize {
         self.workers.drain(until)
     }
@@ -90,7 +90,7 @@ impl Executor for OfServer {
     fn thread(&self, name: &'static str) -> io::Result<Thread> {
         let (give, taken) = mpsc::channel::<Work>();
         thread::Builder::new().name(name.into()).spawn(move || taken.into_iter().for_each(|work| work()))?;
-        // The thread lives as long as this; if it did not, its work would never be done, as that of one that blocks.
+        // The thread lives as long as this. If it did not, its work would never be done, as on a thread that blocks.
         Ok(Thread::new(move |work| give.send(work).unwrap_or_default()))
     }
 

@@ -1,7 +1,7 @@
-//! Opens libraries while clients are served: on a thread of its own, which is there before it is needed.
+//! Opens libraries while clients are served, on a thread of its own, which exists before it is needed.
 //!
-//! Opening a library runs its initialisers under the lock of the system's loader. One that hangs there keeps this thread,
-//! and whoever needs that lock, for good; everybody else goes on.
+//! Opening a library runs its initialisers under the lock of the system's loader. An initialiser that hangs keeps this
+//! thread for good, and every thread that needs that lock. All others go on.
 
 use super::standby::Standby;
 use std::io;
@@ -10,10 +10,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use wshost_core::plugin::{LoadError, Plugin, Staged};
 
-/// Opens one library after the other.
+/// Opens one library after another.
 static OPENER: Mutex<Opener> = Mutex::new(Opener { standby: None, underway: None });
 
-/// It has done so.
+/// Notified when a library has been opened.
 static OPENED: Condvar = Condvar::new();
 
 struct Opener {
@@ -39,7 +39,7 @@ pub(crate) enum NotOpened {
     /// It is no engine for this host.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// An initialiser of its own hangs.
+    /// One of its initialisers hangs.
     #[error(
         "{} was not open after {patience:?}: an initialiser of it hangs, and until it returns, no other library can be \
          opened; restart wshost when it suits",
@@ -48,10 +48,10 @@ pub(crate) enum NotOpened {
     Hangs {
         /// The file.
         path: PathBuf,
-        /// So long it was waited for.
+        /// How long it was waited for.
         patience: Duration,
     },
-    /// One of another hangs.
+    /// An initialiser of another library hangs.
     #[error(
         "no library can be opened while an initialiser of {} hangs, for {} s so far; restart wshost when it suits",
         path.display(),
@@ -60,16 +60,16 @@ pub(crate) enum NotOpened {
     Blocked {
         /// The file that hangs.
         path: PathBuf,
-        /// Since when.
+        /// When it began.
         since: Instant,
     },
 }
 
-/// Starts the thread, unless it has been started. To be called before any engine is loaded.
+/// Starts the thread, unless it has been started. Call this before any engine is loaded.
 ///
 /// # Errors
 ///
-/// What the system says when it has no thread left.
+/// The system has no thread left.
 pub(crate) fn start() -> io::Result<()> {
     let mut opener = lock();
     if opener.standby.is_none() {
@@ -78,11 +78,11 @@ pub(crate) fn start() -> io::Result<()> {
     Ok(())
 }
 
-/// Whether libraries can be opened, as far as is known.
+/// Checks whether libraries can be opened, as far as is known.
 ///
 /// # Errors
 ///
-/// One has been at it for `patience`.
+/// A library has been opening for `patience` already.
 pub(crate) fn check(patience: Duration) -> Result<(), NotOpened> {
     match &lock().underway {
         Some(underway) if underway.since.elapsed() >= patience => Err(underway.blocks()),
@@ -90,17 +90,17 @@ pub(crate) fn check(patience: Duration) -> Result<(), NotOpened> {
     }
 }
 
-/// Opens a library, and waits for that no longer than `patience`.
+/// Opens a library, and waits no longer than `patience` for that.
 ///
 /// # Errors
 ///
-/// It is no engine for this host, or it hangs, or another one does.
+/// It is no engine for this host, or it hangs, or another library does.
 pub(crate) fn open(staged: Staged, patience: Duration) -> Result<Plugin, NotOpened> {
     let path = staged.path().to_owned();
     let until = Instant::now() + patience;
     let mut opener = lock();
     let Some(standby) = opener.standby.clone() else { return Ok(staged.open()?) };
-    // One that is opened for somebody else is so in a moment, or hangs.
+    // A library that another caller opens is ready in a moment, or hangs.
     while let Some(underway) = &opener.underway {
         let left = (underway.since + patience).min(until).saturating_duration_since(Instant::now());
         if left.is_zero() {

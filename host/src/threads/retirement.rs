@@ -1,9 +1,9 @@
-//! Where things that an engine made come to their end, if its own callback does not end them.
+//! Drops the objects that an engine made, if its own callbacks do not.
 //!
-//! Ending them runs the author's code, which may block for ever. So it is done on threads of its own: never on an event
-//! loop, never under a lock, and never on a thread whose end somebody waits for. One thread ends things, the others wait
-//! to take over if it does not come back. All are started before the first engine is loaded, since a library that is
-//! stuck in the loader keeps new threads from starting. Knows closures, not engines.
+//! Dropping them runs the author's code, which may block for ever. So it happens on threads of its own: never on an
+//! event loop, never under a lock, and never on a thread whose end somebody waits for. One thread drops objects, and
+//! the others wait to take over if it does not come back. All are started before the first engine is loaded, since a
+//! library that hangs in the loader keeps new threads from starting. This knows closures, not engines.
 
 use super::standby::touch_thread_locals;
 use rustix::process::{getpriority_process, setpriority_process};
@@ -15,31 +15,31 @@ use std::thread;
 use std::time::{Duration, Instant};
 use wshost_core::jobs::Work;
 
-/// One of them ends things, one keeps watch over it, and the others may be held up.
+/// One thread drops objects, one watches it, and the others may be held up.
 const THREADS: usize = 4;
-/// After so long, something that is ended holds up what waits behind it, and another thread takes over.
+/// After this long, an object that is being dropped holds up those behind it, and another thread takes over.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How much a thread gives way to the event loops: nobody waits for it.
+/// How far the threads give way to the event loops, since nobody waits for them.
 const NICENESS: i32 = 5;
 
 static RETIREMENT: Retirement = Retirement::new(PATIENCE);
 
-/// Starts the threads, unless they have been started. To be called before any engine is loaded.
+/// Starts the threads, unless they have been started. Call this before any engine is loaded.
 ///
 /// # Errors
 ///
-/// What the system says when it has no thread left.
+/// The system has no thread left.
 pub(super) fn start() -> io::Result<()> {
     RETIREMENT.start()
 }
 
-/// Has something ended elsewhere, soon: `what` of `engine`, for the log, `None` if it is not known whose it is. It must not
-/// panic: who hands it in contains what can.
+/// Ends something on another thread, soon. The log calls it `what` of `engine`, or of no engine if that is `None`.
+/// `end` must not panic: the caller contains everything that can.
 pub(super) fn retire(engine: Option<&'static str>, what: &'static str, end: Work) {
     RETIREMENT.retire(engine, what, end);
 }
 
-/// Waits until everything has been ended that was not held up before. Returns whether that was so when `until` came.
+/// Waits until everything that was not held up before has ended, but not beyond `until`. Returns whether it has.
 pub(crate) fn wait_until_done(until: Instant) -> bool {
     RETIREMENT.wait_until_done(until)
 }
@@ -47,22 +47,22 @@ pub(crate) fn wait_until_done(until: Instant) -> bool {
 struct Retirement {
     patience: Duration,
     state: Mutex<State>,
-    /// Something waits, or the thread that was at work may be held up.
+    /// Something waits, or the thread at work may be held up.
     to_do: Condvar,
-    /// Something has been ended.
+    /// Something has ended.
     done: Condvar,
 }
 
 struct State {
     started: bool,
     waiting: VecDeque<Thing>,
-    /// The thread that comes for what waits has been called, and has not come yet.
+    /// A thread has been called for the waiting work, and has not come yet.
     called: bool,
-    /// Threads that neither end something nor are held up.
+    /// Threads that are neither at work nor held up.
     idle: usize,
-    /// Those of them that nobody has given anything to look after: they wait until they are called.
+    /// The idle threads that watch nobody: they wait until they are called.
     asleep: usize,
-    /// What is being ended, by thread.
+    /// The present work of each thread.
     underway: [Option<Underway>; THREADS],
 }
 
@@ -99,7 +99,7 @@ impl Retirement {
         for number in 0..THREADS {
             thread::Builder::new().name(format!("wshost-retire-{number}")).spawn(move || {
                 touch_thread_locals();
-                // Without it, they only get more of the cores than they need.
+                // Without this, the threads only get more of the cores than they need.
                 let _ = getpriority_process(None).and_then(|now| setpriority_process(None, now + NICENESS));
                 self.work(number);
             })?;
@@ -110,7 +110,7 @@ impl Retirement {
     fn retire(&self, engine: Option<&'static str>, what: &'static str, end: Work) {
         let mut state = self.lock();
         state.waiting.push_back(Thing { engine, what, end });
-        // Waking a thread is a system call: not for each of many.
+        // Waking a thread is a system call, so do not do it for each of many.
         let call = !state.is_at_work() && !std::mem::replace(&mut state.called, true);
         drop(state);
         if call {
@@ -164,13 +164,13 @@ impl Retirement {
     fn finish(&self, state: &mut State, thread: usize) {
         state.idle += 1;
         if let Some(Underway { engine, what, since, held_up: true }) = state.underway[thread].take() {
-            // Rare enough to be told under the lock; nothing of an engine's is in it.
+            // This is rare enough to log under the lock, and it holds nothing of an engine.
             tracing::info!(engine, "{what} has returned after {:.1?}", since.elapsed());
         }
         self.done.notify_all();
     }
 
-    /// Waits for something to do, or until the thread at work is to be looked after.
+    /// Waits for something to do, or until the thread at work must be checked.
     fn wait<'s>(&self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
         match state.at_work() {
             None => {
@@ -192,7 +192,7 @@ impl Retirement {
 }
 
 impl State {
-    /// What is being ended by a thread that is not held up.
+    /// The work of a thread that is not held up.
     fn at_work(&self) -> Option<&Underway> {
         self.underway.iter().flatten().find(|underway| !underway.held_up)
     }
@@ -205,7 +205,7 @@ impl State {
         self.underway.iter().flatten().filter(|underway| underway.held_up)
     }
 
-    /// Takes what comes next, unless another thread is at work, or this is the last that can keep watch.
+    /// Takes the next work, unless another thread is at work, or this is the last one that can watch.
     fn take(&mut self, thread: usize) -> Option<Work> {
         if self.is_at_work() || self.idle < 2 {
             return None;
@@ -217,7 +217,7 @@ impl State {
         Some(end)
     }
 
-    /// Notes who has been at work for too long. Returns what is to be told.
+    /// Notes which threads have been at work for too long. Returns what to log.
     fn note_held_up(&mut self, patience: Duration) -> Vec<HeldUp> {
         let late = |underway: &&mut Underway| !underway.held_up && underway.since.elapsed() >= patience;
         let note = |underway: &mut Underway| {
@@ -228,7 +228,7 @@ impl State {
     }
 }
 
-/// Something that is told once.
+/// A report that is made once.
 struct HeldUp {
     engine: Option<&'static str>,
     what: &'static str,
@@ -263,7 +263,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// Of the test's own, since all tests of the process share the one that there is.
+    /// A retirement for one test, since all tests of the process share the static one.
     fn started() -> &'static Retirement {
         let retirement: &'static Retirement = Box::leak(Box::new(Retirement::new(Duration::from_millis(50))));
         retirement.start().unwrap();

@@ -1,8 +1,8 @@
-//! Threads that are there before they are needed.
+//! Threads that exist before they are needed.
 //!
-//! While a library that is being opened hangs in an initialiser, it holds the loader's lock. A thread that begins then stops
-//! at its first thread-local with a destructor, for which the C library takes the same lock. So what must work at any time
-//! runs on threads that were started in advance and have touched their thread-locals.
+//! While a library hangs in an initialiser, it holds the loader's lock. A thread that begins then stops at its first
+//! thread-local with a destructor, for which the C library takes the same lock. So everything that must work at any
+//! time runs on threads that were started in advance and have touched their thread-locals.
 
 use std::fmt;
 use std::io;
@@ -11,8 +11,8 @@ use std::thread;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A thread that waits for work, and does one piece after the other. It ends when this is dropped and all is done; nobody
-/// waits for that.
+/// A thread that waits for work, and does it one piece after another. It ends when this is dropped and all is done;
+/// nobody waits for that.
 #[derive(Clone)]
 pub(crate) struct Standby {
     work: mpsc::Sender<Work>,
@@ -23,7 +23,7 @@ impl Standby {
     ///
     /// # Errors
     ///
-    /// What the system says when it has no thread left.
+    /// The system has no thread left.
     pub(crate) fn start(name: &str) -> io::Result<Standby> {
         let (work, queued) = mpsc::channel::<Work>();
         let (ready, is_ready) = mpsc::channel();
@@ -39,9 +39,10 @@ impl Standby {
         Ok(Standby { work })
     }
 
-    /// Does this, behind what was asked for before.
+    /// Queues this behind earlier work.
     pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
-        // The thread stays for as long as it is held, unless work has panicked, which is a fault of wshost's and in its log.
+        // The thread stays as long as this does, unless work has panicked, which is a fault of wshost and is in its
+        // log.
         let _ = self.work.send(Box::new(work));
     }
 }
@@ -52,24 +53,24 @@ impl fmt::Debug for Standby {
     }
 }
 
-/// Several such threads, for work that may take as long as it likes.
+/// Several such threads, for work that may take any time.
 #[derive(Clone, Debug)]
 pub(crate) struct Crew {
     free: Arc<Mutex<Vec<Standby>>>,
 }
 
 impl Crew {
-    /// Starts so many threads, and waits until they are ready.
+    /// Starts this many threads, and waits until they are ready.
     ///
     /// # Errors
     ///
-    /// What the system says when it has no thread left.
+    /// The system has no thread left.
     pub(crate) fn start(name: &str, threads: usize) -> io::Result<Crew> {
         let free = (0..threads).map(|number| Standby::start(&format!("{name}-{number}"))).collect::<io::Result<_>>()?;
         Ok(Crew { free: Arc::new(Mutex::new(free)) })
     }
 
-    /// Does this at once. `false`: all threads are at work.
+    /// Does this at once. Returns `false` if all threads are at work.
     pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) -> bool {
         let Some(standby) = lock(&self.free).pop() else { return false };
         let (free, own) = (Arc::clone(&self.free), standby.clone());
@@ -85,14 +86,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Uses each thread-local that has a destructor and that the calling thread may need later. Not to be called in a runtime.
+/// Uses every thread-local that has a destructor and that the calling thread may need later. Do not call it in a
+/// runtime.
 pub(crate) fn touch_thread_locals() {
-    // That of a channel that is waited on.
+    // A channel that is waited on has one.
     let (_held, nothing) = mpsc::channel::<()>();
     let _ = nothing.recv_timeout(std::time::Duration::from_nanos(1));
-    // What `arc_swap` keeps for a thread that looks.
+    // `arc_swap` has one for each thread that reads.
     drop(arc_swap::ArcSwap::from_pointee(()).load());
-    // Those of tokio: of a thread that is in a runtime, or wakes somebody there, and of one that waits.
+    // tokio has several: for a thread in a runtime, for one that wakes a task there, and for one that waits.
     let _ = tokio::runtime::Handle::try_current();
     let (told, hears) = tokio::sync::oneshot::channel();
     let _ = told.send(());
@@ -129,7 +131,7 @@ mod tests {
         assert!(!crew.run(|| ()));
         releases.pop();
         is_done.recv().unwrap();
-        // It is free again a moment after it has said so.
+        // A thread is free again a moment after its work has reported.
         while !crew.run(|| ()) {
             thread::yield_now();
         }

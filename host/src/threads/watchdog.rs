@@ -1,4 +1,5 @@
-//! The watchdog: tells when a callback blocks an event loop, or `authenticate` a worker, while it does so.
+//! The watchdog: reports a callback that blocks an event loop, or an `authenticate` that blocks a worker, while it
+//! blocks.
 
 use super::standby::touch_thread_locals;
 use std::io;
@@ -6,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use wshost_core::calls::watch::{Blocking, Lookout, Watch};
 
-/// Looks at all loops until it is dropped.
+/// Checks all loops until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     stop: Option<mpsc::Sender<()>>,
@@ -14,11 +15,11 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts to look at the loops' watches, and at the workers'. `report` is told once for each call that takes too long.
+    /// Starts to check the watches of the loops and the workers. Calls `report` once for each call that takes too long.
     ///
     /// # Errors
     ///
-    /// What the system says when it has no thread left.
+    /// The system has no thread left.
     pub(crate) fn start(loops: Vec<Arc<Watch>>, report: impl Fn(Blocking) + Send + 'static) -> io::Result<Watchdog> {
         let (stop, stopped) = mpsc::channel();
         let body = move || {

@@ -1,10 +1,10 @@
 //! The threads of the pool.
 //!
-//! A worker that is busy for long competes with the event loops for the cores, and where there are more threads than
-//! cores, that makes every client wait. So a worker that had a long job makes itself nicer. One with short jobs does not:
-//! what it sends is better gathered before a loop begins to write it, and a loop would interrupt a nicer thread at the
-//! first message. For the same reason a job is not long by what the host does for it, such as telling 10,000 clients
-//! something.
+//! A worker that is busy for long competes with the event loops for the cores. If there are more threads than cores,
+//! that makes every client wait. So a worker that had a long job makes itself nicer. A worker with short jobs does not:
+//! its sends should be gathered before a loop begins to write them, and a loop would interrupt a nicer thread at the
+//! first message. For the same reason, the host's own work in a job, such as a broadcast to 10,000 clients, does not
+//! make the job a long one.
 
 use super::allocator;
 use super::standby::touch_thread_locals;
@@ -20,18 +20,18 @@ use wshost_core::jobs::{HostShare, Next, Pool};
 
 /// A job that takes more of a core than this is a long one.
 const LONG: Duration = Duration::from_micros(500);
-/// After so many short jobs in a row a worker is taken for one with short jobs.
+/// After this many short jobs in a row, a worker counts as one with short jobs.
 const SHORT_IN_A_ROW: u32 = 16;
 
 /// A fixed number of threads that work for a pool.
 #[derive(Debug)]
 pub(crate) struct Workers {
     pool: Arc<Pool>,
-    /// Says nothing; hangs up when the last worker has ended.
+    /// Never receives anything. It hangs up when the last worker has ended.
     ended: Mutex<mpsc::Receiver<()>>,
 }
 
-/// What all workers share.
+/// The state that all workers share.
 #[derive(Debug)]
 struct Shared {
     pool: Arc<Pool>,
@@ -40,12 +40,12 @@ struct Shared {
 }
 
 impl Workers {
-    /// Starts this many workers for the pool, at least one. Those with long jobs give way to the event loops, by this much in
-    /// terms of nice(1).
+    /// Starts this many workers for the pool, at least one. Those with long jobs give way to the event loops by this
+    /// much, as in nice(1).
     ///
     /// # Errors
     ///
-    /// What the system says when it has no thread left.
+    /// The system has no thread left.
     pub(crate) fn start(pool: Arc<Pool>, workers: usize, niceness: u8) -> io::Result<Workers> {
         let shared = Arc::new(Shared { pool: Arc::clone(&pool), has_spare: AtomicBool::new(false) });
         let (foreman, asking) = mpsc::channel();
@@ -69,8 +69,8 @@ impl Workers {
         Ok(Workers { pool, ended: Mutex::new(ended) })
     }
 
-    /// Has what is queued done, then ends the workers. Returns how many jobs waited or ran when `until` came; those are left
-    /// to themselves.
+    /// Lets the queued jobs run, then ends the workers. Returns how many jobs waited or ran at `until`; those are left
+    /// alone.
     pub(crate) fn drain(&self, until: Instant) -> usize {
         self.pool.stop();
         let left = until.saturating_duration_since(Instant::now());
@@ -90,11 +90,11 @@ struct Worker {
     /// How much nicer it makes itself when it gives way.
     niceness: u8,
     shared: Arc<Shared>,
-    /// To whom a worker goes that needs another thread. Hangs up when the last worker has ended.
+    /// The thread to which a worker goes that needs another thread. It hangs up when the last worker has ended.
     foreman: mpsc::Sender<Worker>,
 }
 
-/// What jobs have taken, as far as it matters for giving way.
+/// The durations of recent jobs, as far as they matter for giving way.
 #[derive(Debug)]
 struct Pace {
     niceness: u8,
@@ -109,12 +109,12 @@ struct Pace {
 enum Stopped {
     /// There is nothing left to do, ever.
     Ended,
-    /// It is nicer than its jobs need. A thread may not make itself less nice, but may leave its place to another.
+    /// It is nicer than its jobs need. A thread may not make itself less nice, but it may leave its place to another.
     TooNice,
 }
 
 /// Gives workers another thread when they ask for it, and waits for the threads at the end. A thread inherits the
-/// niceness of the one that starts it, so that no worker can start its successor.
+/// niceness of the one that starts it, so no worker can start its successor.
 fn lead(mut threads: Vec<JoinHandle<()>>, mut spare: Option<Spare>, asking: &mpsc::Receiver<Worker>) {
     for worker in asking {
         threads.retain(|thread| !thread.is_finished());
@@ -134,12 +134,12 @@ fn lead(mut threads: Vec<JoinHandle<()>>, mut spare: Option<Spare>, asking: &mps
     }
 }
 
-/// A thread that is there before a worker needs it, see [`super::standby`].
+/// A thread that exists before a worker needs it, see [`super::standby`].
 #[derive(Debug)]
 struct Spare {
     place: mpsc::Sender<Worker>,
     thread: JoinHandle<()>,
-    /// Hangs up when it is there.
+    /// Hangs up when the thread is ready.
     is_there: mpsc::Receiver<()>,
 }
 
@@ -175,7 +175,7 @@ impl Worker {
         watch::keep_for_worker();
         let foreman = self.foreman.clone();
         if self.serve(&mut Pace::new(self.niceness)) == Stopped::TooNice {
-            // The foreman stays for as long as there are workers.
+            // The foreman stays as long as there are workers.
             let _ = foreman.send(self);
         }
     }
@@ -184,7 +184,7 @@ impl Worker {
         let Shared { pool, has_spare } = &*self.shared;
         HostShare::count(processor_time);
         let mut worked_on = None;
-        // A worker that has been idle for a while gives back what its jobs have left with the allocator.
+        // A worker that has been idle for a while returns the memory that its jobs have left in the allocator.
         let mut patience = allocator::QUIET;
         loop {
             match pool.next(worked_on.take(), patience) {
@@ -234,7 +234,7 @@ impl Pace {
     }
 }
 
-/// Makes the calling thread nicer than the process is. On Linux, niceness is a thread's own.
+/// Makes the calling thread nicer than the process. On Linux, niceness belongs to a thread.
 fn give_way(niceness: u8) {
     let result = getpriority_process(None).and_then(|now| setpriority_process(None, now + i32::from(niceness)));
     if let Err(error) = result {
@@ -264,7 +264,7 @@ mod tests {
         (Arc::clone(&pool), Workers::start(pool, workers, niceness).unwrap())
     }
 
-    /// Uses a core until more than a long job's time is gone.
+    /// Uses a core for longer than the time of a long job.
     fn work_long() {
         let until = processor_time() + LONG + Duration::from_millis(1);
         while processor_time() < until {
@@ -413,7 +413,7 @@ mod tests {
         assert_eq!(workers.drain(soon()), 0);
     }
 
-    /// What work holds may submit more when it is dropped.
+    /// Dropping a job may submit more jobs.
     #[test]
     fn what_comes_too_late_is_dropped_where_no_lock_is_held() {
         struct Spawns(Arc<Pool>, Arc<AtomicUsize>);

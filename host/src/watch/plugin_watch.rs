@@ -1,9 +1,9 @@
-//! `--watch`: an engine is loaded again when its plugin's file changes.
+//! `--watch`: loads an engine again when its plugin's file changes.
 //!
-//! The system tells of changes in the folders that matter, and besides that the files are looked at every now and then:
-//! there are file systems of which nothing is told, and folders that come into being later. What a change means is not
-//! taken from what is told: whatever it was, the file itself is looked at, and the one that runs or was refused is left
-//! alone. So it does not matter whether a file is replaced, written in place, or reached through symbolic links.
+//! The system reports changes in the folders that matter. Besides, the files are checked from time to time: some file
+//! systems report nothing, and folders may be made later. A report only causes a check of the file itself; a file that
+//! runs or was refused is left alone. So it does not matter whether a file is replaced, written in place, or reached
+//! through symbolic links.
 
 use super::settling::{Settling, Verdict};
 use crate::server::Server;
@@ -21,9 +21,9 @@ use wshost_core::plugin::{Fingerprint, Image, find};
 use wshost_core::serving::mount::Mount;
 use wshost_core::serving::swap;
 
-/// Between two looks at a file that has changed.
+/// The time between two checks of a file that has changed.
 const SOON: Duration = Duration::from_millis(100);
-/// Between two looks while nothing is told.
+/// The time between two checks while nothing is reported.
 const EVERY_NOW_AND_THEN: Duration = Duration::from_secs(2);
 
 /// Watches, on a thread of its own, until it is dropped.
@@ -38,13 +38,13 @@ impl PluginWatch {
     ///
     /// # Errors
     ///
-    /// What the system says, for example that there are too many watches already.
+    /// The system refuses something, for example because there are too many watches already.
     pub(crate) fn start(server: Arc<Server>) -> io::Result<PluginWatch> {
-        // One that is not taken yet says all that another could.
+        // One waiting report is enough, since another would say the same.
         let (look, looks) = sync_channel(1);
         let tell = look.clone();
         let watcher = notify::recommended_watcher(move |told: notify::Result<Event>| {
-            // Looking at files causes these, too.
+            // Checks of files cause these as well.
             if !matches!(told, Ok(Event { kind: EventKind::Access(_), .. })) {
                 let _ = tell.try_send(());
             }
@@ -60,7 +60,7 @@ impl PluginWatch {
 impl Drop for PluginWatch {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        // Where it cannot be told, it has been already. It is not waited for: it may be at work on a reload.
+        // If the channel is full, it has been told already. Do not wait for it, since it may be reloading.
         let _ = self.look.try_send(());
     }
 }
@@ -68,7 +68,7 @@ impl Drop for PluginWatch {
 fn watch(server: &Server, mut folders: Folders, looks: &Receiver<()>, is_over: &AtomicBool) {
     let mut files: Vec<_> = server.mounts.iter().map(|mount| (mount, Settling::default())).collect();
     while !is_over.load(Ordering::Relaxed) {
-        // Before the files are looked at: a change that comes behind the look is told then.
+        // Follow the folders before checking the files, so that a change after the check is reported.
         folders.follow(server.mounts.iter().filter_map(|mount| find(&mount.plugin_file()).ok()));
         let mut wait = EVERY_NOW_AND_THEN;
         for (mount, settling) in &mut files {
@@ -80,7 +80,7 @@ fn watch(server: &Server, mut folders: Folders, looks: &Receiver<()>, is_over: &
     }
 }
 
-/// Looks at a plugin's file, and loads it where it has changed. Returns whether to look again soon.
+/// Checks a plugin's file, and loads it if it has changed. Returns whether to check again soon.
 fn look(server: &Server, mount: &Mount, settling: &mut Settling) -> bool {
     let Ok(file) = find(&mount.plugin_file()) else {
         settling.forget();
@@ -94,9 +94,9 @@ fn look(server: &Server, mount: &Mount, settling: &mut Settling) -> bool {
             tracing::info!(file = %file.display(), "the plugin's file has changed");
             settling.forget();
             match server.reload(mount.path()) {
-                // Later, then.
+                // Try again later.
                 Ok(_) | Err(NotReloaded::Swap(swap::Refused::Busy)) => {}
-                // What comes of it is in the log, once.
+                // The reason is in the log, once.
                 Err(_) => mount.note_refused(fingerprint),
             }
             true
@@ -104,22 +104,22 @@ fn look(server: &Server, mount: &Mount, settling: &mut Settling) -> bool {
     }
 }
 
-/// The folders of which the system tells changes.
+/// The folders whose changes the system reports.
 struct Folders {
     watcher: RecommendedWatcher,
-    /// With which folder it is, since another can take its place.
+    /// The fingerprint of each folder, since another folder can take its place.
     watched: BTreeMap<PathBuf, Fingerprint>,
 }
 
 impl Folders {
-    /// Has the system tell of changes to these files, and of no others.
+    /// Makes the system report changes to these files, and to no others.
     fn follow(&mut self, files: impl Iterator<Item = PathBuf>) {
         let wanted: BTreeSet<_> = files.flat_map(|file| folders_of(&file)).collect();
         let watcher = &mut self.watcher;
         self.watched.retain(|folder, is| {
             let stays = wanted.contains(folder) && Fingerprint::of(folder).is_some_and(|now| now.is_same_file(is));
             if !stays {
-                // It may be gone.
+                // The folder may be gone.
                 let _ = watcher.unwatch(folder);
             }
             stays
@@ -134,7 +134,7 @@ impl Folders {
     }
 }
 
-/// That of the name, and behind symbolic links that of the file.
+/// The folder of the name and, after following symbolic links, the folder of the file.
 fn folders_of(file: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let absolute = std::path::absolute(file).ok();
     let behind_links = file.canonicalize().ok();

@@ -1,34 +1,34 @@
-//! When a file that changes has stopped changing. Knows no files and no clock: it is told what is seen, and when.
+//! Decides when a file has stopped changing. It knows no files and no clock: it is told the states and the times.
 
 use std::time::{Duration, Instant};
 use wshost_core::plugin::Fingerprint;
 
-/// A file that is the same for so long is no longer written to.
+/// A file that has not changed for this long is no longer being written.
 const STABLE: Duration = Duration::from_millis(300);
-/// What is not a whole library may be one that is still written, by somebody slow; it is given so long.
+/// A file that is no whole library may still be written by a slow writer. It gets this long.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What is to be done about a file.
+/// The decision about a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Nothing.
+    /// Do nothing.
     Leave,
-    /// To look again soon: it has changed, and may not have stopped.
+    /// Check again soon, since it has changed and may not have stopped.
     LookAgain,
-    /// To load it.
+    /// Load it.
     Load(Fingerprint),
 }
 
-/// A file that is looked at again and again.
+/// A file that is checked again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Settling {
-    /// How it was last, unless that was no news, and since when.
+    /// The last state, unless it was no news, and the time since when it has been so.
     seen: Option<(Fingerprint, Instant)>,
 }
 
 impl Settling {
-    /// Takes a look. `news`: how the file is, unless there is none or it is known to be as it is; `is_whole`: whether it
-    /// looks like a whole library.
+    /// Takes a look. `news` is the state of the file, unless there is no file or the state is known. `is_whole` tells
+    /// whether it looks like a whole library.
     pub(crate) fn look(&mut self, news: Option<Fingerprint>, now: Instant, is_whole: impl FnOnce() -> bool) -> Verdict {
         let Some(news) = news else {
             self.seen = None;
@@ -47,7 +47,7 @@ impl Settling {
         }
     }
 
-    /// Begins anew.
+    /// Starts again.
     pub(crate) fn forget(&mut self) {
         self.seen = None;
     }

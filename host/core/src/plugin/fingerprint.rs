@@ -1,10 +1,10 @@
-//! What tells one state of a file from another without reading it.
+//! Tells one state of a file from another without reading the file.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Which file it is, and how it is: a file that was replaced or written to has another.
+/// The identity and state of a file. A file that was replaced or written to has another fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     device: u64,
@@ -15,7 +15,7 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// That of a file, behind all symbolic links. `None`: there is none that can be looked at.
+    /// The fingerprint of a file, after following all symbolic links. `None` if there is none that can be examined.
     pub fn of(file: &Path) -> Option<Fingerprint> {
         fs::metadata(file).ok().map(|metadata| Fingerprint::of_metadata(&metadata))
     }

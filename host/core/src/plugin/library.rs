@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// An engine's library, opened and checked. Its code stays mapped until the process ends.
 pub struct Plugin {
     path: PathBuf,
-    /// How the file was before it was read.
+    /// The state of the file before it was read.
     fingerprint: Fingerprint,
     tables: EngineTables,
     copy: PathBuf,
@@ -21,8 +21,8 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// An engine that is linked into this program, which counts as its file. For tests and measurements: there is no other
-    /// file to load it again from.
+    /// An engine that is linked into this program, which counts as its file. It is for tests and measurements, since
+    /// there is no other file to load it again from.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Plugin {
         &self.path
     }
 
-    /// How that file was when it was loaded.
+    /// The state of that file when it was loaded.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
@@ -70,7 +70,7 @@ impl Plugin {
         self.loaded.as_ref()
     }
 
-    /// The private copy that is mapped. Its name stays the only one of its kind when the file has gone.
+    /// The private copy that is mapped. Its name stays unique even when the file is gone.
     pub fn copy(&self) -> &Path {
         &self.copy
     }
@@ -85,7 +85,7 @@ impl Plugin {
         self.tables.manifest().version.as_str()
     }
 
-    /// What the engine's package says that it is; may be empty.
+    /// The description in the engine's package; may be empty.
     pub fn description(&self) -> &'static str {
         self.tables.manifest().description.as_str()
     }
@@ -95,7 +95,7 @@ impl Plugin {
         (self.tables.manifest().plugin_api.as_str(), self.tables.manifest().rustc.as_str())
     }
 
-    /// All that it says of itself, and the ids of all tables that it offers and this host knows.
+    /// The whole manifest, with the ids of all tables that the engine offers and this host knows.
     pub fn manifest(&self) -> FileManifest {
         FileManifest {
             name: self.name().to_owned(),
@@ -114,7 +114,7 @@ impl Plugin {
         self.tables.manifest().panic_unwinds
     }
 
-    /// What it offers.
+    /// The engine's tables.
     pub(crate) fn tables(&self) -> EngineTables {
         self.tables
     }

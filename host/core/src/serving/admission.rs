@@ -1,4 +1,4 @@
-//! The engine's word on who may connect.
+//! Asks the engine whether a client may connect.
 
 use crate::calls::Callback;
 use crate::engine::{Admission, Client, EngineFailure, Instance, Session};
@@ -8,7 +8,7 @@ use crate::serving::mount::{Mount, Pass};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// Headers of the response that are the host's own to write, in lower case.
+/// Response headers that only the host may write, in lower case.
 const RESERVED: [&str; 7] = [
     "connection",
     "content-length",
@@ -19,7 +19,7 @@ const RESERVED: [&str; 7] = [
     "upgrade",
 ];
 
-/// An engine's headers at most, in number and in bytes: far more than clients take.
+/// The most headers of an engine, in number and in bytes: far more than clients accept.
 const MOST_HEADERS: usize = 1000;
 const MOST_HEADER_BYTES: usize = 256 * 1024;
 
@@ -30,18 +30,18 @@ pub struct Applicant<'a> {
     pub resource: &'a str,
     /// The peer's address as text.
     pub peer: &'a str,
-    /// What was agreed on about compression.
+    /// The agreement on compression.
     pub deflate: Option<Agreed>,
-    /// Where the connection is to live.
+    /// The event loop on which the connection will live.
     pub event_loop: usize,
 }
 
-/// What came of it.
+/// The engine's answer.
 #[derive(Debug)]
 pub enum Ruling {
     /// The engine accepts the client.
     Admitted(Admitted),
-    /// It does not, or it failed, which was reported: the response.
+    /// The response if the engine rejects the client, or if it failed, which has been reported.
     Rejected {
         /// The HTTP status, of 400 to 599.
         status: u16,
@@ -59,16 +59,16 @@ pub struct Admitted {
     pub client: Arc<Client>,
     /// Its session.
     pub session: Session,
-    /// To be held until the client is in its audience.
+    /// Hold this until the client is in its audience.
     pub pass: Pass,
-    /// The subprotocol agreed on, or empty.
+    /// The agreed subprotocol, or empty.
     pub subprotocol: String,
     /// Response headers, unchecked.
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
-/// Asks the engine, once no swap of it is under way: here, or on a worker if it wishes so. `headers` are the request's, with
-/// lower-case names.
+/// Asks the engine when no swap of it is under way: on this thread, or on a worker if the engine needs one. `headers`
+/// are the request's, with lower-case names.
 pub async fn ask<'h>(
     mount: &Mount,
     applicant: Applicant<'_>,
@@ -120,18 +120,18 @@ async fn authenticate<'h>(
     let headers: Vec<_> = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let work = move || {
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-        // Nobody waits any more if the client has gone: its session is discarded.
+        // If the client has gone, nobody waits for the answer, and the session is discarded.
         let _ = answered.send(asked.authenticate(&resource, &peer, headers));
     };
     instance.timely().submit(&Arc::<Lane>::default(), Box::new(work));
     answer.await.unwrap_or_else(|_| Err(EngineFailure::of_host(Callback::Authenticate, "the host ends")))
 }
 
-/// Checks what an engine wants to add to a response.
+/// Checks the headers that an engine adds to a response.
 ///
 /// # Errors
 ///
-/// What of it cannot be sent.
+/// The headers cannot be sent.
 pub fn check_headers(headers: &[(String, Vec<u8>)]) -> Result<(), String> {
     let (count, bytes) = (headers.len(), headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>());
     if count > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
@@ -158,12 +158,12 @@ pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// RFC 9110 section 5.5: no control characters but for the tab.
+/// RFC 9110 section 5.5: no control characters except for the tab.
 pub fn is_header_value(value: &[u8]) -> bool {
     value.iter().all(|byte| *byte == b'\t' || !byte.is_ascii_control())
 }
 
-/// As much of a text as a message shows.
+/// The start of a text, short enough for a message.
 pub fn start_of(text: &str) -> &str {
     text.char_indices().nth(100).map_or(text, |(end, _)| &text[..end])
 }

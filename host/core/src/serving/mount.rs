@@ -14,12 +14,12 @@ pub struct Mount {
     plugin_file: ArcSwap<PathBuf>,
     config_file: Option<PathBuf>,
     current: ArcSwap<Instance>,
-    /// Held shared from the engine's word on a client until its connection is open; held alone by a swap.
+    /// Held shared from the engine's answer to a client until its connection is open; held alone by a swap.
     gate: Arc<RwLock<()>>,
     swapping: tokio::sync::Mutex<()>,
-    /// A state of the file that was found to be of no use.
+    /// A state of the file that was refused.
     refused: Mutex<Option<Fingerprint>>,
-    /// Libraries loaded for it so far; none is ever unloaded.
+    /// The libraries loaded for it so far. None is ever unloaded.
     loaded: Mutex<Vec<LoadedLibrary>>,
 }
 
@@ -28,7 +28,7 @@ pub struct Mount {
 pub struct LoadedLibrary {
     /// The private copy that is mapped.
     pub copy: PathBuf,
-    /// The size of that file. It takes room for as long as it is mapped, also without a name.
+    /// The size of that file. It takes space while it is mapped, even without a name.
     pub bytes: u64,
 }
 
@@ -39,12 +39,12 @@ impl LoadedLibrary {
     }
 }
 
-/// The right to open a connection: while it is held, the present generation stays the present one.
+/// The right to open a connection. While it is held, the present generation stays present.
 pub type Pass = OwnedRwLockReadGuard<()>;
 
 impl Mount {
-    /// Serves an engine under `path`, or with `None` under every path that no other engine has. The files are those
-    /// that it was made of, as the operator named them; a reload looks for them again.
+    /// Serves an engine under `path`, or with `None` under every path that no other engine has. The operator named
+    /// these files; a reload searches for them again.
     pub fn new(
         path: Option<String>,
         instance: Arc<Instance>,
@@ -74,12 +74,12 @@ impl Mount {
         self.plugin_file.load_full()
     }
 
-    /// From now on the engine is loaded from another file.
+    /// Loads the engine from another file from now on.
     pub fn set_plugin_file(&self, file: &Path) {
         self.plugin_file.store(Arc::new(file.to_owned()));
     }
 
-    /// The configuration's file, if there is one.
+    /// The configuration file, if there is one.
     pub fn config_file(&self) -> Option<&Path> {
         self.config_file.as_deref()
     }
@@ -94,12 +94,12 @@ impl Mount {
         self.current.store(instance);
     }
 
-    /// How many libraries were loaded for it so far.
+    /// How many libraries have been loaded for it so far.
     pub fn loaded(&self) -> usize {
         self.loaded_libraries().len()
     }
 
-    /// The libraries that were loaded for it, the present one and those of generations that did not come to run included.
+    /// The libraries that were loaded for it, including the present one and those of generations that never ran.
     pub fn loaded_libraries(&self) -> Vec<LoadedLibrary> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -108,13 +108,13 @@ impl Mount {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(LoadedLibrary::of(plugin));
     }
 
-    /// Whether the plugin's file in this state runs, or was refused: there is no use in loading it.
+    /// Whether this state of the plugin's file runs or was refused, so that loading it is no use.
     pub fn knows(&self, state: &Fingerprint) -> bool {
         let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.as_ref() == Some(state) || self.current.load().plugin().fingerprint() == state
     }
 
-    /// The plugin's file is not to be loaded in this state, unless the operator asks for it.
+    /// Notes that the plugin's file must not be loaded in this state unless the operator asks for it.
     pub fn note_refused(&self, state: Fingerprint) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
     }
@@ -124,7 +124,7 @@ impl Mount {
         Arc::clone(&self.gate).read_owned().await
     }
 
-    /// Lets no connection open, as long as the guard is held. Waits for those that are opening.
+    /// Lets no connection open while the guard is held. Waits for those that are opening.
     pub(super) async fn close_gate(&self) -> OwnedRwLockWriteGuard<()> {
         Arc::clone(&self.gate).write_owned().await
     }
@@ -134,7 +134,7 @@ impl Mount {
         self.swapping.lock().await
     }
 
-    /// The right to swap. `None`: somebody else has it.
+    /// The right to swap, or `None` if another swap has it.
     pub fn swap_alone(&self) -> Option<MutexGuard<'_, ()>> {
         self.swapping.try_lock().ok()
     }

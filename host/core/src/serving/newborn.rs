@@ -1,5 +1,5 @@
-//! An engine on its way: its `new` runs on a thread of its own, since it may hang, for good or until a timer of its own has
-//! run.
+//! Makes an engine. Its `new` runs on a thread of its own, since it may hang for good, or until one of its own timers
+//! has run.
 
 use crate::calls::Callback;
 use crate::engine::{EngineFailure, Instance, NotMade, Unborn};
@@ -9,12 +9,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// After so long at the start, the operator is told what the host waits for.
+/// After this long at the start, the log tells the operator that the host waits for `new`.
 const WORTH_A_WORD: Duration = Duration::from_secs(5);
 
 type Made = Result<Arc<Instance>, NotMade>;
 
-/// Makes a first generation. `None`: it was not done after `deadline`.
+/// Makes a first generation. Returns `None` if it was not ready after `deadline`.
 pub async fn first(unborn: Unborn, deadline: Duration) -> Option<Made> {
     let (engine, version) = (unborn.plugin().name(), unborn.plugin().version());
     let mut made = match on_own_thread(unborn) {
@@ -33,8 +33,8 @@ pub async fn first(unborn: Unborn, deadline: Duration) -> Option<Made> {
     timeout(deadline - in_silence, made).await.ok()?.ok()
 }
 
-/// Makes the generation that is to follow. `None`: it was not done after `deadline`, and is left to itself; should it be
-/// done one day, it is dropped, and its handles reach nobody until then.
+/// Makes the next generation. Returns `None` if it was not ready after `deadline`. It is then left to itself: its
+/// handles reach nobody, and if it is ever ready, it is dropped.
 pub async fn next(unborn: Unborn, deadline: Duration) -> Option<Made> {
     let given_up = unborn.given_up();
     let made = match on_own_thread(unborn) {

@@ -1,12 +1,12 @@
-//! Libraries that a plugin needs from places named after its own (`$ORIGIN`). Its private copy lies elsewhere, so copies of
-//! them are laid out around it as they lie around the file.
+//! Libraries that a plugin finds in places relative to its own (`$ORIGIN`). Its private copy lies elsewhere, so copies
+//! of these libraries are laid out around it in the same way.
 //!
-//! The loader's rules, from ld.so(8): of a library without `DT_RUNPATH` the `DT_RPATH` is searched first, with those of the
-//! libraries that need it; then `LD_LIBRARY_PATH`, then `DT_RUNPATH`. What is found in a place that is not named after
-//! `$ORIGIN` is left to the loader.
+//! The loader's rules, from ld.so(8): for a library without `DT_RUNPATH`, the `DT_RPATH` is searched first, together
+//! with those of the libraries that need it; then `LD_LIBRARY_PATH`, then `DT_RUNPATH`. A library that is found in a
+//! place without `$ORIGIN` is left to the loader.
 //!
-//! The loader knows a library by its names for as long as the process lives. So who needs another version under a name that
-//! is taken would get the first one, and is refused.
+//! The loader knows a library by its names for as long as the process lives. So a plugin that needs another version
+//! under the same name would get the first one, and is refused.
 
 use super::error::LoadError;
 use super::segments::Segments;
@@ -25,19 +25,19 @@ const LEVELS: usize = 8;
 /// More than any plugin needs.
 const MOST: usize = 256;
 
-/// The names of such libraries that are loaded, and what their content comes to.
+/// The names of these libraries that are loaded, and hashes of their content.
 static LOADED: Mutex<Option<HashMap<String, u64>>> = Mutex::new(None);
 
-/// Libraries that a plugin needs from beside it.
+/// The libraries that a plugin needs from beside it.
 #[derive(Debug, Default)]
 pub(super) struct Beside(Vec<Needed>);
 
-/// One of them.
+/// One of these libraries.
 #[derive(Debug)]
 struct Needed {
-    /// What the loader knows it by.
+    /// The names by which the loader knows it.
     names: Vec<String>,
-    /// Where it lies, from the plugin's folder.
+    /// Its path, relative to the plugin's folder.
     place: PathBuf,
     content: Vec<u8>,
 }
@@ -46,20 +46,20 @@ struct Needed {
 #[derive(Debug)]
 pub(super) struct Claim<'a> {
     needed: &'a [Needed],
-    /// Where the copies are.
+    /// The paths of the copies.
     copies: Vec<PathBuf>,
     loaded: MutexGuard<'static, Option<HashMap<String, u64>>>,
 }
 
-/// Where the loader looks for a library.
+/// A place where the loader searches for a library.
 #[derive(Clone, Debug)]
 enum Place {
-    /// A folder, from the plugin's.
+    /// A folder, relative to the plugin's.
     Beside(PathBuf),
     Elsewhere(PathBuf),
 }
 
-/// What a library tells the loader of the libraries that it needs.
+/// The dependencies of a library, as it states them for the loader.
 #[derive(Debug)]
 struct Needs {
     own_name: Option<String>,
@@ -69,7 +69,7 @@ struct Needs {
 }
 
 impl Beside {
-    /// Looks for what the plugin in this file needs, and for what that needs in turn.
+    /// Searches for the libraries that the plugin in this file needs, and for those that they need in turn.
     pub(super) fn of(file: &Path, content: &[u8]) -> Beside {
         let file = std::path::absolute(file).ok();
         let Some(folder) = file.as_deref().and_then(Path::parent) else { return Beside::default() };
@@ -80,11 +80,11 @@ impl Beside {
         Beside(search.found)
     }
 
-    /// Makes copies of them, around a folder within this one that is for the plugin's own copy.
+    /// Copies them to places around a folder for the plugin's own copy, which lies within `folder`.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system cannot make a folder or a copy.
     pub(super) fn lay_out(&self, folder: &Path) -> io::Result<PathBuf> {
         if self.0.is_empty() {
             return Ok(folder.to_owned());
@@ -101,11 +101,11 @@ impl Beside {
         Ok(center)
     }
 
-    /// The right to load their copies around a folder, which nobody else has meanwhile. `None`: there are none.
+    /// The exclusive right to load their copies around a folder; `None` if there are none.
     ///
     /// # Errors
     ///
-    /// [`LoadError::OtherNeeded`]: the loader would give others.
+    /// [`LoadError::OtherNeeded`]: the loader would give other libraries.
     pub(super) fn claim(&self, plugin: &Path, center: &Path) -> Result<Option<Claim<'_>>, LoadError> {
         if self.0.is_empty() {
             return Ok(None);
@@ -134,7 +134,7 @@ impl Claim<'_> {
         self.loaded.as_ref().is_some_and(|loaded| loaded.get(name).is_some_and(|other| *other != hash))
     }
 
-    /// Notes which of them have been loaded, also with a plugin that was refused then.
+    /// Notes which of them have been loaded, even if the plugin was refused afterwards.
     pub(super) fn note_loaded(mut self) {
         let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
         let path = |line: &'_ str| Some(line[line.find('/')?..].trim_end_matches(" (deleted)").to_owned());
@@ -150,15 +150,15 @@ impl Claim<'_> {
 
 /// A search for libraries beside a plugin.
 struct Search<'a> {
-    /// The plugin's.
+    /// The folder of the plugin.
     folder: &'a Path,
     seen: HashSet<String>,
     found: Vec<Needed>,
 }
 
 impl Search<'_> {
-    /// Follows what a library needs whose folder is `way` from the plugin's. `inherited` is where those that need it have its
-    /// own needs looked for.
+    /// Follows the dependencies of a library whose folder is `way` from the plugin's. `inherited` are the places that
+    /// the libraries which need it add to its search.
     fn follow(&mut self, way: &Path, needs: &Needs, inherited: &[Place]) {
         let mut handed_down = Place::list(&needs.rpath, way);
         handed_down.extend_from_slice(inherited);
@@ -185,7 +185,7 @@ impl Search<'_> {
         }
     }
 
-    /// Where the loader finds this, from the plugin's folder. `None`: elsewhere, or nowhere.
+    /// The place where the loader finds this, relative to the plugin's folder. `None` if it is elsewhere or nowhere.
     fn find(&self, name: &str, way: &Path, places: &[Place]) -> Option<PathBuf> {
         if name.contains('/') {
             let place = way.join(behind_origin(name)?);
@@ -208,11 +208,11 @@ impl Search<'_> {
 }
 
 impl Place {
-    /// The places in a list of the loader's, for a library whose folder is `way` from the plugin's.
+    /// The places in a list of the loader, for a library whose folder is `way` from the plugin's.
     fn list(list: &str, way: &Path) -> Vec<Place> {
         let place = |text: &str| match behind_origin(text) {
             Some(rest) => Some(Place::Beside(way.join(rest))),
-            // What other words in it stand for is the loader's to know.
+            // Only the loader knows the meaning of other words with a dollar sign.
             None if text.contains('$') => None,
             None => Some(Place::Elsewhere(text.into())),
         };
@@ -220,7 +220,7 @@ impl Place {
     }
 }
 
-/// What follows the place of the library itself, if a path begins with that.
+/// The rest of a path that begins with the place of the library itself.
 fn behind_origin(path: &str) -> Option<&str> {
     let rest = path.strip_prefix("$ORIGIN").or_else(|| path.strip_prefix("${ORIGIN}"))?;
     let rest = if rest.is_empty() { rest } else { rest.strip_prefix('/')?.trim_start_matches('/') };
@@ -228,7 +228,7 @@ fn behind_origin(path: &str) -> Option<&str> {
 }
 
 impl Needs {
-    /// `None`: it is no library.
+    /// Returns `None` if it is no library.
     fn of(content: &[u8]) -> Option<Needs> {
         let header = elf::FileHeader64::<Endianness>::parse(content).ok()?;
         let segments = Segments::read(header, content).ok()?;

@@ -1,36 +1,36 @@
-//! Which build a library is, and whether it still is as it was built.
+//! Identifies the build of a library, and tells whether the file is still as it was built.
 //!
-//! Most linkers write a build id: a number that they make of what they have linked. So two files with one id and different
-//! content cannot both be as they were linked. How LLD makes it, which rustc brings, is known: it covers every byte of the
-//! file, so that a single file shows whether it still is as it was linked. Tools that strip or patch files do not make it
-//! anew.
+//! Most linkers write a build id, a number made from the linked content. So two files with the same id and different
+//! content cannot both be as they were linked. We know how LLD, which comes with rustc, makes the id: it covers every
+//! byte of the file, so a single file shows whether it is still as it was linked. Tools that strip or patch files do
+//! not renew the id.
 
 use super::segments::Segments;
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
-/// What may differ between files of one build: where the table of sections is, which tools that strip files move.
+/// The bytes that may differ between files of one build: the place of the section table, which stripping moves.
 const SECTION_FIELDS: [Range<usize>; 2] = [40..48, 58..64];
 
-/// How LLD says that it has linked a file.
+/// The text by which LLD marks a file that it has linked.
 const LLD: &[u8] = b"Linker: LLD";
-/// Bytes of an id whose making is known.
+/// The size of an id that we can verify.
 const ID_SIZE: usize = 20;
 
-/// A build: its id, and what is loaded of it.
+/// A build: its id, and its loaded content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
     id: Vec<u8>,
     content: u64,
-    /// Whether the id is that of the content, in the way of LLD.
+    /// Whether the id matches the content, as LLD makes it.
     agrees: bool,
-    /// Whether LLD says that it has linked the file.
+    /// Whether the file says that LLD has linked it.
     by_lld: bool,
 }
 
 impl Build {
-    /// `None`: the file has no id. `comment` is what compilers and linkers have left in it.
+    /// Returns `None` if the file has no id. `comment` is the section in which compilers and linkers leave their names.
     pub(super) fn of(segments: &Segments<'_>, content: &[u8], comment: &[u8]) -> Option<Build> {
         let place = segments.build_id()?;
         let id = content[place.clone()].to_owned();
@@ -48,7 +48,7 @@ impl Build {
         Some(Build { id, content: hasher.finish(), agrees, by_lld })
     }
 
-    /// Whether one of the two is damaged: they say that they are the same, and are not.
+    /// Whether one of the two is damaged: they have the same id and different content.
     pub fn contradicts(&self, other: &Build) -> bool {
         self.id == other.id && self.content != other.content
     }
@@ -58,14 +58,14 @@ impl Build {
         self.agrees
     }
 
-    /// Whether it is no longer as it was linked: damaged, stripped or patched.
+    /// Whether it is no longer as it was linked, which means damaged, stripped or patched.
     pub fn is_changed(&self) -> bool {
         self.by_lld && self.id.len() == ID_SIZE && !self.agrees
     }
 }
 
-/// The id that LLD makes of this content with the id in this place: the hash of the hashes of its pieces, shortened, with
-/// zeros for the id.
+/// The id that LLD makes for this content, with the id at this place: the shortened hash of the hashes of its pieces,
+/// with zeros in place of the id.
 fn made_by_lld(content: &[u8], id: Range<usize>) -> Option<Vec<u8>> {
     const PIECE: usize = 1 << 20;
     if id.len() != ID_SIZE || id.end > PIECE.min(content.len()) {
@@ -101,7 +101,7 @@ mod tests {
         Build::of(&Segments::read(header, content).unwrap(), content, LLD)
     }
 
-    /// This program is linked by what links engines here, which may be another linker.
+    /// The linker of engines also links this program. It need not be LLD.
     #[test]
     fn a_byte_that_has_changed_shows_if_the_linker_is_lld() {
         let mut program = std::fs::read(std::env::current_exe().unwrap()).unwrap();

@@ -15,26 +15,26 @@ use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Mutex;
 
-/// Opens the copy of a file that says this of itself, as far as that is known.
+/// Opens the copy of a file. `told` is the file's manifest, if it is known.
 ///
 /// # Errors
 ///
-/// Why it is refused.
+/// The library is refused.
 pub(super) fn open(path: &Path, told: Option<&FileManifest>, copy: &Path) -> Result<EngineTables, LoadError> {
     let file = path.to_string_lossy();
     let whose = Whose { number: 0, name: &file, version: "" };
     let opened = watched(Callback::OpeningOfLibrary, &whose, Whom::Nobody, || {
-        // SAFETY: opening runs the library's initialisers; that this is the engine's code to run is the operator's decision.
+        // SAFETY: opening runs the library's initialisers. The operator has decided to run this engine's code.
         unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }
     });
     let library = opened.map_err(|error| match copy.symlink_metadata() {
         Ok(_) => LoadError::Refused { path: path.to_owned(), error: reason(&error, copy) },
         Err(gone) => not_staged(path, gone),
     })?;
-    // Never closed, also when it is refused below.
+    // It is never closed, even if it is refused below.
     let library = ManuallyDrop::new(library);
 
-    // SAFETY: a symbol of this name is only made by abi_stable, as this type.
+    // SAFETY: only abi_stable makes a symbol of this name, and of this type.
     let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) }
         .map_err(|_| LoadError::NotAnEngine { path: path.to_owned() })?;
     let other = |why: String| LoadError::other_revision(path, told, why);
@@ -46,7 +46,7 @@ pub(super) fn open(path: &Path, told: Option<&FileManifest>, copy: &Path) -> Res
     EngineTables::of(module).map_err(|why| other(why.to_string()))
 }
 
-/// What the loader says, which names the copy, that nobody knows.
+/// The loader's message without the copy's path, which means nothing to anybody.
 fn reason(error: &libloading::Error, copy: &Path) -> String {
     let said = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     said.trim_start_matches(&*copy.to_string_lossy()).trim_start_matches(": ").to_owned()

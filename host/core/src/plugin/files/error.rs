@@ -5,14 +5,14 @@ use plugin_api::abi::FileManifest;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a plugin is refused. Each says what happened, to which file, and what to do.
+/// Why a plugin is refused. Each message says what happened, to which file, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// No file of that name.
+    /// There is no file of that name.
     #[error("no plugin {name:?}: looked for {}; build it with cargo build --release or give its path", list(looked))]
     NotFound {
-        /// As it was given.
+        /// The name as it was given.
         name: PathBuf,
         /// All places that were tried.
         looked: Vec<PathBuf>,
@@ -22,10 +22,10 @@ pub enum LoadError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// No private copy of the file can be made that could be opened.
+    /// No private copy of the file can be made and opened.
     #[error(
         "cannot make a private copy of {} in {}: {error}; set TMPDIR to a folder with room, whose files may be run",
         path.display(),
@@ -34,28 +34,28 @@ pub enum LoadError {
     NotStaged {
         /// The file.
         path: PathBuf,
-        /// Where the copy was to be.
+        /// The folder for the copy.
         folder: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// The file is no dynamic library of this machine's kind, or not a whole one.
+    /// The file is no dynamic library for this kind of machine, or only a part of one.
     #[error("{} is {what}; give the .so that cargo builds from an engine's crate on this kind of machine", path.display())]
     NotALibrary {
         /// The file.
         path: PathBuf,
-        /// What it is instead.
+        /// The kind of file that it is instead.
         what: String,
     },
-    /// It has lost something on its way from the linker.
+    /// The file was damaged after it was linked.
     #[error("{} is damaged, as shows in {what}: copy it again, or build it again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where the damage shows.
+        /// The place at which the damage shows.
         what: String,
     },
-    /// It says that it is the build that runs, and is not.
+    /// The file has the running build's id, but other content.
     #[error(
         "{} is not as it was built: it says that it is the build that runs ({build}), and its content is another. One of the \
          two is damaged, or was changed after it was linked: copy it again or build it again, or restart wshost to run it",
@@ -79,7 +79,7 @@ pub enum LoadError {
         /// The library's name.
         needed: String,
     },
-    /// It is not as it was linked, and others are.
+    /// The file is not as it was linked, while the running one is.
     #[error(
         "{} is not as it was linked, as its build id shows ({build}), and the one that runs is: it is damaged, or was changed \
          since (by strip or patchelf, for example): copy it again or build it again, or restart wshost to run it as it is",
@@ -107,7 +107,7 @@ pub enum LoadError {
         /// How much it needs, if that is known.
         bytes: Option<u64>,
     },
-    /// Its panics end the process, and that is not put up with.
+    /// Its panics end the process, which `--strict` refuses.
     #[error(
         "engine {engine} from {} is built with panic = \"abort\", so that a panic in it ends wshost and everyone's connection, \
          which --strict refuses: build it with panic = \"unwind\"",
@@ -124,16 +124,16 @@ pub enum LoadError {
     Refused {
         /// The file.
         path: PathBuf,
-        /// What the loader says.
+        /// The loader's message.
         error: String,
     },
-    /// A dynamic library, and no engine.
+    /// The file is a dynamic library, but no engine.
     #[error("{} is a library, but not an engine: it needs export_engine!(..) from plugin-api", path.display())]
     NotAnEngine {
         /// The file.
         path: PathBuf,
     },
-    /// An engine for another revision of the boundary.
+    /// The engine is for another revision of the boundary.
     #[error(
         "{}{} was built for another revision of plugin-api: {why}; this wshost has plugin-api {}: build both from one version",
         path.display(),
@@ -143,12 +143,12 @@ pub enum LoadError {
     OtherRevision {
         /// The file.
         path: PathBuf,
-        /// The engine's name and version, where the file has them.
+        /// The engine's name and version, if the file has them.
         engine: Option<String>,
         /// The first difference.
         why: String,
     },
-    /// The loader gave code that is loaded already.
+    /// The loader returned code that is already loaded.
     #[error("{} came out as a library that is loaded already; this is a fault of wshost, please report it", path.display())]
     SeenBefore {
         /// The file.
@@ -157,7 +157,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// With the name in this manifest.
+    /// [`LoadError::OtherRevision`], with the name in this manifest.
     pub(super) fn other_revision(path: &Path, manifest: Option<&FileManifest>, why: String) -> Self {
         let engine = manifest.map(|manifest| format!("{} {}", manifest.name, manifest.version));
         LoadError::OtherRevision { path: path.to_owned(), engine, why }

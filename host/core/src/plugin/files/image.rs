@@ -1,5 +1,4 @@
-//! A plugin's file, before anything of it runs: whether it is a library that this machine can open, and what it says of
-//! itself.
+//! A plugin's file before any of its code runs: whether this machine can open it, and its manifest.
 
 use super::build::Build;
 use super::error::LoadError;
@@ -18,7 +17,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The content of a plugin's file, read once: what is checked is what is opened.
+/// The content of a plugin's file. It is read once, so that the checked content is the opened content.
 #[derive(Debug)]
 pub struct Image {
     path: PathBuf,
@@ -30,7 +29,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// Reads the file and what it says of itself. None of its code runs.
+    /// Reads the file and its manifest. None of its code runs.
     ///
     /// # Errors
     ///
@@ -38,7 +37,7 @@ impl Image {
     pub fn read(path: &Path) -> Result<Image, LoadError> {
         let unreadable = |error| LoadError::Unreadable { path: path.to_owned(), error };
         let mut file = File::open(path).map_err(unreadable)?;
-        // First: who writes to the file while it is read gives it another.
+        // This comes first: if somebody writes to the file while it is read, the file gets another fingerprint.
         let fingerprint = Fingerprint::of_metadata(&file.metadata().map_err(unreadable)?);
         let mut content = Vec::new();
         file.read_to_end(&mut content).map_err(unreadable)?;
@@ -57,23 +56,23 @@ impl Image {
         &self.path
     }
 
-    /// Which state of the file it is.
+    /// The state of the file.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
-    /// Bytes of the file.
+    /// The size of the file in bytes.
     pub fn size(&self) -> usize {
         self.content.len()
     }
 
-    /// What the engine says of itself in the file. `None` where it says nothing: it is no engine, it is older than this
-    /// manifest, or somebody has stripped off its sections.
+    /// The manifest in the file. `None` if there is none: it is no engine, it is older than this form of manifest, or
+    /// somebody has stripped its sections.
     pub fn manifest(&self) -> Option<&FileManifest> {
         self.manifest.as_ref()
     }
 
-    /// Whether the engine says of itself that it was built for another revision of the boundary than this host's.
+    /// Checks that the engine's manifest names this host's revision of the boundary.
     ///
     /// # Errors
     ///
@@ -86,13 +85,13 @@ impl Image {
         }
     }
 
-    /// Which build it is, if it says so.
+    /// The build, if the file has an id.
     pub fn build(&self) -> Option<&Build> {
         self.build.as_ref()
     }
 
-    /// What each load of it takes for good besides memory, and for how many loads there is enough, in a sentence. `None`: it
-    /// takes nothing.
+    /// A sentence on what each load uses up for good besides memory, and for how many loads it lasts. `None` if a load
+    /// uses up nothing.
     pub fn uses_up(&self) -> Option<String> {
         let bytes = self.thread_storage?;
         let (reserve, enough) = (thread_storage::reserve(), thread_storage::enough(bytes));
@@ -108,8 +107,8 @@ impl Image {
         self.thread_storage
     }
 
-    /// Refuses what says that it is the build that runs and differs from it, and what is no longer as it was linked where the
-    /// one that runs is.
+    /// Refuses a file that has the running build's id but other content, and a file that is no longer as it was linked
+    /// if the running one is.
     ///
     /// # Errors
     ///
@@ -129,7 +128,7 @@ impl Image {
     ///
     /// # Errors
     ///
-    /// [`LoadError::OtherRevision`], and [`LoadError::NotStaged`]: there is no room for it, for example.
+    /// [`LoadError::OtherRevision`], or [`LoadError::NotStaged`], for example if there is no room for it.
     pub fn stage(&self) -> Result<Staged, LoadError> {
         self.check_revision()?;
         Staged::of(self)
@@ -140,11 +139,11 @@ impl Image {
     }
 }
 
-/// What a library's file shows.
+/// The findings about a library's file.
 #[derive(Debug)]
 struct Found {
     manifest: Option<FileManifest>,
-    /// Whether it has what an engine is entered by, as far as the file shows: a library that is opened stays in memory.
+    /// Whether it has the entry of an engine, as far as the file shows. A library that is opened stays in memory.
     engine: bool,
     build: Option<Build>,
     thread_storage: Option<u64>,
@@ -153,14 +152,15 @@ struct Found {
 /// Why a file is refused.
 #[derive(Debug)]
 enum Fault {
-    /// What it is instead of a library.
+    /// The kind of file that it is instead of a library.
     Kind(String),
-    /// Where the damage shows.
+    /// The place at which the damage shows.
     Damage(String),
 }
 
-/// Looks for what an engine has. Refuses what the system's loader would crash on or describe badly: it maps
-/// what the headers promise, so that a truncated file ends the process, and goes by all tables unseen.
+/// Searches the file for the parts of an engine. Refuses a file that the system's loader would crash on or describe
+/// badly: the loader maps everything that the headers promise, so a truncated file ends the process, and it follows all
+/// tables unchecked.
 fn look_into(content: &[u8]) -> Result<Found, Fault> {
     type Header = elf::FileHeader64<Endianness>;
     let kind = |what: &str| Fault::Kind(what.to_owned());
@@ -194,7 +194,7 @@ fn look_into(content: &[u8]) -> Result<Found, Fault> {
     wholeness::check(&segments).map_err(Fault::Damage)?;
     let thread_storage = thread_storage::taken_by(&segments);
     if header.e_shoff(endian) == 0 {
-        // Without sections the loader is as content as with them.
+        // The loader accepts a file without sections just as well.
         wholeness::check_code(segments.code()).map_err(Fault::Damage)?;
         let build = Build::of(&segments, content, b"");
         return Ok(Found { manifest: None, engine: true, build, thread_storage });
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// Opening one would keep it in memory for good.
+    /// Opening it would keep it in memory for good.
     #[test]
     fn a_library_without_an_entry_is_no_engine() {
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
@@ -250,7 +250,7 @@ mod tests {
         assert!(!found.engine && found.manifest.is_none());
     }
 
-    /// What other compilers and linkers make is no damage.
+    /// The output of other compilers and linkers must not count as damaged.
     #[test]
     fn takes_whatever_this_process_has_loaded() {
         let maps = fs::read_to_string("/proc/self/maps").unwrap();

@@ -1,9 +1,9 @@
 //! From a file to a checked plugin: find, read, stage, open, check.
 //!
-//! Facts behind each step, tried on Linux: the loader recognises a file by path and inode, so that a changed file under
-//! the same path gives the old code again; and a mapped file that is overwritten crashes the process. So every load
-//! opens a private copy under a name of its own. A library that was opened is never closed, since thread-locals,
-//! vtables and type layouts of it can live anywhere.
+//! Two facts, tried on Linux, shape these steps. The loader recognises a file by path and inode, so a changed file
+//! under the same path gives the old code again. And a mapped file that is overwritten crashes the process. So every
+//! load opens a private copy under a name of its own. An opened library is never closed, since its thread-locals,
+//! vtables and type layouts can live anywhere.
 
 use super::build::Build;
 use super::dlopen::open;
@@ -16,21 +16,21 @@ use crate::plugin::Plugin;
 use plugin_api::abi::FileManifest;
 use std::path::{Path, PathBuf};
 
-/// Where a bare file name is looked for last, after the current folder and the executable's.
+/// The last folder in which a bare file name is searched for, after the current folder and the executable's.
 const SYSTEM_FOLDER: &str = "/usr/lib/wshost";
 
-/// How glibc's loader words it that there is no room for static thread-local storage.
+/// The words in which glibc's loader reports that static thread-local storage has run out.
 const NO_THREAD_STORAGE: &str = "static TLS block";
 
 /// What is known of a plugin's file.
 #[derive(Debug)]
 pub(in crate::plugin) struct Loaded {
     build: Option<Build>,
-    /// Has the private copy: tools such as debuggers and profilers want the file of what is mapped.
+    /// Owns the private copy. It stays, since debuggers and profilers need the file that is mapped.
     _staged: Option<Scratch>,
 }
 
-/// Finds the file that an operator means: a bare name is looked for in the current folder, beside the executable, and
+/// Finds the file that an operator means. A bare name is searched for in the current folder, beside the executable, and
 /// in `/usr/lib/wshost`; anything with a slash is a path.
 ///
 /// # Errors
@@ -56,7 +56,7 @@ impl Plugin {
     ///
     /// # Errors
     ///
-    /// As of [`Image::read`] and [`Plugin::open`].
+    /// Those of [`Image::read`] and [`Plugin::open`].
     pub fn load(path: &Path) -> Result<Plugin, LoadError> {
         Self::open(&Image::read(path)?)
     }
@@ -65,8 +65,8 @@ impl Plugin {
     ///
     /// # Errors
     ///
-    /// Why it is refused. Nothing of the engine's own code has run then, except what the library runs when it is opened;
-    /// one whose manifest names another revision is not even opened.
+    /// The plugin is refused. None of the engine's code has run then, except for the library's initialisers. A plugin
+    /// whose manifest names another revision is not even opened.
     pub fn open(image: &Image) -> Result<Plugin, LoadError> {
         image.stage()?.open()
     }
@@ -75,7 +75,7 @@ impl Plugin {
     ///
     /// # Errors
     ///
-    /// As of [`Image::read`] and [`Staged::open`](super::staged::Staged::open).
+    /// Those of [`Image::read`] and [`Staged::open`](super::staged::Staged::open).
     pub fn open_copy_of(path: &Path, copy: &Path) -> Result<Plugin, LoadError> {
         let image = Image::read(copy)?;
         Self::of_copy(path.to_owned(), image.fingerprint(), image.manifest(), None, None, copy.to_owned(), None)
@@ -101,7 +101,7 @@ impl Plugin {
         Ok(plugin)
     }
 
-    /// Which build it is, if it says so.
+    /// The build, if the file has an id.
     pub(super) fn build(&self) -> Option<&Build> {
         self.loaded()?.build.as_ref()
     }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_copy_that_is_gone_when_it_is_to_be_opened_is_not_blamed_on_the_file() {
-        // Without section headers, what a file exports is not known before it is opened.
+        // Without section headers, the exports of a file are unknown until it is opened.
         let mut program = fs::read(std::env::current_exe().unwrap()).unwrap();
         program[40..48].fill(0); // e_shoff
         program[60..64].fill(0); // e_shnum and e_shstrndx

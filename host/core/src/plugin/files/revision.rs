@@ -6,7 +6,7 @@
 use plugin_api::abi::{EngineTable, FileManifest, Manifest, Table};
 use plugin_api::hosting::Mismatch;
 
-/// What keeps the engine from running in this host, if anything does.
+/// The difference that keeps the engine from running in this host, if there is one.
 pub(super) fn difference(manifest: &FileManifest) -> Option<String> {
     let (theirs, ours) = (&manifest.plugin_api, plugin_api::VERSION);
     if let Some((theirs_breaks, ours_breaks)) = breaking(theirs).zip(breaking(ours))
@@ -23,11 +23,11 @@ pub(super) fn other_version(theirs: impl std::fmt::Display, ours: impl std::fmt:
 }
 
 fn offers(manifest: &FileManifest, id: &str) -> bool {
-    // One that names no table at all leaves it to the module.
+    // A manifest that names no table leaves this to the module.
     manifest.interfaces.is_empty() || manifest.interfaces.iter().any(|offered| offered == id)
 }
 
-/// The part of a version that differs where the boundary breaks: `2` of 2.1.0, and as with cargo `0.2` of 0.2.1.
+/// The part of a version whose change breaks the boundary: `2` of 2.1.0 and, as with cargo, `0.2` of 0.2.1.
 fn breaking(version: &str) -> Option<(u32, u32)> {
     let mut numbers = version.split('.').map(|number| number.parse().ok());
     match (numbers.next()??, numbers.next()??) {

@@ -1,7 +1,7 @@
-//! Folders for temporary files, which go with their process even where that is killed.
+//! Folders for temporary files, which are removed even if their process is killed.
 //!
-//! Each is locked for as long as its process lives. What nobody holds any more goes when the next wshost of the same user
-//! makes one.
+//! Each folder is locked for as long as its process lives. When the next wshost of the same user makes one, it removes
+//! the folders that nobody holds any more.
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::geteuid;
@@ -14,12 +14,12 @@ use std::sync::Once;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What the names of these folders begin with.
+/// The start of these folders' names.
 const PREFIX: &str = "wshost-scratch-";
-/// Younger ones are left alone: a folder is there for a moment before it is locked.
+/// Younger folders are left alone, since a folder exists for a moment before it is locked.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// A folder of this process's own under the system's temporary one, removed when this is dropped.
+/// A folder of this process's own in the system's temporary folder. It is removed when this is dropped.
 #[derive(Debug)]
 pub struct Scratch {
     folder: TempDir,
@@ -27,11 +27,11 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes one. The first of a process first removes those that killed processes have left.
+    /// Makes a folder. The first call in a process first removes the folders that killed processes have left.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system cannot make or lock a folder.
     pub fn new() -> io::Result<Scratch> {
         static LOOKED: Once = Once::new();
         LOOKED.call_once(|| remove_abandoned(&env::temp_dir()));
@@ -41,18 +41,18 @@ impl Scratch {
     fn within(temporary: &Path) -> io::Result<Scratch> {
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(temporary)?;
         let lock = File::open(folder.path())?;
-        // Where a file system has no locks, nobody can take one either: the folder then stays after a kill.
+        // If the file system has no locks, nobody else can lock the folder either, and it stays after a kill.
         let _ = flock(&lock, FlockOperation::NonBlockingLockExclusive);
         Ok(Scratch { folder, _lock: lock })
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
-/// Removes what processes of this user have left there. What cannot be looked at or removed stays.
+/// Removes the folders that this user's processes have left there. A folder that cannot be examined or removed stays.
 fn remove_abandoned(temporary: &Path) {
     for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -69,7 +69,7 @@ fn remove_abandoned(temporary: &Path) {
 
 fn is_abandoned(folder: &Path) -> bool {
     let Ok(metadata) = folder.symlink_metadata() else { return false };
-    // Others could put links there.
+    // Somebody else could have put a link there.
     let own = metadata.is_dir() && metadata.uid() == geteuid().as_raw();
     let old = metadata.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age >= YOUNG));
     own && old && File::open(folder).is_ok_and(|file| flock(file, FlockOperation::NonBlockingLockExclusive).is_ok())
@@ -84,7 +84,7 @@ mod tests {
         File::open(folder).unwrap().set_modified(SystemTime::now() - 2 * YOUNG).unwrap();
     }
 
-    /// A folder as a process leaves it that is killed.
+    /// A folder as a killed process leaves it.
     fn abandoned(temporary: &Path) -> std::path::PathBuf {
         let Scratch { folder, _lock } = Scratch::within(temporary).unwrap();
         fs::write(folder.path().join("file"), "content").unwrap();

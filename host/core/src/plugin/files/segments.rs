@@ -1,11 +1,11 @@
-//! What the system's loader makes of a library's file: which of its bytes come to which addresses, and the table that tells
-//! it what to do with them. Reading alone; what does not lie where it should is damage.
+//! A library's file as the system's loader sees it: the addresses of its bytes, and the table that tells the loader
+//! what to do with them. This only reads; a part that does not lie where it should is damage.
 
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, elf, pod};
 use std::ops::Range;
 
-/// All addresses that a process can have, and more.
+/// More than all addresses that a process can have.
 const SPACE: u64 = 1 << 56;
 
 type Header = elf::FileHeader64<Endianness>;
@@ -16,12 +16,12 @@ pub(super) struct Segments<'a> {
     pub(super) endian: Endianness,
     content: &'a [u8],
     loads: Vec<Load>,
-    /// What the linker left for whoever loads the library, in its order: tag and value.
+    /// The linker's table for the loader, in its order: tag and value.
     pub(super) dynamic: Vec<(i64, u64)>,
-    /// Bytes of each thread's storage, with their alignment.
+    /// The size of each thread's storage, with its alignment.
     pub(super) thread_storage: u64,
     notes: Vec<Range<usize>>,
-    /// Where the index of what unwinding needs is.
+    /// The address of the index for unwinding.
     pub(super) unwind_index: Option<u64>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Segments<'a> {
 #[derive(Debug)]
 struct Load {
     address: u64,
-    /// Bytes in memory; those behind the ones in the file are zero.
+    /// The size in memory. The bytes after those in the file are zero.
     memory: u64,
     file: Range<usize>,
     flags: u32,
@@ -38,7 +38,7 @@ struct Load {
 impl<'a> Segments<'a> {
     /// # Errors
     ///
-    /// What is wrong with them, in words that go on from "as shows in".
+    /// The damaged part, in words that continue "as shows in".
     pub(super) fn read(header: &Header, content: &'a [u8]) -> Result<Self, String> {
         let endian = header.endian().map_err(|_| "its header")?;
         let headers = header.program_headers(endian, content).map_err(|_| "its program headers")?;
@@ -98,12 +98,12 @@ impl<'a> Segments<'a> {
         self.dynamic.iter().find(|entry| entry.0 == tag).map(|entry| entry.1)
     }
 
-    /// All values of a tag, in their order.
+    /// All values of a tag, in order.
     pub(super) fn values(&self, tag: i64) -> impl Iterator<Item = u64> {
         self.dynamic.iter().filter(move |entry| entry.0 == tag).map(|entry| entry.1)
     }
 
-    /// The bytes that the file has for `size` bytes at an address.
+    /// The file's bytes for `size` bytes at an address.
     pub(super) fn bytes(&self, address: u64, size: u64) -> Option<&'a [u8]> {
         self.loads.iter().find_map(|load| {
             let start = usize::try_from(address.checked_sub(load.address)?).ok()?.checked_add(load.file.start)?;
@@ -112,7 +112,7 @@ impl<'a> Segments<'a> {
         })
     }
 
-    /// The bytes that the file has from an address to the end of its segment.
+    /// The file's bytes from an address to the end of its segment.
     pub(super) fn bytes_from(&self, address: u64) -> Option<&'a [u8]> {
         self.loads.iter().find_map(|load| {
             let start = usize::try_from(address.checked_sub(load.address)?).ok()?.checked_add(load.file.start)?;
@@ -120,10 +120,10 @@ impl<'a> Segments<'a> {
         })
     }
 
-    /// Whether there are `size` bytes at an address, which may be zero at first.
+    /// Whether the segments have `size` bytes at an address. They may be zero at first.
     pub(super) fn has(&self, address: u64, size: u64) -> bool {
         let Some(end) = address.checked_add(size) else { return false };
-        // A table may be empty, and an address may be that behind the last byte.
+        // A table may be empty, and its address may be the one after the last byte.
         self.loads.iter().any(|load| load.address <= address && Some(end) <= load.end())
     }
 
@@ -133,7 +133,7 @@ impl<'a> Segments<'a> {
         self.loads.iter().filter(executable).any(|load| load.address <= address && Some(address) < load.end())
     }
 
-    /// Whether something can be written to an address when the library is loaded.
+    /// Whether the loader can write to an address.
     pub(super) fn is_writable(&self, address: u64, size: u64) -> bool {
         let Some(end) = address.checked_add(size) else { return false };
         let writable = |load: &&Load| load.flags & elf::PF_W != 0;
@@ -151,7 +151,7 @@ impl<'a> Segments<'a> {
         self.loads.iter().map(|load| load.file.clone())
     }
 
-    /// What the linker calls this build: a number made of its content. Most linkers write one.
+    /// The place of the linker's id of this build, which is made from the content. Most linkers write one.
     pub(super) fn build_id(&self) -> Option<Range<usize>> {
         self.notes.iter().find_map(|range| {
             let mut rest = &self.content[range.clone()];
@@ -160,7 +160,7 @@ impl<'a> Segments<'a> {
                 let (name, behind) = part(behind, header.n_namesz.get(self.endian))?;
                 let (told, behind) = part(behind, header.n_descsz.get(self.endian))?;
                 if name == b"GNU\0" && header.n_type.get(self.endian) == elf::NT_GNU_BUILD_ID {
-                    // What is padded ends with its padding.
+                    // A padded part ends with its padding.
                     let padded = told.len().next_multiple_of(4).min(told.len() + behind.len());
                     let start = range.end - behind.len() - padded;
                     return Some(start..start + told.len());
@@ -177,7 +177,7 @@ impl Load {
     }
 }
 
-/// A part of a note, which is padded to four bytes, and what follows.
+/// A part of a note, which is padded to four bytes, and the rest.
 fn part(bytes: &[u8], size: u32) -> Option<(&[u8], &[u8])> {
     let size = usize::try_from(size).ok()?;
     let padded = size.checked_next_multiple_of(4)?.min(bytes.len());

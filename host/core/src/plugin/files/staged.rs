@@ -1,4 +1,4 @@
-//! A plugin's private copy, which is what is opened: no change to the file reaches it.
+//! A plugin's private copy. It is the copy that is opened, so no change to the file reaches it.
 
 use super::beside::Beside;
 use super::build::Build;
@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A copy of a plugin's file under a name that no load has had, ready to be opened. It goes when this is dropped.
+/// A copy of a plugin's file under a name that no load has had, ready to be opened. Dropping this removes the copy.
 #[derive(Debug)]
 pub struct Staged {
     path: PathBuf,
@@ -59,7 +59,7 @@ impl Staged {
     ///
     /// # Errors
     ///
-    /// Why it is refused. Nothing of the engine's own code has run then, except what the library runs when it is opened.
+    /// The plugin is refused. None of the engine's code has run then, except for the library's initialisers.
     pub fn open(self) -> Result<Plugin, LoadError> {
         let Staged { path, fingerprint, manifest, build, thread_storage, beside, copy, folder } = self;
         let claim = beside.claim(&path, copy.parent().unwrap_or(Path::new("")))?;
@@ -71,7 +71,7 @@ impl Staged {
     }
 }
 
-/// No copy, and why.
+/// The error that no copy could be made.
 pub(super) fn not_staged(path: &Path, error: io::Error) -> LoadError {
     LoadError::NotStaged { path: path.to_owned(), folder: env::temp_dir(), error }
 }
@@ -83,7 +83,7 @@ fn copy(image: &Image, beside: &Beside) -> io::Result<(Scratch, PathBuf)> {
     let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
     let file_name = image.path().file_name().unwrap_or_default().to_string_lossy();
     let folder = Scratch::new()?;
-    // The loader does not say it.
+    // The loader's message does not mention it.
     if statvfs(folder.path()).is_ok_and(|system| system.f_flag.contains(StatVfsMountFlags::NOEXEC)) {
         return Err(io::Error::other("it is mounted noexec"));
     }

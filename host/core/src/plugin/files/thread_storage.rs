@@ -1,26 +1,27 @@
-//! Thread-local storage of the static kind, which allocators such as mimalloc bring: the system's loader has little in
-//! reserve for libraries that are opened later, and gives none of it back as long as they stay.
+//! Static thread-local storage, which allocators such as mimalloc use. The system's loader has little in reserve for
+//! libraries that are opened later, and gets none of it back while they stay.
 
 use super::segments::Segments;
 use object::{Endianness, elf, pod};
 use std::env;
 
-/// What glibc keeps in reserve beside what [`TUNABLE`] says, as tried with 2.36.
+/// glibc's reserve besides the value of [`TUNABLE`], as measured with 2.36.
 const FIXED: u64 = 1152;
-/// Of `GLIBC_TUNABLES`, which has to be in the environment when the process starts.
+/// A part of `GLIBC_TUNABLES`, which must be in the environment when the process starts.
 pub(super) const TUNABLE: &str = "glibc.rtld.optional_static_tls";
 const TUNABLE_DEFAULT: u64 = 512;
-/// How many generations the advice makes room for.
+/// The number of generations that the advice makes room for.
 pub(super) const GENERATIONS: u64 = 32;
 
-/// Bytes of the reserve that each load of a library takes for good, if it does.
+/// The bytes of the reserve that each load of a library takes for good, if it takes any.
 pub(super) fn taken_by(segments: &Segments<'_>) -> Option<u64> {
     let flagged = segments.value(elf::DT_FLAGS).is_some_and(|flags| flags & u64::from(elf::DF_STATIC_TLS) != 0);
     let is_static = flagged || has_fixed_offsets(segments);
     Some(segments.thread_storage).filter(|bytes| is_static && *bytes > 0)
 }
 
-/// Whether the loader is to write how far from a thread's own address a variable is, which it is from all threads then.
+/// Whether the loader must write the offset of a variable from a thread's own address, which is then the same in all
+/// threads.
 fn has_fixed_offsets(segments: &Segments<'_>) -> bool {
     let fixed = if cfg!(target_arch = "x86_64") {
         elf::R_X86_64_TPOFF64
@@ -37,13 +38,13 @@ fn has_fixed_offsets(segments: &Segments<'_>) -> bool {
     relocations.iter().any(|one| one.r_info.get(segments.endian) & 0xffff_ffff == u64::from(fixed))
 }
 
-/// About how many bytes there are for all libraries together that a process with this environment opens.
+/// About how many bytes there are for all libraries that a process with this environment opens.
 pub(super) fn reserve() -> u64 {
     let tunables = env::var("GLIBC_TUNABLES").unwrap_or_default();
     FIXED.saturating_add(optional(&tunables))
 }
 
-/// The part that the environment says.
+/// The part that the environment sets.
 fn optional(tunables: &str) -> u64 {
     let told = tunables.split(':').filter_map(|tunable| tunable.split_once('=')).filter(|(name, _)| *name == TUNABLE);
     let number = |text: &str| match text.strip_prefix("0x") {
@@ -53,7 +54,7 @@ fn optional(tunables: &str) -> u64 {
     told.filter_map(|(_, value)| number(value)).next_back().unwrap_or(TUNABLE_DEFAULT)
 }
 
-/// What to set the tunable to, so that [`GENERATIONS`] have room.
+/// The value for the tunable that makes room for [`GENERATIONS`].
 pub(super) fn enough(bytes: u64) -> u64 {
     bytes.saturating_mul(GENERATIONS).checked_next_multiple_of(1024).unwrap_or(u64::MAX)
 }

@@ -1,23 +1,23 @@
-//! Whether a library is whole, as far as reading its file can tell.
+//! Checks whether a library is whole, as far as reading its file can tell.
 //!
-//! The system's loader believes what the file says: a table that leads elsewhere, or zeros in its place, crash the process
-//! that opens it. So the tables that the loader goes by are followed here first, and code has no long run of zeros. What
-//! cannot be told so is damage to constants, to single instructions, and to the names of versions.
+//! The system's loader trusts the file: a table that leads elsewhere, or zeros in its place, crash the process that
+//! opens it. So the tables that the loader uses are followed here first, and code must have no long run of zeros. This
+//! does not find damage to constants, to single instructions, and to the names of versions.
 
 use super::segments::Segments;
 use object::{Endianness, elf, pod};
 
-/// Code has no run of so many zeros; what is lost of a file is lost by the block.
+/// Code never has this many zeros in a row, and files lose whole blocks.
 const BLANK: usize = 2048;
 
 type Relocation = elf::Rela64<Endianness>;
 type Symbol = elf::Sym64<Endianness>;
 
-/// Follows all that the loader goes by.
+/// Follows everything that the loader follows.
 ///
 /// # Errors
 ///
-/// What is damaged.
+/// The damaged part.
 pub(super) fn check(segments: &Segments<'_>) -> Result<(), String> {
     let strings = table(segments, elf::DT_STRTAB, elf::DT_STRSZ)?.ok_or("names that are missing")?;
     if strings.first() != Some(&0) || strings.last() != Some(&0) {
@@ -47,7 +47,7 @@ pub(super) fn check_code<'a>(mut code: impl Iterator<Item = &'a [u8]>) -> Result
 
 /// Whether there is a long run of zeros.
 fn is_blank_somewhere(code: &[u8]) -> bool {
-    // A run has one of every so many bytes in it; from there to both sides.
+    // A run of this length covers one of these positions; look to both sides from there.
     let mut at = BLANK - 1;
     while let Some(byte) = code.get(at) {
         if *byte == 0 {
@@ -62,7 +62,7 @@ fn is_blank_somewhere(code: &[u8]) -> bool {
     false
 }
 
-/// A table of which one entry tells the address and another the size. `None`: there is none.
+/// A table whose address and size are entries of the dynamic table. `None` if there is none.
 fn table<'a>(segments: &Segments<'a>, address: i64, size: i64) -> Result<Option<&'a [u8]>, String> {
     match (segments.value(address), segments.value(size)) {
         (None, _) => Ok(None),
@@ -73,7 +73,7 @@ fn table<'a>(segments: &Segments<'a>, address: i64, size: i64) -> Result<Option<
     }
 }
 
-/// Checks the symbols, and returns how many there are. `None`: it cannot be told.
+/// Checks the symbols, and returns their number, or `None` if it is unknown.
 fn check_symbols(segments: &Segments<'_>, named: impl Fn(u64) -> bool) -> Result<Option<u64>, String> {
     let address = segments.value(elf::DT_SYMTAB).ok_or("symbols that are missing")?;
     let endian = segments.endian;
@@ -114,7 +114,7 @@ fn count_symbols(segments: &Segments<'_>) -> Result<Option<u64>, String> {
     Ok(Some(u64::from(last) + length as u64 + 1))
 }
 
-/// Checks what symbols are looked up by.
+/// Checks the tables for looking up symbols.
 fn check_hash(segments: &Segments<'_>, symbols: Option<u64>) -> Result<(), String> {
     let endian = segments.endian;
     if let Some(gnu) = GnuHash::read(segments)? {
@@ -141,7 +141,7 @@ fn check_hash(segments: &Segments<'_>, symbols: Option<u64>) -> Result<(), Strin
     check_versions(segments, (elf::DT_VERDEF, elf::DT_VERDEFNUM), 16)
 }
 
-/// Follows a list of versions, whose entries have a version of their own at their start, and at `next` where the next one is.
+/// Follows a list of versions. Each entry begins with its own version, and has the offset of the next entry at `next`.
 fn check_versions(segments: &Segments<'_>, (list, count): (i64, i64), next: usize) -> Result<(), String> {
     let Some(mut address) = segments.value(list) else { return Ok(()) };
     for _ in 0..segments.value(count).unwrap_or_default() {
@@ -162,10 +162,10 @@ fn word(bytes: &[u8]) -> u32 {
     bytes.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word))
 }
 
-/// Checks where the loader is to write, and what.
+/// Checks the places that the loader writes to, and the values.
 fn check_relocations(segments: &Segments<'_>, symbols: Option<u64>) -> Result<(), String> {
     let endian = segments.endian;
-    // With relocations in what is not writable, which the loader makes so for a while.
+    // These may include relocations in read-only parts, which the loader makes writable for a while.
     let anywhere = segments.value(elf::DT_TEXTREL).is_some()
         || segments.value(elf::DT_FLAGS).is_some_and(|flags| flags & u64::from(elf::DF_TEXTREL) != 0);
     for (address, size) in [(elf::DT_RELA, elf::DT_RELASZ), (elf::DT_JMPREL, elf::DT_PLTRELSZ)] {
@@ -177,7 +177,7 @@ fn check_relocations(segments: &Segments<'_>, symbols: Option<u64>) -> Result<()
             let (kind, symbol) = (info & 0xffff_ffff, info >> 32);
             if kind == 0 {
                 nothing += 1;
-                // Some linkers leave a few.
+                // Some linkers leave a few zeros.
                 if nothing * size_of::<Relocation>() >= BLANK {
                     return Err("holes in its relocations".into());
                 }
@@ -193,12 +193,12 @@ fn check_relocations(segments: &Segments<'_>, symbols: Option<u64>) -> Result<()
             }
         }
     }
-    // A bitmap behind each address; their form says little.
+    // Each address is followed by a bitmap, whose form says little.
     table(segments, elf::DT_RELR, elf::DT_RELRSZ)?;
     Ok(())
 }
 
-/// The kind of a relocation that adds where the library lies.
+/// The kind of relocation that adds the library's address.
 fn relative() -> Option<u64> {
     if cfg!(target_arch = "x86_64") {
         Some(elf::R_X86_64_RELATIVE.into())
@@ -211,7 +211,7 @@ fn relative() -> Option<u64> {
     }
 }
 
-/// Checks what the loader calls.
+/// Checks the functions that the loader calls.
 fn check_initialisers(segments: &Segments<'_>) -> Result<(), String> {
     for tag in [elf::DT_INIT, elf::DT_FINI] {
         if !segments.values(tag).all(|address| segments.has_code(address)) {
@@ -222,7 +222,7 @@ fn check_initialisers(segments: &Segments<'_>) -> Result<(), String> {
         let Some(bytes) = table(segments, address, size)? else { continue };
         let start = segments.value(address).unwrap_or_default();
         let range = start..start + bytes.len() as u64;
-        // What is called is what the relocations put there.
+        // The relocations put the called addresses there.
         let Some(relocations) = table(segments, elf::DT_RELA, elf::DT_RELASZ)? else { continue };
         let relocations: &[Relocation] = pod::slice_from_all_bytes(relocations).map_err(|()| "its relocations")?;
         let mut of_array = relocations.iter().filter(|one| range.contains(&one.r_offset.get(segments.endian)));
@@ -237,7 +237,7 @@ fn check_initialisers(segments: &Segments<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks the index of what a panic goes by: pairs of an address in the code and one of its description, in order.
+/// Checks the index for panics: pairs of an address in the code and an address of its description, in order.
 fn check_unwinding(segments: &Segments<'_>) -> Result<(), String> {
     /// Version 1, and the encodings that linkers use: relative to here, and to the start of the index.
     const USUAL: [u8; 4] = [1, 0x1b, 0x03, 0x3b];
@@ -263,7 +263,7 @@ fn check_unwinding(segments: &Segments<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// The newer table that symbols are looked up by.
+/// The newer table for looking up symbols.
 struct GnuHash<'a> {
     /// The first symbol in it.
     base: u32,

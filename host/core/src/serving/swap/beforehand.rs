@@ -1,8 +1,8 @@
-//! Before anybody is frozen: every export is made once on trial, while everyone goes on, so that one which blocks or fails
-//! is known before it could hold up others.
+//! Before anybody is frozen, every export is made once on trial while everyone goes on. So an export that blocks or
+//! fails is found before it could hold up others.
 //!
-//! A connection gives its session away for its own export, and gets it back at once; only its client waits. The bytes are
-//! thrown away: what a session holds may change in other ways than by its callbacks, so they are out of date at once.
+//! A connection gives its session away for its own export and gets it back at once, so only its client waits. The bytes
+//! are thrown away: they are out of date at once, since not only callbacks change the data of a session.
 
 use super::Held;
 use super::errands::{Call, Errands};
@@ -15,16 +15,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// So many clients are asked for their sessions at a time: one wake-up per loop does for several.
+/// How many clients are asked for their sessions at a time. One wake-up per loop serves several.
 const AT_ONCE: usize = 64;
-/// Nobody waits for longer than this for the export of another's session, or for another to answer.
+/// No client waits longer than this for the export of another's session, or for another to answer.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Tries the exports of an engine and of the sessions that these clients have.
+/// Tries the exports of an engine and of these clients' sessions.
 ///
 /// # Errors
 ///
-/// The engine's error or panic, or what was at work when `until` came.
+/// The engine's error or panic, or the call that was under way at `until`.
 pub(super) async fn try_exports(
     from: &Handover,
     clients: &[Arc<Client>],
@@ -52,22 +52,22 @@ pub(super) async fn try_exports(
         let all_answered = answers.wait(&seats, (clock::now() + PATIENCE).min(until)).await;
         let exported = export_those_here(from, &seats, errands, until).await?;
         left.retain(|client| !exported.contains(&client.number()) && client.closing() != Closing::Gone);
-        // Those whose loop is in a callback: nobody waits for that but we. They keep their sessions.
+        // The loops of these clients are in a callback, and only this waits for them. They keep their sessions.
         if !all_answered && !answers.wait(&seats, until).await {
             return Err(Held::Late("a callback was at work".to_owned()));
         }
-        // Those whose session an export of an earlier reload still has.
+        // An export of an earlier reload still has these sessions.
         if all_answered && exported.is_empty() && !left.is_empty() {
             sleep(PATIENCE).await;
         }
-        // First the others: those that are left may be held up again.
+        // The other clients come first, since these may be held up again.
         left.splice(0..0, later);
     }
     Ok(())
 }
 
-/// Exports the sessions that have been handed in, and lets each go on at once. Whoever comes later goes on at once as well.
-/// Returns the numbers of the clients whose sessions were exported.
+/// Exports the sessions that have been handed in, and lets each go on at once. A session that comes later goes on at
+/// once as well. Returns the numbers of the clients whose sessions were exported.
 async fn export_those_here(
     from: &Handover,
     seats: &Arc<Seats>,
@@ -77,7 +77,7 @@ async fn export_those_here(
     let (own, shared) = (from.clone(), Arc::clone(seats));
     let mut exporting = errands.begin(move |at| {
         let mut exported = HashSet::new();
-        // None: the others have gone on without waiting for the one before.
+        // None means that the other clients have gone on without waiting for the previous export.
         while let Some(seat) = shared.take() {
             at.come_to(Call::ExportSession, Some(&seat.client));
             let bytes = own.export_session(&seat.client, &seat.session);
@@ -88,7 +88,7 @@ async fn export_those_here(
         Ok::<_, EngineFailure>(exported)
     });
     let mut exported = exporting.wait((clock::now() + PATIENCE).min(until)).await;
-    // Whoever is late keeps its session.
+    // A client that is late keeps its session.
     seats.end(false);
     if exported.is_none() {
         exported = exporting.wait(until).await;

@@ -1,4 +1,5 @@
-//! The thread that makes the engines' exports and imports, and what it is at. An engine that blocks there is left to itself.
+//! The thread that calls the engines' exports and imports, and its present call. An engine that blocks there is left
+//! alone.
 
 use crate::engine::{Audience, Client};
 use crate::executor::{Executor, Thread};
@@ -9,14 +10,14 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-/// The thread of one swap. It ends after its last errand once this is dropped.
+/// The thread of one swap. When this is dropped, the thread ends after its last errand.
 #[derive(Debug)]
 pub(super) struct Errands {
     thread: Thread,
     at: Arc<At>,
 }
 
-/// What comes of an errand.
+/// The result of an errand.
 pub(super) struct Pending<R>(oneshot::Receiver<R>);
 
 /// A call of an engine.
@@ -30,12 +31,12 @@ pub(super) enum Call {
 
 const NAMES: [&str; 4] = ["export_state", "export_session", "import_state", "import_session"];
 
-/// Which call the thread is in, and for whom. Cheap, since everyone waits while it is noted.
+/// The thread's present call, and its client. Noting it is cheap, since everyone waits meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct At {
-    /// 0 for none.
+    /// 0 if there is none.
     call: AtomicU8,
-    /// The client's number, 0 for none.
+    /// The client's number, or 0 if there is none.
     client: AtomicU64,
 }
 
@@ -44,12 +45,12 @@ impl Errands {
     ///
     /// # Errors
     ///
-    /// What the system says when it has no thread left.
+    /// The system has no thread left.
     pub(super) fn start(executor: &dyn Executor) -> io::Result<Errands> {
         Ok(Errands { thread: executor.thread("wshost-handover")?, at: Arc::default() })
     }
 
-    /// Has the thread do this, behind what it does.
+    /// Queues this for the thread.
     pub(super) fn begin<R: Send + 'static>(&self, work: impl FnOnce(&At) -> R + Send + 'static) -> Pending<R> {
         let (done, result) = oneshot::channel();
         let at = Arc::clone(&self.at);
@@ -62,12 +63,12 @@ impl Errands {
         Pending(result)
     }
 
-    /// Waits until the thread has done everything. Returns whether that was so when `until` came.
+    /// Waits until the thread has done everything, but not beyond `until`. Returns whether it has.
     pub(super) async fn wait_until_done(&self, until: Instant) -> bool {
         self.begin(|_| ()).wait(until).await.is_some()
     }
 
-    /// The call that it is in, in words. The client is one of these.
+    /// The thread's present call, in words. Its client is one of these.
     pub(super) fn at_work(&self, audience: &Audience) -> String {
         let call = usize::from(self.at.call.load(Ordering::Relaxed));
         let Some(call) = call.checked_sub(1).and_then(|call| NAMES.get(call)) else {
@@ -81,14 +82,14 @@ impl Errands {
 }
 
 impl<R> Pending<R> {
-    /// Waits for the result. `None`: it was not there when `until` came; it may be asked for again.
+    /// Waits for the result. Returns `None` if it was not there at `until`; it may be called again.
     pub(super) async fn wait(&mut self, until: Instant) -> Option<R> {
         timeout_at(until.into(), &mut self.0).await.ok().and_then(Result::ok)
     }
 }
 
 impl At {
-    /// The thread is about to make this call, for this client or for the engine as a whole.
+    /// Notes that the thread is about to make this call, for this client or for the engine as a whole.
     pub(super) fn come_to(&self, call: Call, client: Option<&Client>) {
         self.client.store(client.map_or(0, Client::number), Ordering::Relaxed);
         self.call.store(call as u8, Ordering::Relaxed);

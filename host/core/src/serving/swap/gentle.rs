@@ -1,5 +1,5 @@
-//! The gentle way, for engines that offer no handover: new connections go to the new generation, and those that there are
-//! stay with theirs, until they end or a deadline ends them.
+//! The gentle way, for engines that offer no handover: new connections go to the new generation, and existing ones stay
+//! with theirs until they end or a deadline ends them.
 
 use super::succession::Way;
 use crate::client::audience::Whom;
@@ -9,7 +9,8 @@ use crate::serving::mount::Mount;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// To be called in a runtime. Lets new connections go to `new`. Those with earlier generations are closed with 1012 after `drain`, if there is one.
+/// Lets new connections go to `new`. Connections of earlier generations are closed with 1012 after `drain`, if that is
+/// set. Call this within a runtime.
 pub(super) fn take_over(mount: &Mount, new: &Arc<Instance>, drain: Option<Duration>) -> Way {
     mount.set_current(Arc::clone(new));
     new.release_timers();
@@ -18,7 +19,7 @@ pub(super) fn take_over(mount: &Mount, new: &Arc<Instance>, drain: Option<Durati
     if let Some(drain) = drain {
         tokio::spawn(async move {
             tokio::time::sleep(drain).await;
-            // Looked up now: some of those that were opening then are clients by now.
+            // Look them up only now, since some that were opening before have become clients.
             for client in of_earlier_generations(&audience, generation) {
                 client.close(close::SERVICE_RESTART, "a new version has taken over: connect again");
             }

@@ -69,23 +69,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep_until, timeout_at};
 
-/// For how many pauses newcomers may wait until the handshakes that are under way are finished: an engine's word on a
-/// client may take longer than all clients may be held up, and with many newcomers one is always under way.
+/// How many pauses new clients may wait for the handshakes under way: an engine may take longer to answer a client than
+/// all clients may be held up, and with many new clients one handshake is always under way.
 const GATE_PAUSES: u32 = 4;
 
-/// What came of a handover.
+/// The result of a handover.
 #[derive(Clone, Copy, Debug)]
 struct HandedOver {
     sessions: usize,
-    /// From the first connection that was not read from to the last that was again.
+    /// From when the first connection stopped reading to when the last one read again.
     pause: Duration,
 }
 
-/// Why a handover, or an attempt at it, came to nothing.
+/// Why a handover, or an attempt at it, failed.
 enum Held {
-    /// This was at work when its time was over. Nothing has happened, another attempt may succeed.
+    /// This was under way when its time was over. Nothing has happened, and another attempt may succeed.
     Late(String),
-    /// There is no use in another attempt.
+    /// Another attempt is no use.
     Refused(Refused),
 }
 
@@ -99,7 +99,7 @@ impl From<EngineFailure> for Held {
 ///
 /// # Errors
 ///
-/// Why the old generation goes on.
+/// The reason for which the old generation goes on.
 async fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapLimits) -> Result<HandedOver, Refused> {
     let &SwapLimits { deadline, max_pause, .. } = limits;
     let until = clock::now() + deadline;
@@ -138,7 +138,7 @@ async fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapL
     }
 }
 
-/// Whether the new generation can read what the old one exports. `None`: it had not said so when `until` came.
+/// Whether the new generation can read the old one's exports. `None` if it had not answered at `until`.
 async fn accepts(from: &Handover, to: &Handover, errands: &Errands, until: Instant) -> Option<bool> {
     let (schema, own) = (from.schema(), to.clone());
     errands.begin(move |_| own.accepts(schema)).wait(until).await
@@ -155,7 +155,7 @@ async fn try_once(
 ) -> Result<HandedOver, Held> {
     wait_for_those_at_work(from.engine(), until).await?;
     let late = |what: &str| Held::Late(what.to_owned());
-    // From here on nobody opens a connection: all there are, are in the audience. They go on until the gate is closed.
+    // From here on no connection opens, so all of them are in the audience. They go on until the gate is closed.
     let patience = clock::now() + GATE_PAUSES * max_pause;
     let closed_gate = timeout_at(until.min(patience).into(), mount.close_gate()).await;
     let closed_gate = closed_gate.map_err(|_| late("a handshake was under way"))?;
@@ -188,7 +188,7 @@ async fn try_once(
             resume_others(&clients, resumed);
             drop(closed_gate);
             let pause = clock::since(began);
-            // Everyone has gone on: now what is left behind may be dropped.
+            // Everyone has gone on, so the data that is left behind may be dropped.
             old.end_timers();
             drop(left_behind);
             Ok(HandedOver { sessions: resumed, pause })
@@ -209,10 +209,10 @@ async fn try_once(
     }
 }
 
-/// Waits until every callback and job that is at work now has ended, so that nobody is frozen to wait for those.
+/// Waits until every callback and job that is under way now has ended, so that nobody is frozen to wait for those.
 async fn wait_for_those_at_work(old: &Instance, until: Instant) -> Result<(), Held> {
     tracing::debug!("the handover waits for callbacks and jobs that are at work");
-    // One client of each loop answers for all.
+    // One client of each loop answers for all of the loop.
     let mut clients = clients_of(old);
     clients.sort_unstable_by_key(|client| client.event_loop());
     clients.dedup_by_key(|client| client.event_loop());
@@ -232,8 +232,8 @@ fn clients_of(instance: &Instance) -> Vec<Arc<Client>> {
     clients
 }
 
-/// Those that had no session to hand in are frozen all the same, or will be when they get to it. Which they are only they
-/// know, so that all are told, unless all have been `resumed`.
+/// Resumes the connections that had no session to hand in. They are frozen all the same, or will be soon. Only they
+/// know which they are, so all connections are told, unless all have been `resumed`.
 fn resume_others(clients: &[Arc<Client>], resumed: usize) {
     if resumed == clients.len() {
         return;
@@ -264,7 +264,7 @@ fn export_and_import(from: &Handover, to: &Handover, seats: &Seats, at: &At) -> 
             seat.exported = from.export_session(&seat.client, &seat.session)?;
             Ok(())
         };
-        // None: too late, and everybody has gone on.
+        // None means that it is too late and everybody has gone on.
         let Some(exported) = seats.with_seat(index, export) else { return Ok(()) };
         exported?;
     }

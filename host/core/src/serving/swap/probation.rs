@@ -12,16 +12,17 @@ use crate::serving::mount::Mount;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How a new generation is tried.
+/// The settings of a probation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probation {
-    /// From its taking over. A large value costs a thread for that long, and keeps the files of the plugin before.
+    /// How long it lasts, from the moment of taking over. A large value costs a thread for that long, and keeps the
+    /// files of the previous plugin.
     pub length: Duration,
-    /// So many panics are put up with.
+    /// How many panics are tolerated.
     pub panics: u32,
 }
 
-/// A generation on probation, and what ran before.
+/// A generation on probation, and the previous plugin and configuration.
 #[derive(Debug)]
 pub struct Trial {
     generation: u32,
@@ -31,7 +32,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// `new` has just taken over from `old`.
+    /// A trial of `new`, which has just taken over from `old`.
     pub fn new(old: &Instance, new: &Instance) -> Trial {
         Trial {
             generation: new.generation(),
@@ -47,12 +48,12 @@ impl Trial {
     }
 }
 
-/// Goes back to the generation before; where the handover to it does not succeed, in the gentle way. The file that has
-/// failed is not loaded again by itself. Returns `None` where the generation on trial has been replaced meanwhile.
+/// Returns to the previous generation, in the gentle way if the handover to it fails. The failed file is not loaded
+/// again automatically. Returns `None` if the generation on trial has been replaced meanwhile.
 ///
 /// # Errors
 ///
-/// Why the engine of before cannot run again: the one on trial goes on.
+/// The previous engine cannot run again, so the one on trial goes on.
 pub async fn go_back(mount: &Mount, trial: Trial, limits: &SwapLimits) -> Result<Option<Reloaded>, Refused> {
     let _alone = mount.wait_to_swap().await;
     let failed = mount.current();

@@ -1,4 +1,5 @@
-//! Where connections and a swap meet: the connections hand in their sessions, and get them or their successors back.
+//! The meeting point of connections and a swap: connections hand in their sessions, and get them or their successors
+//! back.
 
 use crate::engine::{Client, HandedIn, Session, Step, Ticket};
 use crate::lock::{Held, Lock};
@@ -8,14 +9,14 @@ use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout_at;
 
-/// A client whose session is with the swap.
+/// A client whose session the swap has.
 #[derive(Debug)]
 pub struct Seat {
     pub(super) client: Arc<Client>,
-    /// Of the generation that may have to go on.
+    /// The session of the old generation, which may have to go on.
     pub(super) session: Session,
     pub(super) exported: Vec<u8>,
-    /// Of the new generation.
+    /// The session of the new generation.
     pub(super) successor: Option<Session>,
 }
 
@@ -24,40 +25,42 @@ impl Seat {
         Self { client, session, exported: Vec::new(), successor: None }
     }
 
-    /// Lets the connection go on with its session, or with the successor. Returns the session that is left behind.
+    /// Lets the connection go on with its session or with the successor. Returns the other session, which is left
+    /// behind.
     #[must_use]
     pub(super) fn resume(self, with_successor: bool) -> Option<Session> {
         let (session, left_behind) = match self.successor {
             Some(successor) if with_successor => (successor, Some(self.session)),
             other => (self.session, other),
         };
-        // Now, and not when the connection gets to go on: a swap that begins before that must know it for one of its own.
+        // Set this now rather than when the connection goes on: a swap that begins in between must find the client
+        // among its own.
         self.client.set_generation(session.engine().generation());
-        // A connection is never over while its session is here.
+        // A connection cannot end while its session is here.
         tell(&self.client, Step::Resume(Some(session)));
         left_behind
     }
 }
 
-/// Tells a connection something. If it is gone, its ticket is dropped, which is the answer.
+/// Tells a connection its next step. If the connection is gone, its ticket is dropped, which counts as an answer.
 pub(super) fn tell(client: &Client, step: Step) {
     let _: Sent = client.take_part(step);
 }
 
-/// The answers of connections that were asked for something.
+/// The answers of connections to a step.
 #[derive(Debug)]
 pub(super) struct Answers(UnboundedReceiver<HandedIn>);
 
 impl Answers {
-    /// Asks these clients' connections.
+    /// Sends a step to these clients' connections.
     pub(super) fn ask(clients: &[Arc<Client>], step: fn(Ticket) -> Step) -> Answers {
         let (answer, answers) = unbounded_channel();
         clients.iter().for_each(|client| tell(client, step(Ticket::new(answer.clone()))));
         Answers(answers)
     }
 
-    /// Waits until everyone has answered, and seats those that hand in their sessions. Returns whether all had answered when
-    /// `until` came; it may be called again.
+    /// Waits until everyone has answered, and seats the sessions that are handed in. Returns whether all had answered
+    /// at `until`; it may be called again.
     pub(super) async fn wait(&mut self, seats: &Seats, until: Instant) -> bool {
         let all = async {
             while let Some(handed_in) = self.0.recv().await {
@@ -69,7 +72,7 @@ impl Answers {
 }
 
 impl Drop for Answers {
-    /// Nobody waits any more: whoever has not handed in its session keeps it, or goes on with it at once.
+    /// Stops waiting. A connection that has not handed in its session keeps it, or gets it back at once.
     fn drop(&mut self) {
         self.0.close();
         while let Ok(handed_in) = self.0.try_recv() {
@@ -84,22 +87,22 @@ pub(super) struct Seats(Lock<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// A place is empty while somebody works on the seat.
+    /// A place is empty while somebody works on its seat.
     seats: Vec<Option<Seat>>,
-    /// The new generation imports: it is of no use any more if the swap is over before that is.
+    /// The new generation imports. If the swap ends before that is finished, the new generation is useless.
     importing: bool,
-    /// Nobody waits any more: what comes is sent back.
+    /// The swap has stopped waiting: sessions that come later are sent back.
     over: bool,
 }
 
-/// How a swap ended.
+/// The end of a swap.
 #[derive(Debug)]
 pub(super) struct Ended {
     /// How many connections were told to go on with a session.
     pub resumed: usize,
-    /// Imports had begun.
+    /// Whether imports had begun.
     pub importing: bool,
-    /// To be dropped when everyone has gone on.
+    /// Drop these when everyone has gone on.
     pub left_behind: Vec<Session>,
 }
 
@@ -119,19 +122,20 @@ impl Seats {
         self.lock().seats.len()
     }
 
-    /// Takes the seat of whoever handed in last, for good. `None`: there is none, or the swap is over.
+    /// Takes the last seat for good. `None` if there is none, or if the swap is over.
     pub(super) fn take(&self) -> Option<Seat> {
         self.lock().seats.pop().flatten()
     }
 
-    /// Notes that the new generation imports from now on. Returns whether it may: the swap is not over.
+    /// Notes that the new generation imports from now on. Returns whether it may, which means that the swap is not
+    /// over.
     pub(super) fn begin_imports(&self) -> bool {
         let mut taken = self.lock();
         taken.importing = !taken.over;
         taken.importing
     }
 
-    /// Works on one seat, outside of the lock. `None`: the swap is over, or the seat is.
+    /// Works on one seat without holding the lock. `None` if the swap is over or the seat is gone.
     pub(super) fn with_seat<R>(&self, index: usize, work: impl FnOnce(&mut Seat) -> R) -> Option<R> {
         let mut taken = self.lock();
         if taken.over {
@@ -151,7 +155,7 @@ impl Seats {
         Some(result)
     }
 
-    /// Ends the swap: lets every connection go on, with its successor or with the session it had.
+    /// Ends the swap: lets every connection go on with its successor or with its old session.
     pub(super) fn end(&self, with_successors: bool) -> Ended {
         let mut taken = self.lock();
         taken.over = true;

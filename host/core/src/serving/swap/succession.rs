@@ -1,4 +1,4 @@
-//! A new generation of an engine is made, and takes over in the best way there is.
+//! Makes a new generation of an engine, which takes over in the best way there is.
 
 use super::{gentle, hand_over};
 use crate::engine::{Config, EngineFailure, Handover, Instance, Schema};
@@ -9,14 +9,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What came of a reload.
+/// The result of a reload.
 #[derive(Clone, Debug)]
 pub struct Reloaded {
     /// The engine's name.
     pub engine: String,
     /// The version of the new generation.
     pub version: String,
-    /// Its number.
+    /// The number of the new generation.
     pub generation: u32,
     /// How it took over.
     pub way: Way,
@@ -29,18 +29,18 @@ pub enum Way {
     Handover {
         /// How many.
         sessions: usize,
-        /// For how long nothing was read from them.
+        /// How long nothing was read from them.
         pause: Duration,
     },
-    /// New connections go to the new generation; those that there were stay with theirs until they end.
+    /// New connections go to the new generation, and existing ones stay with theirs until they end.
     Gentle {
-        /// How many those are.
+        /// How many connections stay.
         left: usize,
     },
 }
 
 impl Way {
-    /// For how long nothing was read from the connections; `None` where they were left alone.
+    /// How long nothing was read from the connections; `None` if they were left alone.
     pub fn pause(&self) -> Option<Duration> {
         match self {
             Way::Handover { pause, .. } => Some(*pause),
@@ -63,7 +63,7 @@ impl fmt::Display for Way {
 /// Why the old generation goes on as if nothing had happened.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// One swap at a time.
+    /// Another swap is under way.
     #[error("a reload is under way; wait for its end")]
     Busy,
     /// The engine's `new` refused.
@@ -73,9 +73,9 @@ pub enum Refused {
         engine: String,
         /// Its version.
         version: String,
-        /// What `new` said.
+        /// The failure of `new`.
         failure: EngineFailure,
-        /// Whether it said that its configuration does not fit.
+        /// Whether the engine said that its configuration does not fit.
         configuration_at_fault: bool,
     },
     /// The engine's `new` hangs.
@@ -97,55 +97,55 @@ pub enum Refused {
     /// An export or import failed.
     #[error("{0}")]
     Failed(EngineFailure),
-    /// The deadline came.
+    /// The deadline passed.
     #[error("not done after {deadline:?}: {what}")]
     Late {
-        /// What was under way then.
+        /// The operation that was under way.
         what: String,
         /// The deadline.
         deadline: Duration,
     },
-    /// Everyone would have waited for too long. Imports are not tried twice.
+    /// Everyone would have waited too long. Imports are not tried twice.
     #[error(
         "nobody is held up for longer than {max_pause:?}, see --reload-max-pause, and importing takes longer: {at_work} then"
     )]
     ImportsTooLong {
-        /// Which call was at work.
+        /// The call that was under way.
         at_work: String,
         /// The limit.
         max_pause: Duration,
     },
 }
 
-/// What a swap is held to.
+/// The limits of a swap.
 #[derive(Clone, Copy, Debug)]
 pub struct SwapLimits {
-    /// From the start of a handover to its end, attempts that were given up included. Only clients whose own session is
-    /// being exported may wait for so long.
+    /// The time of a handover from start to end, including attempts that were given up. Only a client whose own session
+    /// is being exported may wait this long.
     pub deadline: Duration,
-    /// For how long all clients may wait in one attempt. A large value lets an engine that hangs stop them for that long, a
-    /// small one refuses engines whose state takes long to pass over.
+    /// How long all clients may wait in one attempt. A large value lets an engine that hangs stop them for that long; a
+    /// small value refuses engines whose state takes long to pass over.
     pub max_pause: Duration,
-    /// After which connections that stay with an engine without handover are closed with 1012. `None`: never. Until then
-    /// each generation that has any runs on.
+    /// How long connections may stay with an engine without a handover until they are closed with 1012. `None` means
+    /// for ever. Meanwhile each generation with connections runs on.
     pub drain: Option<Duration>,
 }
 
-/// What a new generation is made of.
+/// The parts of a new generation.
 pub struct Successor {
     /// Its plugin.
     pub plugin: Arc<Plugin>,
     /// Its configuration.
     pub config: Config,
-    /// Leave the connections that there are alone, whatever the engines offer.
+    /// Whether to leave existing connections alone, whatever the engines offer.
     pub always_gently: bool,
 }
 
-/// Makes an engine of the plugin and lets it take over. The right to swap is the caller's.
+/// Makes an engine of the plugin and lets it take over. The caller must hold the right to swap.
 ///
 /// # Errors
 ///
-/// Why the old generation goes on.
+/// The reason for which the old generation goes on.
 pub async fn succeed(mount: &Mount, successor: &Successor, limits: &SwapLimits) -> Result<Reloaded, Refused> {
     let old = mount.current();
     let plugin = &successor.plugin;

@@ -3,6 +3,7 @@
 //! The engine's code runs in a child process of this same program, which reports through a pipe which step begins and
 //! how it ended. So a crash, a hang or an `exit()` of the engine is a finding like any other, and belongs to a step.
 //! The checking process itself opens no library. The child serves the engine as any wshost does, with `server`.
+//! Knows no connection from within: the guest is a client over a socket.
 //!
 //! | file | subject |
 //! |---|---|

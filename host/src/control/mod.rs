@@ -15,6 +15,8 @@
 //! own, and go on if their client hangs up. One reload per engine goes on at a time, and the next is refused. While the
 //! server drains, it still tells its status. Names in replies are stable, since programs rely on them.
 //!
+//! Knows neither frames nor connections of clients.
+//!
 //! | file | subject |
 //! |---|---|
 //! | `protocol`, `line` | requests and replies; lines within limits of length and time |

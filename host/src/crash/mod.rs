@@ -8,6 +8,8 @@
 //! memory that is there, and writes with `write`. Then the signal does what it does by default, so that core dumps and the
 //! exit status are those of a crash.
 //!
+//! Knows nothing of frames: whom a call was for is a number and an address.
+//!
 //! | file | subject |
 //! |---|---|
 //! | `handlers` | what is called at a crash and at `exit`, and what it writes to |

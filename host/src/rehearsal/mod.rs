@@ -1,5 +1,7 @@
 //! A plugin in a child process: the child's steps, and its reports on them.
 //!
+//! Knows neither the server, nor clients, nor a runtime: it waits with threads, in the system's time.
+//!
 //! | file | subject |
 //! |---|---|
 //! | `findings` | the steps, and what the two processes say to each other about them |

@@ -1,5 +1,7 @@
 //! The main command: loads engines, listens, and serves until it is told to end. `ending` says what becomes of signals,
 //! and how the process ends.
+//!
+//! Knows no connection and no engine's interface. `anyhow` is allowed here.
 
 mod ending;
 

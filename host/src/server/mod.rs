@@ -1,5 +1,7 @@
 //! The server: its event loops, their connections, and how its engines are loaded again.
 //!
+//! A connection that is open is the core's: what is on its way to a client is not known here.
+//!
 //! | file | subject |
 //! |---|---|
 //! | `settings`, `facilities` | what it is held to; what all engines share |

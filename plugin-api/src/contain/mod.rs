@@ -2,6 +2,7 @@
 //!
 //! A panic that reached the host would abort the process, and the host cannot catch a panic of the engine's own copy of
 //! the standard library. So every entry from the host goes through [`contain`], by means of [`entry`].
+//! Knows neither what an engine is nor what it exports.
 
 pub(crate) mod entry;
 

@@ -34,7 +34,7 @@ const NEXT_RELEASE: [Change; 4] = [
          { greeting: RStr::from_str(\"from the next revision\") } },\n        )),\n        _ => ROption::RNone,",
     ),
     (
-        "host/core/src/plugin/dlopen.rs",
+        "host/core/src/plugin/files/dlopen.rs",
         "    EngineTables::of(module)",
         "    match plugin_api::hosting::offered::<plugin_api::abi::EngineTable2>(module) {\n        \
          Ok(Some(next)) => tracing::info!(\"greeting {}\", next.greeting),\n        \

@@ -41,7 +41,7 @@ pub(super) struct Stop;
 /// A step that has begun.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Underway<'a> {
+pub(super) struct StepUnderway<'a> {
     journal: &'a Journal,
     began: Instant,
 }
@@ -61,11 +61,11 @@ impl Journal {
     }
 
     /// A step begins.
-    pub(super) fn begin(&self, step: Step) -> Underway<'_> {
+    pub(super) fn begin(&self, step: Step) -> StepUnderway<'_> {
         let mut state = self.state();
         (state.failed, state.noted) = (false, false);
         state.tell(&Finding::Began(step));
-        Underway { journal: self, began: Instant::now() }
+        StepUnderway { journal: self, began: Instant::now() }
     }
 
     /// Reports something that is not a step.
@@ -87,7 +87,7 @@ impl Telling {
     }
 }
 
-impl Underway<'_> {
+impl StepUnderway<'_> {
     /// Ends the step as ok, unless an error was logged in it.
     pub(super) fn ok(self, text: impl Display) -> Result<(), Stop> {
         self.end(StepOutcome::Ok, &text)

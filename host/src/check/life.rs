@@ -3,7 +3,7 @@
 use super::args::CheckArgs;
 use super::guest::{AfterMessage, Guest, Heard, PATIENCE, Welcome};
 use super::inherited::close_descriptors;
-use super::journal::{Journal, Stop, Underway};
+use super::journal::{Journal, StepUnderway, Stop};
 use crate::crash::{self, AfterExit};
 use crate::exit::NotDone;
 use crate::http::HttpLimits;
@@ -172,7 +172,7 @@ fn make(
 }
 
 /// Does all steps over connections, beginning with the one given.
-async fn visits(step: Underway<'_>, journal: &Journal, running: &Running, url: &str) -> Result<(), Stop> {
+async fn visits(step: StepUnderway<'_>, journal: &Journal, running: &Running, url: &str) -> Result<(), Stop> {
     let guest = match Guest::connect(url).await {
         Ok(Welcome::In(guest)) => guest,
         Ok(Welcome::Rejected(status)) => {
@@ -210,10 +210,10 @@ async fn visits(step: Underway<'_>, journal: &Journal, running: &Running, url: &
 
 /// The client, connected again if the engine has closed it.
 async fn welcome_back<'a>(
-    step: Underway<'a>,
+    step: StepUnderway<'a>,
     guest: Option<Box<Guest>>,
     url: &str,
-) -> Result<(Box<Guest>, Underway<'a>), Stop> {
+) -> Result<(Box<Guest>, StepUnderway<'a>), Stop> {
     if let Some(guest) = guest {
         return Ok((guest, step));
     }
@@ -229,7 +229,7 @@ async fn welcome_back<'a>(
 /// Sends a message, if there is one, and ends the step when the engine and its jobs have dealt with it. Returns the
 /// client if it is still connected.
 async fn converse(
-    step: Underway<'_>,
+    step: StepUnderway<'_>,
     running: &Running,
     mut guest: Box<Guest>,
     message: Option<Message>,

@@ -8,7 +8,7 @@ use super::process::{read_memory, thread_name};
 use super::{code, panics};
 use libc::{c_int, siginfo_t, ucontext_t};
 use std::fmt::Write;
-use wshost_core::calls::{self, Call, Callback, Whom};
+use wshost_core::calls::{self, Call, CallFor, Callback};
 
 /// How far above the stack's end to search for an engine's code.
 const STACK: usize = 16 * 1024;
@@ -93,9 +93,9 @@ fn within(line: &mut Line, call: &Call<'_>) {
         callback => write!(line, " in {} of engine {} {}", callback.name(), whose.name, whose.version),
     };
     let _ = match call.whom {
-        Whom::Client { number, peer } => write!(line, ", client {number} ({peer})"),
-        Whom::Peer(peer) => write!(line, ", for {peer}"),
-        Whom::Nobody => Ok(()),
+        CallFor::Client { number, peer } => write!(line, ", client {number} ({peer})"),
+        CallFor::Peer(peer) => write!(line, ", for {peer}"),
+        CallFor::Nobody => Ok(()),
     };
 }
 

@@ -30,7 +30,7 @@ impl Lost {
 /// Lines on their way to the writer.
 #[derive(Debug)]
 pub(super) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// There is something to write, or somebody asked for the left-out events.
     filled: Condvar,
     /// All has been written.
@@ -46,7 +46,7 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug)]
-struct State {
+struct QueueState {
     lines: VecDeque<String>,
     bytes: usize,
     limits: KindLimits,
@@ -57,7 +57,12 @@ struct State {
 impl Queue {
     pub(super) const fn new() -> Queue {
         Queue {
-            state: Mutex::new(State { lines: VecDeque::new(), bytes: 0, limits: KindLimits::new(), writing: false }),
+            state: Mutex::new(QueueState {
+                lines: VecDeque::new(),
+                bytes: 0,
+                limits: KindLimits::new(),
+                writing: false,
+            }),
             filled: Condvar::new(),
             empty: Condvar::new(),
             dropped: AtomicU64::new(0),
@@ -104,7 +109,7 @@ impl Queue {
         self.add(self.state(), line);
     }
 
-    fn add(&self, mut state: MutexGuard<'_, State>, line: String) {
+    fn add(&self, mut state: MutexGuard<'_, QueueState>, line: String) {
         state.bytes += line.len();
         state.lines.push_back(line);
         self.waiting.store(state.lines.len() + usize::from(state.writing), Ordering::Relaxed);
@@ -183,7 +188,7 @@ impl Queue {
         is_written
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

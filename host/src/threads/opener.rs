@@ -18,16 +18,16 @@ static OPENED: Condvar = Condvar::new();
 
 struct Opener {
     standby: Option<Standby>,
-    underway: Option<Underway>,
+    underway: Option<BeingOpened>,
 }
 
 /// A library that is being opened.
-struct Underway {
+struct BeingOpened {
     path: PathBuf,
     since: Instant,
 }
 
-impl Underway {
+impl BeingOpened {
     fn blocks(&self) -> NotOpened {
         NotOpened::Blocked { path: self.path.clone(), since: self.since }
     }
@@ -108,14 +108,14 @@ pub(crate) fn open(staged: Staged, patience: Duration) -> Result<Plugin, NotOpen
         }
         opener = OPENED.wait_timeout(opener, left).unwrap_or_else(PoisonError::into_inner).0;
     }
-    opener.underway = Some(Underway { path: path.clone(), since: Instant::now() });
+    opener.underway = Some(BeingOpened { path: path.clone(), since: Instant::now() });
     drop(opener);
     let (opened, is_opened) = mpsc::channel();
     standby.run(move || {
         let plugin = staged.open();
         let underway = lock().underway.take();
         OPENED.notify_all();
-        if let (Err(mpsc::SendError(_too_late)), Some(Underway { path, since })) = (opened.send(plugin), underway) {
+        if let (Err(mpsc::SendError(_too_late)), Some(BeingOpened { path, since })) = (opened.send(plugin), underway) {
             tell_late(&path, since.elapsed());
         }
     });

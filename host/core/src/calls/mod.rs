@@ -19,7 +19,7 @@ pub use plugin_api::hosting::{Callback, Whose};
 
 /// The peer that a call is made for.
 #[derive(Clone, Copy, Debug)]
-pub enum Whom<'a> {
+pub enum CallFor<'a> {
     Nobody,
     /// A client: its number, and the address of its peer.
     Client {
@@ -35,7 +35,7 @@ pub enum Whom<'a> {
 pub struct Call<'a> {
     pub callback: Callback,
     pub whose: &'a Whose<'a>,
-    pub whom: Whom<'a>,
+    pub whom: CallFor<'a>,
     /// The call within which this one was made, or null: a job may run within a callback.
     _outer: *const Call<'static>,
 }
@@ -51,7 +51,7 @@ static GENERATIONS: Mutex<Vec<Whose<'static>>> = Mutex::new(Vec::new());
 
 /// Makes a call into an engine.
 #[inline]
-pub fn watched<R>(callback: Callback, whose: &Whose<'_>, whom: Whom<'_>, call: impl FnOnce() -> R) -> R {
+pub fn watched<R>(callback: Callback, whose: &Whose<'_>, whom: CallFor<'_>, call: impl FnOnce() -> R) -> R {
     about_to_call_engine();
     let outer = INNERMOST.get();
     let this = Call { callback, whose, whom, _outer: outer };
@@ -102,10 +102,10 @@ mod tests {
     #[test]
     fn a_call_is_noted_until_it_returns_or_panics() {
         let whose = Whose { number: 1, name: "a", version: "1" };
-        let inner = || watched(Callback::Job, &whose, Whom::Nobody, innermost);
-        let (outer, inner) = watched(Callback::Text, &whose, Whom::Nobody, || (innermost(), inner()));
+        let inner = || watched(Callback::Job, &whose, CallFor::Nobody, innermost);
+        let (outer, inner) = watched(Callback::Text, &whose, CallFor::Nobody, || (innermost(), inner()));
         assert!(!outer.is_null() && !inner.is_null() && outer != inner);
-        let panics = || watched(Callback::Text, &whose, Whom::Nobody, || panic!("as it must not"));
+        let panics = || watched(Callback::Text, &whose, CallFor::Nobody, || panic!("as it must not"));
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).unwrap_err();
         assert!(innermost().is_null());
     }

@@ -4,7 +4,7 @@
 //! Reading a clock around every callback would cost more than the callback. So each thread only notes its callback, and
 //! a [`Lookout`] checks these notes from time to time, on a thread of its own.
 
-use crate::calls::{self, Callback, Whom, Whose};
+use crate::calls::{self, CallFor, Callback, Whose};
 use std::cell::OnceCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -68,13 +68,13 @@ impl Watch {
 
     /// Notes a call. Returns the outer call, if the thread was in one.
     #[inline]
-    fn enter(&self, callback: Callback, generation: u32, whom: Whom<'_>) -> Option<Before> {
+    fn enter(&self, callback: Callback, generation: u32, whom: CallFor<'_>) -> Option<Before> {
         let call = self.call.load(Ordering::Relaxed);
         let before = if call & 0xFF == 0 { None } else { Some(self.present(call)) };
         let client = match whom {
-            Whom::Client { number, .. } => number,
-            Whom::Nobody => 0,
-            Whom::Peer(peer) => self.note_peer(peer),
+            CallFor::Client { number, .. } => number,
+            CallFor::Nobody => 0,
+            CallFor::Peer(peer) => self.note_peer(peer),
         };
         self.client.store(client, Ordering::Relaxed);
         self.generation.store(generation, Ordering::Relaxed);
@@ -129,7 +129,7 @@ struct Before {
 
 /// Makes a call, noted for the watchdog. Only [`calls::watched`] uses it.
 #[inline]
-pub fn noted<R>(callback: Callback, generation: u32, whom: Whom<'_>, call: impl FnOnce() -> R) -> R {
+pub fn noted<R>(callback: Callback, generation: u32, whom: CallFor<'_>, call: impl FnOnce() -> R) -> R {
     // A thread that ends is no longer checked.
     let entered =
         WATCH.try_with(|watch| watch.get().map(|watch| watch.enter(callback, generation, whom))).ok().flatten();
@@ -265,8 +265,8 @@ mod tests {
     #[test]
     fn a_call_that_takes_too_long_is_reported_once_while_it_lasts() {
         blocked(|reports| {
-            watched(Callback::Open, &WHOSE, Whom::Nobody, || ());
-            let peer = Whom::Peer("1.2.3.4:5");
+            watched(Callback::Open, &WHOSE, CallFor::Nobody, || ());
+            let peer = CallFor::Peer("1.2.3.4:5");
             let blocking = watched(Callback::Authenticate, &WHOSE, peer, || {
                 let blocking = reports.recv().unwrap();
                 thread::sleep(TOO_LONG + 2 * LOOK_EVERY);
@@ -288,8 +288,8 @@ mod tests {
     #[test]
     fn a_job_within_a_callback_is_named_and_then_the_callback_again() {
         blocked(|reports| {
-            watched(Callback::Text, &WHOSE, Whom::Nobody, || {
-                let job = watched(Callback::Job, &WHOSE, Whom::Nobody, || reports.recv().unwrap());
+            watched(Callback::Text, &WHOSE, CallFor::Nobody, || {
+                let job = watched(Callback::Job, &WHOSE, CallFor::Nobody, || reports.recv().unwrap());
                 assert_eq!(job.callback, "job");
                 assert_eq!(reports.recv().unwrap().callback, "on_text");
             });
@@ -300,7 +300,7 @@ mod tests {
     fn quick_calls_are_not_reported_however_often_one_is_seen() {
         let (watch, mut seen) = (Watch::default(), Seen::default());
         for _ in 0..100 {
-            let before = watch.enter(Callback::Text, 1, Whom::Nobody);
+            let before = watch.enter(Callback::Text, 1, CallFor::Nobody);
             assert_eq!(seen.look(&watch), None);
             watch.leave(before.as_ref());
         }

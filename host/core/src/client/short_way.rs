@@ -7,17 +7,17 @@ use std::os::fd::RawFd;
 #[derive(Clone, Copy)]
 pub struct ShortWay {
     socket: RawFd,
-    offer: Offer,
+    offer: OfferFn,
 }
 
 /// Offers a header and a payload to a socket without waiting, unless the socket is gone: the descriptor's number may
 /// belong to something else by then. Returns how many bytes the socket took. Returns 0 if it failed: the next write to
 /// the socket reports that.
-pub type Offer = fn(RawFd, &[u8], &[u8]) -> usize;
+pub type OfferFn = fn(RawFd, &[u8], &[u8]) -> usize;
 
 impl ShortWay {
     /// The short way to this socket, through this function.
-    pub fn new(socket: RawFd, offer: Offer) -> ShortWay {
+    pub fn new(socket: RawFd, offer: OfferFn) -> ShortWay {
         ShortWay { socket, offer }
     }
 

@@ -3,7 +3,7 @@
 //! `plugin_api::hosting` has the host's side of every table. This file has the core's part.
 
 use super::{Attached, Client, Services};
-use crate::calls::{Whom, watched};
+use crate::calls::{CallFor, watched};
 use crate::engine::metrics::Metric;
 use crate::executor::Executor;
 use plugin_api::hosting::{self, Callback, CalledFor, EngineFailure, Generation, Hosting, Whose};
@@ -44,9 +44,9 @@ impl Hosting for Core {
         call: impl FnOnce() -> R,
     ) -> R {
         let whom = match called_for {
-            CalledFor::Nobody => Whom::Nobody,
-            CalledFor::Client(client) => Whom::Client { number: client.number(), peer: client.peer() },
-            CalledFor::Peer(peer) => Whom::Peer(peer),
+            CalledFor::Nobody => CallFor::Nobody,
+            CalledFor::Client(client) => CallFor::Client { number: client.number(), peer: client.peer() },
+            CalledFor::Peer(peer) => CallFor::Peer(peer),
         };
         watched(callback, whose, whom, call)
     }

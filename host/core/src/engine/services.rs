@@ -6,7 +6,7 @@ use crate::client;
 use crate::client::audience::{Backlog, Whom};
 use crate::engine::metrics::{Kind, Metric, Metrics};
 use crate::engine::panics::Panics;
-use crate::engine::timers::{Clock, Timers, Work};
+use crate::engine::timers::{Clock, TimerWork, Timers};
 use crate::executor::Executor;
 use crate::jobs::Pool;
 use crate::loops::wakes::Wakes;
@@ -216,7 +216,7 @@ impl HostServices<Core> for Services {
     fn start_timer(self: &Arc<Self>, mut timer: EngineTimer<Core>, after: Duration, every: Option<Duration>) -> u64 {
         // The services own the timer, so a strong reference to them in it would keep both for ever.
         let services = Arc::downgrade(self);
-        let work: Work = Box::new(move || {
+        let work: TimerWork = Box::new(move || {
             if let Err(failure) = timer.run()
                 && let Some(services) = services.upgrade()
             {

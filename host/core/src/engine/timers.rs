@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Weak};
 use std::time::{Duration, Instant};
 
 /// The work of a timer, which may run more than once.
-pub type Work = Box<dyn FnMut() + Send>;
+pub type TimerWork = Box<dyn FnMut() + Send>;
 
 /// The registry of the engines' timers. When it is dropped, its [`Ticker`] has nothing to do any more.
 #[derive(Debug)]
@@ -56,11 +56,11 @@ pub struct Timers {
     board: Arc<Board>,
     pool: Arc<Pool>,
     activity: Arc<Activity>,
-    queue: Lock<Queue>,
+    queue: Lock<TimerQueue>,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct TimerQueue {
     last_number: u64,
     timers: HashMap<u64, Timer>,
     /// The timers that wait for their next run.
@@ -72,7 +72,7 @@ struct Queue {
 
 struct Timer {
     /// `None` during a run.
-    work: Option<Work>,
+    work: Option<TimerWork>,
     /// `None` if it is too far away to represent.
     due: Option<Instant>,
     every: Option<Duration>,
@@ -164,7 +164,7 @@ impl Timers {
     }
 
     /// Starts a timer. Returns its number.
-    pub fn start(&self, work: Work, after: Duration, every: Option<Duration>) -> u64 {
+    pub fn start(&self, work: TimerWork, after: Duration, every: Option<Duration>) -> u64 {
         let mut queue = self.lock();
         queue.last_number += 1;
         let number = queue.last_number;
@@ -260,7 +260,7 @@ impl Timers {
         self.wait_for(queue, number, next);
     }
 
-    fn wait_for(&self, mut queue: Held<'_, Queue>, number: u64, due: Option<Instant>) {
+    fn wait_for(&self, mut queue: Held<'_, TimerQueue>, number: u64, due: Option<Instant>) {
         if queue.ended {
             return;
         }
@@ -274,12 +274,12 @@ impl Timers {
         }
     }
 
-    fn lock(&self) -> Held<'_, Queue> {
+    fn lock(&self) -> Held<'_, TimerQueue> {
         self.queue.hold()
     }
 }
 
-impl Queue {
+impl TimerQueue {
     /// Frees the places of timers after many have gone.
     fn give_back_memory(&mut self) {
         let room = self.timers.capacity();
@@ -323,7 +323,7 @@ mod tests {
         (clock, timers)
     }
 
-    fn beeping() -> (Work, mpsc::Receiver<()>) {
+    fn beeping() -> (TimerWork, mpsc::Receiver<()>) {
         let (sender, beeps) = mpsc::channel();
         (Box::new(move || sender.send(()).unwrap_or_default()), beeps)
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::deflate::{Agreed, Incoming};
 use super::frame::{Context, Header};
-use super::progress::{Progress, Step};
+use super::progress::{Progress, Stop};
 use super::{Fault, Opcode, close, mask, utf8};
 
 /// The cost limits of one message.
@@ -187,7 +187,7 @@ impl Receiver {
             Ok(done) => done,
             Err(fault) => return Err(self.end(fault)),
         };
-        if step == Step::Starved {
+        if step == Stop::Starved {
             self.end_overdue(now)?;
             return Ok((consumed, None));
         }

@@ -36,7 +36,7 @@ pub(super) struct Progress {
 
 /// Why [`Progress::advance`] stopped.
 #[derive(Debug, PartialEq)]
-pub(super) enum Step {
+pub(super) enum Stop {
     /// The input is used up, or much has been done with it.
     Starved,
     /// The message is complete.
@@ -160,7 +160,7 @@ impl Progress {
         input: &mut [u8],
         max_message: usize,
         mut deflate: Option<&mut Incoming>,
-    ) -> Result<(usize, Step), Fault> {
+    ) -> Result<(usize, Stop), Fault> {
         let mut at = 0;
         let mut work = 0;
         loop {
@@ -168,7 +168,7 @@ impl Progress {
                 Some(frame) => frame,
                 None => {
                     let Some((header, size)) = self.read_header(&input[at..], max_message, deflate.is_some())? else {
-                        return Ok((input.len(), Step::Starved));
+                        return Ok((input.len(), Stop::Starved));
                     };
                     at += size;
                     self.begin_frame(header, deflate.as_deref())?
@@ -198,19 +198,19 @@ impl Progress {
                 let inflated = self.message.as_ref().map_or(0, Assembly::len) - before;
                 work += PER_INFLATED_PART + inflated / INFLATED_PER_FRAME;
             }
-            if (unfinished && at == input.len()) || step != Step::Starved || work >= MUCH {
+            if (unfinished && at == input.len()) || step != Stop::Starved || work >= MUCH {
                 return Ok((at, step));
             }
         }
     }
 
     /// The event of the last step for this input.
-    pub(super) fn event<'a>(&'a self, step: Step, input: &'a [u8]) -> Result<Option<Received<'a>>, Fault> {
+    pub(super) fn event<'a>(&'a self, step: Stop, input: &'a [u8]) -> Result<Option<Received<'a>>, Fault> {
         match step {
-            Step::Starved => Ok(None),
-            Step::Message => Ok(self.message.as_ref().map(Assembly::received)),
-            Step::ControlInPlace(opcode, payload) => whole_frame(opcode, &input[payload]).map(Some),
-            Step::ControlStored(opcode) => whole_frame(opcode, &self.control[..self.control_len]).map(Some),
+            Stop::Starved => Ok(None),
+            Stop::Message => Ok(self.message.as_ref().map(Assembly::received)),
+            Stop::ControlInPlace(opcode, payload) => whole_frame(opcode, &input[payload]).map(Some),
+            Stop::ControlStored(opcode) => whole_frame(opcode, &self.control[..self.control_len]).map(Some),
         }
     }
 
@@ -263,7 +263,7 @@ impl Progress {
         part: &[u8],
         max_message: usize,
         deflate: Option<&mut Incoming>,
-    ) -> Result<Step, Fault> {
+    ) -> Result<Stop, Fault> {
         // The header's check of lengths and order made sure that a message is open and has room.
         let Some(message) = &mut self.message else {
             return Err(Fault::NothingToContinue);
@@ -275,7 +275,7 @@ impl Progress {
             message.append(part, most)?;
         }
         if frame.remaining > 0 || !frame.fin {
-            return Ok(Step::Starved);
+            return Ok(Stop::Starved);
         }
         let inflating = self.inflating.take();
         let compressed = inflating.is_some();
@@ -285,27 +285,27 @@ impl Progress {
             deflate.remember(message.bytes());
         }
         self.over = true;
-        Ok(Step::Message)
+        Ok(Stop::Message)
     }
 
     /// Takes in a part of a control frame. `frame` already counts this part.
-    fn take_control(&mut self, frame: &Payload, part: Range<usize>, input: &[u8]) -> Result<Step, Fault> {
+    fn take_control(&mut self, frame: &Payload, part: Range<usize>, input: &[u8]) -> Result<Stop, Fault> {
         let complete = frame.remaining == 0;
         if complete {
             self.over = self.message.is_none();
             if self.control_len == 0 {
-                return Ok(Step::ControlInPlace(frame.opcode, part));
+                return Ok(Stop::ControlInPlace(frame.opcode, part));
             }
         }
         let end = self.control_len + part.len();
         self.control[self.control_len..end].copy_from_slice(&input[part]);
         self.control_len = end;
         if complete {
-            return Ok(Step::ControlStored(frame.opcode));
+            return Ok(Stop::ControlStored(frame.opcode));
         }
         if frame.opcode == Opcode::Close {
             close::check_start(&self.control[..end])?;
         }
-        Ok(Step::Starved)
+        Ok(Stop::Starved)
     }
 }

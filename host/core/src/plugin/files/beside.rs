@@ -53,7 +53,7 @@ pub(super) struct Claim<'a> {
 
 /// A place where the loader searches for a library.
 #[derive(Clone, Debug)]
-enum Place {
+enum SearchPlace {
     /// A folder, relative to the plugin's.
     Beside(PathBuf),
     Elsewhere(PathBuf),
@@ -159,13 +159,13 @@ struct Search<'a> {
 impl Search<'_> {
     /// Follows the dependencies of a library whose folder is `way` from the plugin's. `inherited` are the places that
     /// the libraries which need it add to its search.
-    fn follow(&mut self, way: &Path, needs: &Needs, inherited: &[Place]) {
-        let mut handed_down = Place::list(&needs.rpath, way);
+    fn follow(&mut self, way: &Path, needs: &Needs, inherited: &[SearchPlace]) {
+        let mut handed_down = SearchPlace::list(&needs.rpath, way);
         handed_down.extend_from_slice(inherited);
         let environment = env::var("LD_LIBRARY_PATH").unwrap_or_default();
-        let mut places = Place::list(&environment.replace(';', ":"), Path::new(""));
+        let mut places = SearchPlace::list(&environment.replace(';', ":"), Path::new(""));
         match &needs.runpath {
-            Some(runpath) => places.extend(Place::list(runpath, way)),
+            Some(runpath) => places.extend(SearchPlace::list(runpath, way)),
             None => places = [&handed_down[..], &places].concat(),
         }
         for name in &needs.names {
@@ -186,16 +186,16 @@ impl Search<'_> {
     }
 
     /// The place where the loader finds this, relative to the plugin's folder. `None` if it is elsewhere or nowhere.
-    fn find(&self, name: &str, way: &Path, places: &[Place]) -> Option<PathBuf> {
+    fn find(&self, name: &str, way: &Path, places: &[SearchPlace]) -> Option<PathBuf> {
         if name.contains('/') {
             let place = way.join(behind_origin(name)?);
             return Some(place).filter(|place| self.has(place));
         }
         for place in places {
             match place {
-                Place::Beside(folder) if self.has(&folder.join(name)) => return Some(folder.join(name)),
-                Place::Elsewhere(folder) if folder.join(name).is_file() => return None,
-                Place::Beside(_) | Place::Elsewhere(_) => {}
+                SearchPlace::Beside(folder) if self.has(&folder.join(name)) => return Some(folder.join(name)),
+                SearchPlace::Elsewhere(folder) if folder.join(name).is_file() => return None,
+                SearchPlace::Beside(_) | SearchPlace::Elsewhere(_) => {}
             }
         }
         None
@@ -207,14 +207,14 @@ impl Search<'_> {
     }
 }
 
-impl Place {
+impl SearchPlace {
     /// The places in a list of the loader, for a library whose folder is `way` from the plugin's.
-    fn list(list: &str, way: &Path) -> Vec<Place> {
+    fn list(list: &str, way: &Path) -> Vec<SearchPlace> {
         let place = |text: &str| match behind_origin(text) {
-            Some(rest) => Some(Place::Beside(way.join(rest))),
+            Some(rest) => Some(SearchPlace::Beside(way.join(rest))),
             // Only the loader knows the meaning of other words with a dollar sign.
             None if text.contains('$') => None,
-            None => Some(Place::Elsewhere(text.into())),
+            None => Some(SearchPlace::Elsewhere(text.into())),
         };
         list.split(':').filter(|text| !text.is_empty()).filter_map(place).collect()
     }
@@ -270,7 +270,7 @@ mod tests {
             fs::write(folder.join("libx.so"), "").unwrap();
         }
         let search = Search { folder: &own, seen: HashSet::new(), found: Vec::new() };
-        let find = |list: &str| search.find("libx.so", Path::new(""), &Place::list(list, Path::new("")));
+        let find = |list: &str| search.find("libx.so", Path::new(""), &SearchPlace::list(list, Path::new("")));
         let other = other.display();
         assert_eq!(find(&format!("/nowhere:$ORIGIN:{other}")), Some("libx.so".into()));
         assert_eq!(find(&format!("{other}:$ORIGIN")), None, "the loader finds it");

@@ -4,7 +4,7 @@
 use super::error::LoadError;
 use super::revision::other_version;
 use super::staged::not_staged;
-use crate::calls::{Callback, Whom, Whose, watched};
+use crate::calls::{CallFor, Callback, Whose, watched};
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::abi::{EngineModuleRef, FileManifest};
@@ -23,7 +23,7 @@ use std::sync::Mutex;
 pub(super) fn open(path: &Path, told: Option<&FileManifest>, copy: &Path) -> Result<EngineTables, LoadError> {
     let file = path.to_string_lossy();
     let whose = Whose { number: 0, name: &file, version: "" };
-    let opened = watched(Callback::OpeningOfLibrary, &whose, Whom::Nobody, || {
+    let opened = watched(Callback::OpeningOfLibrary, &whose, CallFor::Nobody, || {
         // SAFETY: opening runs the library's initialisers. The operator has decided to run this engine's code.
         unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }
     });

@@ -42,8 +42,8 @@ impl Image {
         let mut content = Vec::new();
         file.read_to_end(&mut content).map_err(unreadable)?;
         let Found { manifest, engine, build, thread_storage } = look_into(&content).map_err(|fault| match fault {
-            Fault::Kind(what) => LoadError::NotALibrary { path: path.to_owned(), what },
-            Fault::Damage(what) => LoadError::Damaged { path: path.to_owned(), what },
+            ImageFault::Kind(what) => LoadError::NotALibrary { path: path.to_owned(), what },
+            ImageFault::Damage(what) => LoadError::Damaged { path: path.to_owned(), what },
         })?;
         if !engine {
             return Err(LoadError::NotAnEngine { path: path.to_owned() });
@@ -151,7 +151,7 @@ struct Found {
 
 /// Why a file is refused.
 #[derive(Debug)]
-enum Fault {
+enum ImageFault {
     /// The kind of file that it is instead of a library.
     Kind(String),
     /// The place at which the damage shows.
@@ -161,9 +161,9 @@ enum Fault {
 /// Searches the file for the parts of an engine. Refuses a file that the system's loader would crash on or describe
 /// badly: the loader maps everything that the headers promise, so a truncated file ends the process, and it follows all
 /// tables unchecked.
-fn look_into(content: &[u8]) -> Result<Found, Fault> {
+fn look_into(content: &[u8]) -> Result<Found, ImageFault> {
     type Header = elf::FileHeader64<Endianness>;
-    let kind = |what: &str| Fault::Kind(what.to_owned());
+    let kind = |what: &str| ImageFault::Kind(what.to_owned());
     if content.is_empty() {
         return Err(kind("empty"));
     }
@@ -176,7 +176,9 @@ fn look_into(content: &[u8]) -> Result<Found, Fault> {
     let machine = header.e_machine(endian);
     if machine != own_machine() {
         let (theirs, ours) = (machine, own_machine());
-        return Err(Fault::Kind(format!("built for another architecture (ELF machine {theirs}, this one is {ours})")));
+        return Err(ImageFault::Kind(format!(
+            "built for another architecture (ELF machine {theirs}, this one is {ours})"
+        )));
     }
     if header.e_type(endian) != elf::ET_DYN {
         return Err(kind("not a dynamic library (an object file or a program)"));
@@ -190,16 +192,16 @@ fn look_into(content: &[u8]) -> Result<Found, Fault> {
         }
     }
     header.section_headers(endian, content).map_err(truncated)?;
-    let segments = Segments::read(header, content).map_err(Fault::Damage)?;
-    wholeness::check(&segments).map_err(Fault::Damage)?;
+    let segments = Segments::read(header, content).map_err(ImageFault::Damage)?;
+    wholeness::check(&segments).map_err(ImageFault::Damage)?;
     let thread_storage = thread_storage::taken_by(&segments);
     if header.e_shoff(endian) == 0 {
         // The loader accepts a file without sections just as well.
-        wholeness::check_code(segments.code()).map_err(Fault::Damage)?;
+        wholeness::check_code(segments.code()).map_err(ImageFault::Damage)?;
         let build = Build::of(&segments, content, b"");
         return Ok(Found { manifest: None, engine: true, build, thread_storage });
     }
-    let damaged_sections = || Fault::Damage("its table of sections".into());
+    let damaged_sections = || ImageFault::Damage("its table of sections".into());
     let sections = header.sections(endian, content).map_err(|_| damaged_sections())?;
     let names = header.shstrndx(endian, content).ok().and_then(|index| usize::try_from(index).ok());
     let names = names.and_then(|index| sections.section(SectionIndex(index)).ok());
@@ -210,7 +212,7 @@ fn look_into(content: &[u8]) -> Result<Found, Fault> {
     }
     let code = sections.iter().filter(|section| section.sh_flags(endian) & u64::from(elf::SHF_EXECINSTR) != 0);
     let code = code.filter_map(|section| section.data(endian, content).ok());
-    wholeness::check_code(code).map_err(Fault::Damage)?;
+    wholeness::check_code(code).map_err(ImageFault::Damage)?;
     let comment = sections.section_by_name(endian, b".comment");
     let comment = comment.and_then(|(_, comment)| comment.data(endian, content).ok()).unwrap_or_default();
     let build = Build::of(&segments, content, comment);
@@ -276,9 +278,9 @@ mod tests {
                     folders.push(path);
                 } else if kind.is_file() && path.to_string_lossy().contains(".so") {
                     match look_into(&fs::read(&path).unwrap()) {
-                        Err(Fault::Damage(what)) => damaged.push((path, what)),
+                        Err(ImageFault::Damage(what)) => damaged.push((path, what)),
                         Ok(_) => taken += 1,
-                        Err(Fault::Kind(_)) => {}
+                        Err(ImageFault::Kind(_)) => {}
                     }
                 }
             }

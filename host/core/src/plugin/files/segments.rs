@@ -8,7 +8,7 @@ use std::ops::Range;
 /// More than all addresses that a process can have.
 const SPACE: u64 = 1 << 56;
 
-type Header = elf::FileHeader64<Endianness>;
+type ElfHeader = elf::FileHeader64<Endianness>;
 
 /// A library as the loader maps it.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl<'a> Segments<'a> {
     /// # Errors
     ///
     /// The damaged part, in words that continue "as shows in".
-    pub(super) fn read(header: &Header, content: &'a [u8]) -> Result<Self, String> {
+    pub(super) fn read(header: &ElfHeader, content: &'a [u8]) -> Result<Self, String> {
         let endian = header.endian().map_err(|_| "its header")?;
         let headers = header.program_headers(endian, content).map_err(|_| "its program headers")?;
         let mut segments = Segments {

@@ -27,7 +27,7 @@ const PROBE_SAVES: usize = PROBE / 16;
 const KEPT_CAPACITY: usize = 64 * 1024;
 
 thread_local! {
-    static SHARED: RefCell<Vec<Shared>> = const { RefCell::new(Vec::new()) };
+    static SHARED: RefCell<Vec<SharedCompressor>> = const { RefCell::new(Vec::new()) };
     /// The output of compression, until its length is known.
     static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
@@ -39,7 +39,7 @@ pub(super) fn touch() {
 }
 
 /// A compressor for messages that stand alone. There is one for each window that clients agree on.
-struct Shared {
+struct SharedCompressor {
     level: u8,
     window_bits: u8,
     stream: Compress,
@@ -117,9 +117,9 @@ impl Deflater {
 pub fn encode_alone(out: &mut Vec<u8>, how: &Compression, opcode: Opcode, message: &[u8]) -> bool {
     let encoded = SHARED.try_with(|all| {
         let all = &mut *all.borrow_mut();
-        let fits = |one: &Shared| (one.level, one.window_bits) == (how.level, how.window_bits);
+        let fits = |one: &SharedCompressor| (one.level, one.window_bits) == (how.level, how.window_bits);
         let index = all.iter().position(fits).unwrap_or_else(|| {
-            all.push(Shared { level: how.level, window_bits: how.window_bits, stream: compressor(how) });
+            all.push(SharedCompressor { level: how.level, window_bits: how.window_bits, stream: compressor(how) });
             all.len() - 1
         });
         let stream = &mut all[index].stream;

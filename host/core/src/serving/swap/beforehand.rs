@@ -4,8 +4,8 @@
 //! A connection gives its session away for its own export and gets it back at once, so only its client waits. The bytes
 //! are thrown away: they are out of date at once, since not only callbacks change the data of a session.
 
-use super::Held;
-use super::errands::{Call, Errands};
+use super::NotHandedOver;
+use super::errands::{Errands, HandoverCall};
 use super::seats::{Answers, Seats};
 use crate::client::Closing;
 use crate::clock;
@@ -30,21 +30,21 @@ pub(super) async fn try_exports(
     clients: &[Arc<Client>],
     errands: &Errands,
     until: Instant,
-) -> Result<(), Held> {
+) -> Result<(), NotHandedOver> {
     if from.has_no_state() {
         return Ok(());
     }
     let own = from.clone();
     let mut state = errands.begin(move |at| {
-        at.come_to(Call::ExportState, None);
+        at.come_to(HandoverCall::ExportState, None);
         own.export_state().map(drop)
     });
-    state.wait(until).await.ok_or_else(|| Held::Late(errands.at_work(from.engine().audience())))??;
+    state.wait(until).await.ok_or_else(|| NotHandedOver::Late(errands.at_work(from.engine().audience())))??;
     let mut left = clients.to_vec();
     while let Some(first) = left.first() {
         if clock::now() >= until {
             let (client, peer) = (first.number(), first.peer());
-            return Err(Held::Late(format!("the session of client {client} from {peer} could not be had")));
+            return Err(NotHandedOver::Late(format!("the session of client {client} from {peer} could not be had")));
         }
         let later = left.split_off(AT_ONCE.min(left.len()));
         let seats = Arc::new(Seats::default());
@@ -54,7 +54,7 @@ pub(super) async fn try_exports(
         left.retain(|client| !exported.contains(&client.number()) && client.closing() != Closing::Gone);
         // The loops of these clients are in a callback, and only this waits for them. They keep their sessions.
         if !all_answered && !answers.wait(&seats, until).await {
-            return Err(Held::Late("a callback was at work".to_owned()));
+            return Err(NotHandedOver::Late("a callback was at work".to_owned()));
         }
         // An export of an earlier reload still has these sessions.
         if all_answered && exported.is_empty() && !left.is_empty() {
@@ -73,13 +73,13 @@ async fn export_those_here(
     seats: &Arc<Seats>,
     errands: &Errands,
     until: Instant,
-) -> Result<HashSet<u64>, Held> {
+) -> Result<HashSet<u64>, NotHandedOver> {
     let (own, shared) = (from.clone(), Arc::clone(seats));
     let mut exporting = errands.begin(move |at| {
         let mut exported = HashSet::new();
         // None means that the other clients have gone on without waiting for the previous export.
         while let Some(seat) = shared.take() {
-            at.come_to(Call::ExportSession, Some(&seat.client));
+            at.come_to(HandoverCall::ExportSession, Some(&seat.client));
             let bytes = own.export_session(&seat.client, &seat.session);
             exported.insert(seat.client.number());
             let _none_left_behind = seat.resume(false);
@@ -93,5 +93,5 @@ async fn export_those_here(
     if exported.is_none() {
         exported = exporting.wait(until).await;
     }
-    Ok(exported.ok_or_else(|| Held::Late(errands.at_work(from.engine().audience())))??)
+    Ok(exported.ok_or_else(|| NotHandedOver::Late(errands.at_work(from.engine().audience())))??)
 }

@@ -18,11 +18,11 @@ pub(super) struct Errands {
 }
 
 /// The result of an errand.
-pub(super) struct Pending<R>(oneshot::Receiver<R>);
+pub(super) struct PendingResult<R>(oneshot::Receiver<R>);
 
 /// A call of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum HandoverCall {
     ExportState = 1,
     ExportSession,
     ImportState,
@@ -51,7 +51,7 @@ impl Errands {
     }
 
     /// Queues this for the thread.
-    pub(super) fn begin<R: Send + 'static>(&self, work: impl FnOnce(&At) -> R + Send + 'static) -> Pending<R> {
+    pub(super) fn begin<R: Send + 'static>(&self, work: impl FnOnce(&At) -> R + Send + 'static) -> PendingResult<R> {
         let (done, result) = oneshot::channel();
         let at = Arc::clone(&self.at);
         self.thread.run(move || {
@@ -60,7 +60,7 @@ impl Errands {
             // Nobody may wait any more.
             let _ = done.send(result);
         });
-        Pending(result)
+        PendingResult(result)
     }
 
     /// Waits until the thread has done everything, but not beyond `until`. Returns whether it has.
@@ -81,7 +81,7 @@ impl Errands {
     }
 }
 
-impl<R> Pending<R> {
+impl<R> PendingResult<R> {
     /// Waits for the result. Returns `None` if it was not there at `until`; it may be called again.
     pub(super) async fn wait(&mut self, until: Instant) -> Option<R> {
         timeout_at(until.into(), &mut self.0).await.ok().and_then(Result::ok)
@@ -90,7 +90,7 @@ impl<R> Pending<R> {
 
 impl At {
     /// Notes that the thread is about to make this call, for this client or for the engine as a whole.
-    pub(super) fn come_to(&self, call: Call, client: Option<&Client>) {
+    pub(super) fn come_to(&self, call: HandoverCall, client: Option<&Client>) {
         self.client.store(client.map_or(0, Client::number), Ordering::Relaxed);
         self.call.store(call as u8, Ordering::Relaxed);
     }
@@ -120,7 +120,7 @@ mod tests {
         let (release, held) = mpsc::channel::<()>();
         let later = || Instant::now() + Duration::from_secs(60);
         let mut pending = errands.begin(move |at| {
-            at.come_to(Call::ExportState, None);
+            at.come_to(HandoverCall::ExportState, None);
             held.recv().unwrap_or_default();
             7
         });

@@ -63,7 +63,7 @@ pub use succession::{Refused, Reloaded, Successor, SwapLimits, Way, succeed};
 use crate::clock;
 use crate::engine::{Client, EngineFailure, Handover, Instance, Schema, Step};
 use crate::serving::mount::Mount;
-use errands::{At, Call, Errands};
+use errands::{At, Errands, HandoverCall};
 use seats::{Answers, Ended, Seats, tell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -82,16 +82,16 @@ struct HandedOver {
 }
 
 /// Why a handover, or an attempt at it, failed.
-enum Held {
+enum NotHandedOver {
     /// This was under way when its time was over. Nothing has happened, and another attempt may succeed.
     Late(String),
     /// Another attempt is no use.
     Refused(Refused),
 }
 
-impl From<EngineFailure> for Held {
+impl From<EngineFailure> for NotHandedOver {
     fn from(failure: EngineFailure) -> Self {
-        Held::Refused(Refused::Failed(failure))
+        NotHandedOver::Refused(Refused::Failed(failure))
     }
 }
 
@@ -119,8 +119,8 @@ async fn hand_over(mount: &Mount, from: &Handover, to: &Handover, limits: &SwapL
     loop {
         match outcome {
             Ok(handed_over) => return Ok(handed_over),
-            Err(Held::Refused(refused)) => return Err(refused),
-            Err(Held::Late(what)) => {
+            Err(NotHandedOver::Refused(refused)) => return Err(refused),
+            Err(NotHandedOver::Late(what)) => {
                 // Everyone goes on for longer than they were held up.
                 let next = clock::now() + 2 * max_pause;
                 if next >= until {
@@ -152,9 +152,9 @@ async fn try_once(
     errands: &Errands,
     until: Instant,
     max_pause: Duration,
-) -> Result<HandedOver, Held> {
+) -> Result<HandedOver, NotHandedOver> {
     wait_for_those_at_work(from.engine(), until).await?;
-    let late = |what: &str| Held::Late(what.to_owned());
+    let late = |what: &str| NotHandedOver::Late(what.to_owned());
     // From here on no connection opens, so all of them are in the audience. They go on until the gate is closed.
     let patience = clock::now() + GATE_PAUSES * max_pause;
     let closed_gate = timeout_at(until.min(patience).into(), mount.close_gate()).await;
@@ -200,8 +200,8 @@ async fn try_once(
             old.release_timers();
             drop(closed_gate);
             match held {
-                Held::Late(_) if ended.importing && !is_last => {
-                    Err(Held::Refused(Refused::ImportsTooLong { at_work, max_pause }))
+                NotHandedOver::Late(_) if ended.importing && !is_last => {
+                    Err(NotHandedOver::Refused(Refused::ImportsTooLong { at_work, max_pause }))
                 }
                 held => Err(held),
             }
@@ -210,17 +210,17 @@ async fn try_once(
 }
 
 /// Waits until every callback and job that is under way now has ended, so that nobody is frozen to wait for those.
-async fn wait_for_those_at_work(old: &Instance, until: Instant) -> Result<(), Held> {
+async fn wait_for_those_at_work(old: &Instance, until: Instant) -> Result<(), NotHandedOver> {
     tracing::debug!("the handover waits for callbacks and jobs that are at work");
     // One client of each loop answers for all of the loop.
     let mut clients = clients_of(old);
     clients.sort_unstable_by_key(|client| client.event_loop());
     clients.dedup_by_key(|client| client.event_loop());
     if !Answers::ask(&clients, Step::Answer).wait(&Seats::default(), until).await {
-        return Err(Held::Late("a callback was at work".to_owned()));
+        return Err(NotHandedOver::Late("a callback was at work".to_owned()));
     }
     if !old.audience().activity.wait_for_present(until).await {
-        return Err(Held::Late("jobs were at work".to_owned()));
+        return Err(NotHandedOver::Late("jobs were at work".to_owned()));
     }
     Ok(())
 }
@@ -248,19 +248,19 @@ async fn exchange(
     seats: &Arc<Seats>,
     errands: &Errands,
     until: Instant,
-) -> Result<(), Held> {
+) -> Result<(), NotHandedOver> {
     let (own_from, own_to, shared) = (from.clone(), to.clone(), Arc::clone(seats));
     let mut exchanging = errands.begin(move |at| export_and_import(&own_from, &own_to, &shared, at));
-    Ok(exchanging.wait(until).await.ok_or_else(|| Held::Late(errands.at_work(from.engine().audience())))??)
+    Ok(exchanging.wait(until).await.ok_or_else(|| NotHandedOver::Late(errands.at_work(from.engine().audience())))??)
 }
 
 fn export_and_import(from: &Handover, to: &Handover, seats: &Seats, at: &At) -> Result<(), EngineFailure> {
     let schema: Schema = from.schema();
-    at.come_to(Call::ExportState, None);
+    at.come_to(HandoverCall::ExportState, None);
     let state = from.export_state()?;
     for index in 0..seats.len() {
         let export = |seat: &mut seats::Seat| {
-            at.come_to(Call::ExportSession, Some(&seat.client));
+            at.come_to(HandoverCall::ExportSession, Some(&seat.client));
             seat.exported = from.export_session(&seat.client, &seat.session)?;
             Ok(())
         };
@@ -271,11 +271,11 @@ fn export_and_import(from: &Handover, to: &Handover, seats: &Seats, at: &At) -> 
     if !seats.begin_imports() {
         return Ok(());
     }
-    at.come_to(Call::ImportState, None);
+    at.come_to(HandoverCall::ImportState, None);
     to.import_state(schema, &state)?;
     for index in 0..seats.len() {
         let import = |seat: &mut seats::Seat| {
-            at.come_to(Call::ImportSession, Some(&seat.client));
+            at.come_to(HandoverCall::ImportSession, Some(&seat.client));
             let exported = std::mem::take(&mut seat.exported);
             seat.successor = Some(to.import_session(&seat.client, schema, &exported)?);
             Ok(())

@@ -2,7 +2,7 @@
 //! dropped.
 //!
 //! An engine may call the host from any of its code, even from a drop, and would wait for ever for a lock that its own
-//! thread holds. In debug builds each thread counts the locks that it holds, and [`about_to_call_engine`] checks the
+//! thread holds. In debug builds each thread counts the locks that it holds, and `about_to_call_engine` checks the
 //! count. A panic does not spoil the lock: the guarded data is consistent between any two statements that can panic.
 
 use std::ops::{Deref, DerefMut};
@@ -17,7 +17,7 @@ thread_local! {
 
 /// A mutex.
 #[derive(Debug, Default)]
-pub struct Lock<T>(Mutex<T>);
+pub(crate) struct Lock<T>(Mutex<T>);
 
 /// The guard of a lock.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Drop for Count {
 
 /// Call this before anything that runs the author's code.
 #[inline]
-pub fn about_to_call_engine() {
+pub(crate) fn about_to_call_engine() {
     #[cfg(debug_assertions)]
     if HELD.get() > 0 {
         tracing::error!("an engine is called under a lock of wshost's, please report it");

@@ -49,7 +49,7 @@ impl Activity {
 
     /// Waits until all present work has ended, whatever begins meanwhile, but not beyond `until`. Returns whether that
     /// is so.
-    pub async fn wait_for_present(&self, until: Instant) -> bool {
+    pub(crate) async fn wait_for_present(&self, until: Instant) -> bool {
         let odd = self.epoch.load(Ordering::Relaxed) & 1 == 1;
         let ended = |odd: bool| move |counts: u64| count(counts, odd) == 0;
         // The other count may hold work that an earlier wait has given up on.

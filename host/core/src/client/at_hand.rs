@@ -14,7 +14,7 @@ pub fn touch() {
 }
 
 /// Runs callbacks of the client `number`, whose own sends can reach its batch meanwhile.
-pub fn with_batch<R>(number: u64, batch: &mut Option<Box<Batch>>, callbacks: impl FnOnce() -> R) -> R {
+pub(crate) fn with_batch<R>(number: u64, batch: &mut Option<Box<Batch>>, callbacks: impl FnOnce() -> R) -> R {
     BATCH.set(batch.take().map(|batch| (number, batch)));
     let result = callbacks();
     *batch = BATCH.take().map(|(_, batch)| batch);

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The longest name of a group, in bytes.
-pub const MAX_GROUP_NAME: usize = 255;
+pub(crate) const MAX_GROUP_NAME: usize = 255;
 
 /// The fate of a client whose backlog exceeds its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -51,7 +51,7 @@ impl Batch {
     }
 
     /// Whether it equals a new one without compression.
-    pub fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         let Batch { write, deflater, paused, close_written, failed, blocked, socket, unread_since, pong, fragmented } =
             self;
         let nothing_kept = deflater.is_none() && socket.is_none() && pong.is_none() && fragmented.is_none();
@@ -68,7 +68,7 @@ impl Batch {
 
     /// The cost of keeping these bytes, in bytes, besides the bytes themselves.
     #[inline]
-    pub fn overhead(&self) -> usize {
+    pub(crate) fn overhead(&self) -> usize {
         self.fragmented.as_ref().map_or(0, |fragmented| fragmented.waiting.len() * Order::ENTRY)
     }
 
@@ -123,7 +123,7 @@ impl Batch {
 
     /// Notes that the socket has taken something.
     #[inline]
-    pub fn unblocked(&mut self) {
+    pub(crate) fn unblocked(&mut self) {
         self.blocked = false;
         if let Some(pong) = self.pong.take() {
             self.write.push_control_ahead(Opcode::Pong, &pong);
@@ -131,7 +131,7 @@ impl Batch {
     }
 
     /// Executes an order of another thread. `limit` is the backlog's.
-    pub fn execute(&mut self, order: Order, limit: usize) {
+    pub(crate) fn execute(&mut self, order: Order, limit: usize) {
         match order {
             // Another thread's send can arrive after a close frame that it did not see: nothing may follow that frame.
             Order::Frames(_)

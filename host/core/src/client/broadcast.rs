@@ -45,7 +45,7 @@ impl Broadcast {
 
     /// The frame for a client with this agreement. A client that came after the windows were collected gets the plain
     /// message, which is always allowed (RFC 7692 section 6).
-    pub fn frame_for(&self, agreed: Option<Reach>) -> &Bytes {
+    pub(crate) fn frame_for(&self, agreed: Option<Reach>) -> &Bytes {
         let fitting = |agreed: Reach| self.deflated.iter().find(|(bits, _)| *bits == agreed.window_bits);
         agreed.and_then(fitting).map_or(&self.plain, |(_, frame)| frame)
     }

@@ -129,7 +129,7 @@ impl<N> Client<N> {
         self.generation.load(Ordering::Relaxed)
     }
 
-    pub fn set_generation(&self, generation: u32) {
+    pub(crate) fn set_generation(&self, generation: u32) {
         self.generation.store(generation, Ordering::Relaxed);
     }
 
@@ -144,7 +144,7 @@ impl<N> Client<N> {
     }
 
     /// When the last byte arrived, as milliseconds since the process's epoch.
-    pub fn last_active(&self) -> Duration {
+    pub(crate) fn last_active(&self) -> Duration {
         Duration::from_millis(self.last_active.load(Ordering::Relaxed))
     }
 
@@ -166,7 +166,7 @@ impl<N> Client<N> {
     }
 
     /// Notes that the client is pinged because it is idle.
-    pub fn note_pinged(&self, now: Instant) {
+    pub(crate) fn note_pinged(&self, now: Instant) {
         self.pinged.store(millis(now) + 1, Ordering::Relaxed);
     }
 
@@ -190,7 +190,7 @@ impl<N> Client<N> {
     }
 
     /// Sends one encoded message that many clients get; see [`Outbox::send_shared`].
-    pub fn send_shared(&self, broadcast: &Broadcast, wake: &mut Vec<Waker>) -> Sent {
+    pub(crate) fn send_shared(&self, broadcast: &Broadcast, wake: &mut Vec<Waker>) -> Sent {
         let frame = broadcast.frame_for(self.deflate.map(|agreed| agreed.server));
         match self.outbox.send_shared(frame, wake) {
             Sent::Backlogged => self.backlogged(),
@@ -237,7 +237,7 @@ impl<N> Client<N> {
     }
 
     /// Sends a control frame, ahead of data.
-    pub fn send_control(&self, opcode: Opcode, payload: &[u8]) -> Sent {
+    pub(crate) fn send_control(&self, opcode: Opcode, payload: &[u8]) -> Sent {
         if payload.len() > MAX_CONTROL {
             tracing::warn!(peer = self.peer(), "refused: a {opcode:?} of {} bytes; 125 at most", payload.len());
             return Sent::Refused;
@@ -291,13 +291,13 @@ impl<N> Client<N> {
         self.outbox.fail();
     }
 
-    pub fn outbox(&self) -> &Outbox<N> {
+    pub(crate) fn outbox(&self) -> &Outbox<N> {
         &self.outbox
     }
 }
 
 /// The moment from which activity is counted. It lies long before anything happens, even by a clock that was stopped.
-pub fn epoch() -> Instant {
+pub(crate) fn epoch() -> Instant {
     const BEFORE: Duration = Duration::from_secs(24 * 3600);
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     *EPOCH.get_or_init(|| clock::now().checked_sub(BEFORE).unwrap_or_else(clock::now))

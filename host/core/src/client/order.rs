@@ -50,7 +50,7 @@ impl Order {
     }
 
     /// Whether it may be dropped when the engine discards queued data: only whole messages may.
-    pub fn is_whole_message(&self) -> bool {
+    pub(crate) fn is_whole_message(&self) -> bool {
         matches!(self, Order::Frames(_) | Order::Message { .. } | Order::Shared(_))
     }
 }

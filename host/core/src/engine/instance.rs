@@ -115,7 +115,7 @@ impl Attached {
     }
 
     /// The counter of panics, to wait for more.
-    pub fn panic_count(&self) -> &Arc<Panics> {
+    pub(crate) fn panic_count(&self) -> &Arc<Panics> {
         &self.services.panics
     }
 
@@ -135,7 +135,7 @@ impl Attached {
     }
 
     /// Lets the timers run, since it goes on or has taken over.
-    pub fn release_timers(&self) {
+    pub(crate) fn release_timers(&self) {
         self.begin();
         self.services.timers().release();
     }

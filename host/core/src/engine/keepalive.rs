@@ -7,7 +7,7 @@ use std::time::Duration;
 pub use plugin_api::Idle;
 
 /// The default of both settings: 30 s. Common proxies end a connection that is silent in both directions for 60 s.
-pub const DEFAULT: Duration = Duration::from_secs(30);
+pub(crate) const DEFAULT: Duration = Duration::from_secs(30);
 
 /// The two settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Keepalive {
     }
 
     /// When to check next; `None` means never.
-    pub fn next_check(&self, last_active: Duration, pinged: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn next_check(&self, last_active: Duration, pinged: Option<Duration>) -> Option<Duration> {
         let ping_after = self.ping_after?;
         match pinged {
             None => last_active.checked_add(ping_after),

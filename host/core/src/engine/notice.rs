@@ -36,7 +36,7 @@ impl Client {
     }
 
     /// Tells the connection its next step in a swap, whatever waits.
-    pub fn take_part(&self, step: Step) -> Sent {
+    pub(crate) fn take_part(&self, step: Step) -> Sent {
         self.outbox().notify(Notice::Step(step))
     }
 }

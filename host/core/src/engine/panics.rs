@@ -32,7 +32,7 @@ impl Panics {
     }
 
     /// Waits until there are more than `most`. Returns how many, or `None` if `until` or the engine's end came first.
-    pub async fn wait_for_more_than(&self, most: u32, until: Instant) -> Option<u32> {
+    pub(crate) async fn wait_for_more_than(&self, most: u32, until: Instant) -> Option<u32> {
         let mut state = self.0.subscribe();
         let waited = timeout_at(until.into(), state.wait_for(|state| state.count > most || state.over)).await;
         let count = waited.ok()?.ok()?.count;

@@ -32,7 +32,7 @@ impl Ticket {
     /// # Errors
     ///
     /// The session, if nobody waits for it any more.
-    pub fn hand_in(self, client: &Arc<Client>, session: Session) -> Result<(), Session> {
+    pub(crate) fn hand_in(self, client: &Arc<Client>, session: Session) -> Result<(), Session> {
         let handed_in = HandedIn { client: Arc::clone(client), session };
         self.0.send(handed_in).map_err(|refused| refused.0.session)
     }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Weak};
 use std::time::{Duration, Instant};
 
 /// The work of a timer, which may run more than once.
-pub type TimerWork = Box<dyn FnMut() + Send>;
+pub(crate) type TimerWork = Box<dyn FnMut() + Send>;
 
 /// The registry of the engines' timers. When it is dropped, its [`Ticker`] has nothing to do any more.
 #[derive(Debug)]

@@ -55,7 +55,7 @@ impl Deadlines {
     }
 
     /// Wakes the task at `deadline`, or at the wheel's horizon if that is earlier.
-    pub fn wake_at(&mut self, deadline: Instant, waker: &Waker) -> Alarm {
+    pub(crate) fn wake_at(&mut self, deadline: Instant, waker: &Waker) -> Alarm {
         let ahead = deadline.saturating_duration_since(self.now).as_millis().div_ceil(TICK.as_millis());
         let ahead = u32::try_from(ahead).unwrap_or(u32::MAX).clamp(1, SLOTS - 1);
         let tick = self.tick + ahead;
@@ -65,7 +65,7 @@ impl Deadlines {
     }
 
     /// When this alarm wakes its task, or has woken it.
-    pub fn time_of(&self, alarm: Alarm) -> Instant {
+    pub(crate) fn time_of(&self, alarm: Alarm) -> Instant {
         self.began + TICK * alarm.tick
     }
 

@@ -23,13 +23,13 @@ pub fn touch() {
 
 /// One connection's place among the waiting ones.
 #[derive(Debug, Default)]
-pub struct Turn {
+pub(crate) struct Turn {
     waits_since: Option<u64>,
 }
 
 impl Turn {
     /// Whether the connection may write now. If not, it is woken when it may.
-    pub fn has_come(&mut self, longest: Duration, waker: &Waker) -> bool {
+    pub(crate) fn has_come(&mut self, longest: Duration, waker: &Waker) -> bool {
         match self.waits_since {
             Some(round) if round != ROUND.get() => {
                 self.waits_since = None;

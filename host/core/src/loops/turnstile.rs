@@ -47,7 +47,7 @@ impl Turnstile {
     }
 
     /// Whether the connection with this place may go through.
-    pub fn has_come(&self, place: Place) -> bool {
+    pub(crate) fn has_come(&self, place: Place) -> bool {
         place.0.get() <= self.admitted.get()
     }
 

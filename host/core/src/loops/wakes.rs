@@ -50,7 +50,7 @@ impl Wakes {
     }
 
     /// Wakes tasks of an event loop; `tasks` is empty afterwards.
-    pub fn wake_all(&self, event_loop: usize, tasks: &mut Vec<Waker>) {
+    pub(crate) fn wake_all(&self, event_loop: usize, tasks: &mut Vec<Waker>) {
         if THIS_LOOP.get() == Some(event_loop) {
             tasks.drain(..).for_each(Waker::wake);
         } else if !tasks.is_empty() {

@@ -15,7 +15,7 @@ const MAX_REASON: usize = 123;
 ///
 /// It may hold every code that RFC 6455 section 7.4.1 or the IANA registry defines for the wire, and the codes that
 /// section 7.4.2 leaves to libraries (3000-3999) and applications (4000-4999).
-pub fn receivable(code: u16) -> bool {
+pub(crate) fn receivable(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
@@ -26,7 +26,7 @@ pub fn sendable(code: u16) -> bool {
 }
 
 /// The longest start of `reason` that fits a close frame: at most 123 bytes, cut between two characters.
-pub fn cut_reason(reason: &str) -> &str {
+pub(crate) fn cut_reason(reason: &str) -> &str {
     let mut end = reason.len().min(MAX_REASON);
     while !reason.is_char_boundary(end) {
         end -= 1;

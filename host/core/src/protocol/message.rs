@@ -64,7 +64,7 @@ impl Receiver {
     }
 
     /// A receiver at the start of a connection on which compression was agreed on.
-    pub fn with_deflate(limits: Limits, agreed: Agreed) -> Receiver {
+    pub(crate) fn with_deflate(limits: Limits, agreed: Agreed) -> Receiver {
         Receiver { deflate: Some(Box::new(Incoming::new(agreed.client))), ..Receiver::new(limits) }
     }
 
@@ -109,7 +109,7 @@ impl Receiver {
     }
 
     /// Whether `input` ends within its first frame, so that receiving it costs no more than storing it elsewhere.
-    pub fn only_copies(&self, input: &[u8]) -> bool {
+    pub(crate) fn only_copies(&self, input: &[u8]) -> bool {
         match &self.progress {
             _ if self.ended => true,
             Some(progress) if !progress.is_over() => progress.only_copies(input.len()),
@@ -145,7 +145,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`Fault::AssemblyTimeout`] if something is unfinished at its deadline.
-    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Fault> {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), Fault> {
         match self.deadline() {
             Some(deadline) if now >= deadline => Err(self.end(Fault::AssemblyTimeout)),
             _ => Ok(()),

@@ -63,7 +63,7 @@ impl WriteBuffer {
     /// are on the wire.
     ///
     /// Nothing may wait, since the message would overtake it.
-    pub fn write_through(&mut self, opcode: Opcode, message: &[u8], send: impl FnOnce(&[u8], &[u8]) -> usize) {
+    pub(crate) fn write_through(&mut self, opcode: Opcode, message: &[u8], send: impl FnOnce(&[u8], &[u8]) -> usize) {
         debug_assert!(self.is_empty());
         self.clear();
         let header = long_header(0x80 | opcode.bits(), message.len());
@@ -75,18 +75,18 @@ impl WriteBuffer {
     }
 
     /// Appends a whole message behind everything, compressed if that makes it smaller.
-    pub fn push_deflated(&mut self, deflater: &mut Deflater, opcode: Opcode, message: &[u8]) {
+    pub(crate) fn push_deflated(&mut self, deflater: &mut Deflater, opcode: Opcode, message: &[u8]) {
         deflater.encode(&mut self.bytes, opcode, message);
     }
 
     /// Appends encoded frames, which must be whole.
     #[inline]
-    pub fn push_encoded(&mut self, frames: &[u8]) {
+    pub(crate) fn push_encoded(&mut self, frames: &[u8]) {
         append(&mut self.bytes, frames);
     }
 
     /// Appends a close frame behind everything; code and reason as for [`encode_close`].
-    pub fn push_close(&mut self, code: u16, reason: &str) {
+    pub(crate) fn push_close(&mut self, code: u16, reason: &str) {
         encode_close(&mut self.bytes, code, reason);
     }
 
@@ -94,7 +94,7 @@ impl WriteBuffer {
     /// one, and behind pings and pongs that already wait.
     ///
     /// Takes constant time, whatever waits.
-    pub fn push_control_ahead(&mut self, opcode: Opcode, payload: &[u8]) {
+    pub(crate) fn push_control_ahead(&mut self, opcode: Opcode, payload: &[u8]) {
         if self.control.is_empty() {
             self.ahead = self.place_for_control();
             if self.ahead == self.bytes.len() {
@@ -157,7 +157,7 @@ impl WriteBuffer {
 
     /// Drops all messages that have not begun and keeps the rest of the one in flight. Pings and pongs that were put
     /// ahead stay, since a ping expects an answer and a pong is one. Returns the bytes dropped.
-    pub fn discard_unstarted(&mut self) -> usize {
+    pub(crate) fn discard_unstarted(&mut self) -> usize {
         let before = self.len();
         // Between the frame in flight and `ahead` there is nothing but pings and pongs.
         let begun = self.unstarted().max(self.ahead);
@@ -228,7 +228,7 @@ impl WriteBuffer {
     }
 
     /// Whether it has memory for frames.
-    pub fn has_memory(&self) -> bool {
+    pub(crate) fn has_memory(&self) -> bool {
         self.bytes.capacity() > 0
     }
 
@@ -244,7 +244,7 @@ impl WriteBuffer {
     /// Gives up memory that is not needed: all of it if nothing waits; if little waits in much memory, it exchanges
     /// that for memory that fits. `None` if all of it is needed.
     #[inline]
-    pub fn take_memory(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn take_memory(&mut self) -> Option<Vec<u8>> {
         if self.is_empty() {
             self.clear();
             self.control = Vec::new();

@@ -89,7 +89,7 @@ impl Mount {
         self.current.load_full()
     }
 
-    pub fn set_current(&self, instance: Arc<Instance>) {
+    pub(crate) fn set_current(&self, instance: Arc<Instance>) {
         instance.begin();
         self.current.store(instance);
     }

@@ -34,7 +34,7 @@ const MAX_POSTED: u32 = 65_536;
 
 /// The connection and every handle of the client share it.
 #[derive(Debug)]
-pub struct Outbox<N> {
+pub(crate) struct Outbox<N> {
     /// The client's number; never 0, unique within this run of the host.
     number: u64,
     event_loop: u32,
@@ -59,7 +59,7 @@ pub struct Outbox<N> {
 
 /// A notice that was refused.
 #[derive(Debug)]
-pub struct NotPosted<N> {
+pub(crate) struct NotPosted<N> {
     pub why: Sent,
     pub notice: N,
 }
@@ -109,7 +109,7 @@ impl<N> Outbox<N> {
     }
 
     /// Sends an encoded message, or a part of one.
-    pub fn send_order(&self, order: Order) -> Sent {
+    pub(crate) fn send_order(&self, order: Order) -> Sent {
         match self.send_data(order) {
             Ok(waker) => {
                 waker.into_iter().for_each(|waker| self.audience.wakes.wake(self.event_loop(), waker));
@@ -125,7 +125,7 @@ impl<N> Outbox<N> {
     /// # Errors
     ///
     /// The message was not queued.
-    pub fn send_shared(&self, frames: &Bytes, wake: &mut Vec<Waker>) -> Sent {
+    pub(crate) fn send_shared(&self, frames: &Bytes, wake: &mut Vec<Waker>) -> Sent {
         match self.send_data(Order::Shared(frames.clone())) {
             Ok(waker) => {
                 wake.extend(waker);
@@ -157,7 +157,7 @@ impl<N> Outbox<N> {
     }
 
     /// Sends a control frame ahead of data.
-    pub fn send_control(&self, opcode: Opcode, payload: &[u8]) -> Sent {
+    pub(crate) fn send_control(&self, opcode: Opcode, payload: &[u8]) -> Sent {
         if self.closing() >= Closing::Sent {
             return Sent::Gone;
         }
@@ -259,7 +259,7 @@ impl<N> Outbox<N> {
 
     /// Bytes in the batch of the client whose callback runs on this thread.
     #[inline]
-    pub fn batched(&self) -> usize {
+    pub(crate) fn batched(&self) -> usize {
         self.in_batch(|batch| batch.write.len()).unwrap_or(0)
     }
 

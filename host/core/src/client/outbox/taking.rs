@@ -9,7 +9,7 @@ use std::task::Waker;
 
 impl<N> Outbox<N> {
     /// Sets the task to wake when something is queued.
-    pub fn set_waker(&self, waker: &Waker) {
+    pub(crate) fn set_waker(&self, waker: &Waker) {
         self.lock().waker = Some(waker.clone());
     }
 
@@ -52,17 +52,17 @@ impl<N> Outbox<N> {
     }
 
     /// Notes that this many posted notices were delivered.
-    pub fn note_delivered(&self, posted: usize) {
+    pub(crate) fn note_delivered(&self, posted: usize) {
         self.posted.fetch_sub(u32::try_from(posted).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     /// Whether a message was refused since the last call.
-    pub fn take_refused(&self) -> bool {
+    pub(crate) fn take_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed) && self.refused.swap(false, Ordering::Relaxed)
     }
 
     /// Notes that the peer has sent its close frame.
-    pub fn note_close_received(&self) {
+    pub(crate) fn note_close_received(&self) {
         self.closing.fetch_max(Closing::Begun as u8, Ordering::AcqRel);
     }
 
@@ -81,7 +81,7 @@ impl<N> Outbox<N> {
 
     /// Stores the batch's backlog at the end of a turn, and the cost of keeping it. Returns whether a message was
     /// refused although less than half the limit waits now: the sender saw the earlier backlog.
-    pub fn publish_unwritten(&self, bytes: usize, overhead: usize) -> bool {
+    pub(crate) fn publish_unwritten(&self, bytes: usize, overhead: usize) -> bool {
         let before = self.unwritten.load(Ordering::Relaxed) + self.overhead.load(Ordering::Relaxed) as usize;
         // A sender that refuses holds the lock. So from here on, no message is refused because of the earlier backlog.
         let queue = (bytes + overhead < before).then(|| self.lock());

@@ -49,7 +49,7 @@ impl Build {
     }
 
     /// Whether one of the two is damaged: they have the same id and different content.
-    pub fn contradicts(&self, other: &Build) -> bool {
+    pub(crate) fn contradicts(&self, other: &Build) -> bool {
         self.id == other.id && self.content != other.content
     }
 

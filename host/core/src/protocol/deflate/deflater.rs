@@ -92,8 +92,8 @@ impl Deflater {
         self.out_of_step = true;
     }
 
-    /// When to call [`Deflater::handle_timeout`] if nothing is compressed until then; `None` if that is not needed. Ask
-    /// again after each encoded message.
+    /// When to call `handle_timeout` if nothing is compressed until then; `None` if that is not needed. Ask again after
+    /// each encoded message.
     pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
         if std::mem::take(&mut self.used) {
             self.deadline = now.checked_add(KEPT_FOR);
@@ -103,7 +103,7 @@ impl Deflater {
 
     /// Gives the compressor back at its deadline. The next message then refers to nothing before it, which the client
     /// need not be told. Returns whether it gave it back; harmless at any other time.
-    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> bool {
         let due = self.deadline(now).is_some_and(|deadline| deadline <= now);
         if due {
             (self.own, self.deadline) = (None, None);

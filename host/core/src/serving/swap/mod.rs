@@ -39,7 +39,7 @@
 //!    are resumed with the sessions they had.
 //! 8. *Importing*: they are imported into the new instance, on the same thread. If that fails, all are resumed with the
 //!    sessions they had, and the new instance is dropped.
-//! 9. *Running*: one pointer is swapped ([`Mount::set_current`]), and all are resumed with their new sessions. Then the
+//! 9. *Running*: one pointer is swapped (`Mount::set_current`), and all are resumed with their new sessions. Then the
 //!    old sessions, timers and engine are dropped, on threads that nobody waits for.
 //!
 //! Groups, facts, keepalive and messages half received belong to the client, not to the engine, and pass over as they

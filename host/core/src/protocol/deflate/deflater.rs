@@ -42,7 +42,15 @@ pub(super) fn touch() {
 struct SharedCompressor {
     level: u8,
     window_bits: u8,
-    stream: Compress,
+    stream: Stream,
+}
+
+/// A compressor.
+#[derive(Debug)]
+struct Stream {
+    compress: Compress,
+    /// The last message did not get smaller, so that nobody took all that came of it.
+    cut_off: bool,
 }
 
 /// Compresses the messages of one connection.
@@ -50,7 +58,7 @@ struct SharedCompressor {
 pub struct Deflater {
     how: Compression,
     /// With context takeover: exists from the first compressed message until none has come for [`KEPT_FOR`].
-    own: Option<Compress>,
+    own: Option<Stream>,
     /// Whether `own` was used since [`Deflater::deadline`] was last asked for.
     used: bool,
     /// When `own` is given back.
@@ -75,11 +83,11 @@ impl Deflater {
             }
         } else {
             self.used = true;
-            let stream = self.own.get_or_insert_with(|| compressor(&self.how));
+            let stream = self.own.get_or_insert_with(|| Stream::new(&self.how));
             if std::mem::take(&mut self.out_of_step) {
-                stream.reset();
+                stream.begin_anew(&self.how);
             }
-            if !deflate(stream, message, |deflated| encode_compressed(out, opcode, deflated)) {
+            if !stream.deflate(message, |deflated| encode_compressed(out, opcode, deflated)) {
                 self.out_of_step = true;
                 encode(out, opcode, true, message);
             }
@@ -119,15 +127,40 @@ pub fn encode_alone(out: &mut Vec<u8>, how: &Compression, opcode: Opcode, messag
         let all = &mut *all.borrow_mut();
         let fits = |one: &SharedCompressor| (one.level, one.window_bits) == (how.level, how.window_bits);
         let index = all.iter().position(fits).unwrap_or_else(|| {
-            all.push(SharedCompressor { level: how.level, window_bits: how.window_bits, stream: compressor(how) });
+            all.push(SharedCompressor { level: how.level, window_bits: how.window_bits, stream: Stream::new(how) });
             all.len() - 1
         });
         let stream = &mut all[index].stream;
-        stream.reset();
-        deflate(stream, message, |deflated| encode_compressed(out, opcode, deflated))
+        stream.begin_anew(how);
+        stream.deflate(message, |deflated| encode_compressed(out, opcode, deflated))
     });
     // It cannot be reached while the thread ends.
     encoded.unwrap_or(false)
+}
+
+impl Stream {
+    fn new(how: &Compression) -> Stream {
+        Stream { compress: compressor(how), cut_off: false }
+    }
+
+    /// Refers to nothing before from now on.
+    fn begin_anew(&mut self, how: &Compression) {
+        // At level 1, zlib-rs (0.6.8) keeps a block open over a reset, if it was cut off within one: what came next would have
+        // no header.
+        if std::mem::take(&mut self.cut_off) && how.level == 1 {
+            self.compress = compressor(how);
+        } else {
+            self.compress.reset();
+        }
+    }
+
+    /// Has `take` what `message` is compressed. Returns whether that is smaller; if not, the stream must begin anew.
+    fn deflate(&mut self, message: &[u8], take: impl FnOnce(&[u8])) -> bool {
+        // If it panics, it is of no use either.
+        self.cut_off = true;
+        self.cut_off = !deflate(&mut self.compress, message, take);
+        !self.cut_off
+    }
 }
 
 /// Compresses `message` and passes the result to `take`. Returns whether it is smaller; if not, `stream` must be reset.

@@ -130,6 +130,24 @@ fn what_does_not_get_smaller_is_sent_as_it_is_and_forgotten() {
     }
 }
 
+/// At level 1, zlib-rs 0.6.8 begins within the block in which it was cut off before a reset. Found by the simulation.
+#[test]
+fn nothing_is_left_of_a_message_that_did_not_get_smaller() {
+    // It repeats itself beyond the reach of the window.
+    let noise: Vec<u8> = (0..200_000_u32).map(|at| (3 * at) as u8).collect();
+    let prose = &prose()[..1000];
+    for how in [ALL, TAKEOVER].map(|how| Compression { level: 1, window_bits: 9, ..how }) {
+        let (mut deflater, mut reader) = (Deflater::new(how), Reader::new(&how));
+        for length in (70_000..200_000).step_by(15_555) {
+            for (message, gets_smaller) in [(&noise[..length], false), (prose, true)] {
+                let frame = encoded(&mut deflater, message);
+                assert_eq!(is_compressed(&frame), gets_smaller);
+                assert!(reader.read(&frame) == message, "{how:?}, behind {length} bytes");
+            }
+        }
+    }
+}
+
 /// Noise costs the most time and saves nothing.
 #[test]
 fn a_large_message_that_begins_with_noise_is_sent_as_it_is() {

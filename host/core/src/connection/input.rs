@@ -11,7 +11,7 @@ use crate::protocol::Received;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::ReadBuf;
 
 /// If more than this, or more than half the backlog's limit, waits for the socket, nothing more is read or answered. So
@@ -38,6 +38,11 @@ impl Unanswered {
     /// Returns `None` if there are no bytes.
     pub(super) fn new(bytes: &[u8], at: Instant) -> Option<Box<Unanswered>> {
         (!bytes.is_empty()).then(|| Box::new(Unanswered { bytes: bytes.into(), answered: 0, at }))
+    }
+
+    /// For so long, nothing was answered by our own choice.
+    pub(super) fn put_off(&mut self, by: Duration) {
+        self.at = self.at.checked_add(by).unwrap_or(self.at);
     }
 }
 

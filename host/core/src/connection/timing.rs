@@ -105,6 +105,9 @@ impl<S: Wire> Connection<S> {
         let unread = now.saturating_duration_since(since);
         let put_off = |deadline: Option<Instant>| deadline.and_then(|deadline| deadline.checked_add(unread));
         self.receiver.put_off(unread);
+        if let Some(unanswered) = &mut self.unanswered {
+            unanswered.put_off(unread);
+        }
         self.close_deadline = put_off(self.close_deadline);
         if self.client.is_pinged() {
             // It may have been pinged meanwhile, but it gets no more than the full time for a pong.

@@ -104,6 +104,26 @@ fn a_message_that_does_not_come_to_its_end_has_a_deadline() {
     assert_eq!(closed_with(&alice).0, close_code::POLICY);
 }
 
+/// Found by the simulation: of a message whose beginning was read before a pause that was long enough, the end came too late,
+/// whenever it came.
+#[test]
+fn its_time_stands_still_while_nothing_is_read_or_answered() {
+    let patient = Options { message_timeout: Duration::from_secs(3), max_backlog: 1000, ..Options::default() };
+    let host = TestHost::with_options::<Echo>(patient);
+    let alice = host.connect("/");
+    alice.stop_reading();
+    let (long, short) = ("much ".repeat(180), masked(0x81, b"more"));
+    alice.in_one_read(|| {
+        alice.text(&long);
+        alice.raw(&short[..5]);
+    });
+    host.advance(Duration::from_secs(20));
+    alice.start_reading();
+    host.advance(Duration::from_millis(2900));
+    alice.raw(&short[5..]);
+    assert_eq!(alice.received(), [Message::text(long), Message::text("more")]);
+}
+
 #[test]
 fn bytes_may_come_one_by_one() {
     let host = TestHost::new::<Echo>();

@@ -1,0 +1,102 @@
+//! One run: the core, its engine and its clients, from a seed to the end of everything.
+
+mod checks;
+mod ending;
+mod moves;
+mod swaps;
+
+use crate::account::{self, Account, note, with};
+use crate::guest::Guest;
+use crate::ledger::Ledger;
+use crate::plan::Plan;
+use crate::random::Random;
+use crate::trace::Trace;
+use metrics::NoopRecorder;
+use plugin_api::export::engine_module;
+use plugin_testing::rig::Rig;
+use std::rc::Rc;
+use swaps::Swaps;
+use wshost_core::engine::metrics::Metrics;
+use wshost_core::engine::{Config, Unborn};
+use wshost_core::plugin::Plugin;
+use wshost_core::serving::mount::Mount;
+
+/// A run on its way.
+pub struct Run {
+    rig: Rig,
+    mount: Rc<Mount>,
+    guests: Vec<Guest>,
+    swaps: Swaps,
+    /// When the deadlines were last looked at.
+    looked_at: u64,
+}
+
+/// What came of a run.
+pub struct Outcome {
+    pub violation: Option<String>,
+    pub lines: Vec<String>,
+    pub facts: Facts,
+}
+
+/// What a run was about, for the count of all runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts {
+    pub clients: u64,
+    pub generations: u64,
+    pub handed_over: u64,
+    pub panics: u64,
+    pub acts: u64,
+    pub millis: u64,
+}
+
+/// Runs this seed.
+pub fn run(seed: u64, trace: Trace) -> Outcome {
+    account::live::forget();
+    let mut random = Random::new(seed);
+    let plan = Plan::draw(&mut random);
+    let rig = Rig::new(plan.setup, Metrics::new(NoopRecorder));
+    let steps = plan.steps;
+    rig.enter(|| account::open(plan, random, trace));
+    with(|account| note!(account, "seed {seed}: {:?}", account.plan));
+    let made = Plugin::linked(engine_module::<Ledger>()).map_err(|error| error.to_string()).and_then(|plugin| {
+        let unborn = Unborn::first(plugin, Config::default(), rig.facilities());
+        let file = unborn.plugin().path().to_owned();
+        let instance = rig.enter(|| unborn.make()).map_err(|not_made| not_made.failure.to_string())?;
+        Ok(Rc::new(Mount::new(None, instance, file, None)))
+    });
+    match made {
+        Err(why) => with(|account| {
+            // It may have been told to panic.
+            let told = account.panics > 0;
+            account.must(told, || format!("there is no engine: {why}"));
+        }),
+        Ok(mount) => {
+            let mut run = Run { rig, mount, guests: Vec::new(), swaps: Swaps::default(), looked_at: 0 };
+            for _ in 0..steps {
+                if is_violated() {
+                    break;
+                }
+                run.step();
+            }
+            run.end();
+        }
+    }
+    let Some(account) = account::close() else { unreachable!("it was opened above") };
+    outcome(account)
+}
+
+fn outcome(account: Account) -> Outcome {
+    let facts = Facts {
+        clients: account.clients.len() as u64,
+        generations: account.generations.len() as u64,
+        handed_over: account.generations.iter().filter(|generation| generation.took_over).count() as u64,
+        panics: u64::from(account.panics),
+        acts: account.acts,
+        millis: account.ended_at,
+    };
+    Outcome { violation: account.violation, lines: account.trace.into_lines(), facts }
+}
+
+fn is_violated() -> bool {
+    with(|account| account.violation.is_some())
+}

@@ -194,16 +194,24 @@ async fn answer(request: Request, asked: ControlState, peer: Peer) -> Reply {
         Request::Reload { path, plugin } => (path, plugin),
     };
     tracing::info!(%peer, path, plugin = ?plugin, "reload asked for over the control socket");
+    reloaded(&asked.reloads, move || reload::reload(&server, path.as_deref(), plugin.as_deref())).await
+}
+
+/// Reloads on another thread, and waits for the reply.
+async fn reloaded(reloads: &Crew, reload: impl FnOnce() -> Reply + Send + 'static) -> Reply {
     let (answered, answer) = oneshot::channel();
     // If the client hangs up meanwhile, the reload still goes on to its end.
-    let begun = asked.reloads.run(move || {
-        let _ = answered.send(reload::reload(&server, path.as_deref(), plugin.as_deref()));
+    let begun = reloads.run(move || {
+        let _ = answered.send(reload());
     });
     if !begun {
         let reason = "as many reloads are under way as can be; wait for the end of one".to_owned();
         return Reply::Refused(Refusal { reason, exit_code: exit::TRY_AGAIN });
     }
-    answer.await.unwrap_or_else(|_| Reply::Error("a fault of wshost's own, please report it".to_owned()))
+    answer.await.unwrap_or_else(|_| {
+        let reason = "the reload ended by a fault of wshost, please report it".to_owned();
+        Reply::Refused(Refusal { reason, exit_code: exit::INTERNAL })
+    })
 }
 
 async fn send(writing: &mut (impl AsyncWrite + Unpin), reply: &Reply) -> io::Result<()> {
@@ -214,4 +222,16 @@ fn encoded(reply: &Reply) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reload_that_panics_is_answered() {
+        let reloads = Crew::start("test", 1).unwrap();
+        let reply = reloaded(&reloads, || panic!("a fault of wshost")).await;
+        assert!(matches!(reply, Reply::Refused(Refusal { exit_code: exit::INTERNAL, .. })), "{reply:?}");
+    }
 }

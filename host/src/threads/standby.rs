@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
@@ -31,7 +32,7 @@ impl Standby {
             touch_thread_locals();
             let _ = ready.send(());
             for work in queued {
-                work();
+                contained(work);
             }
         };
         thread::Builder::new().name(name.to_owned()).spawn(body)?;
@@ -41,8 +42,7 @@ impl Standby {
 
     /// Queues this behind earlier work.
     pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
-        // The thread stays as long as this does, unless work has panicked, which is a fault of wshost and is in its
-        // log.
+        // The thread stays as long as this does.
         let _ = self.work.send(Box::new(work));
     }
 }
@@ -75,11 +75,20 @@ impl Crew {
         let Some(standby) = lock(&self.free).pop() else { return false };
         let (free, own) = (Arc::clone(&self.free), standby.clone());
         standby.run(move || {
-            work();
+            contained(work);
             lock(&free).push(own);
         });
         true
     }
+}
+
+/// Does this. Returns `None` if it panics, which is a fault of wshost: the thread goes on, and the log says it.
+fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    if done.is_err() {
+        tracing::error!("work was not done by a fault of wshost, please report it");
+    }
+    done.ok()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -117,6 +126,29 @@ mod tests {
         let name = Some("test".to_owned());
         assert_eq!(is_done.iter().take(3).collect::<Vec<_>>(), [(0, name.clone()), (1, name.clone()), (2, name)]);
     }
+
+    #[test]
+    fn a_thread_survives_work_that_panics() {
+        let standby = Standby::start("test").unwrap();
+        standby.run(|| panic!("a fault of wshost"));
+        let (done, is_done) = mpsc::channel();
+        standby.run(move || done.send(()).unwrap());
+        assert_eq!(is_done.recv(), Ok(()));
+    }
+
+    #[test]
+    fn a_crew_loses_no_thread_to_a_panic() {
+        let crew = Crew::start("test", 1).unwrap();
+        for _ in 0..2 {
+            assert!(crew.run(|| panic!("a fault of wshost")));
+            let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+            while lock(&crew.free).is_empty() {
+                assert!(std::time::Instant::now() < until, "the thread did not come back");
+                thread::yield_now();
+            }
+        }
+    }
+
     #[test]
     fn a_crew_does_as_much_at_a_time_as_it_has_threads() {
         let crew = Crew::start("test", 2).unwrap();

@@ -23,9 +23,9 @@ pub(crate) enum NotLoaded {
     /// It is no engine for this host.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// It was not opened in time.
+    /// It is not open, and that may not be its fault.
     #[error(transparent)]
-    Late(NotOpened),
+    NotOpened(NotOpened),
     /// It would do harm.
     #[error("{file}: {unfit}")]
     Unfit {
@@ -40,7 +40,7 @@ impl From<NotOpened> for NotLoaded {
     fn from(not_opened: NotOpened) -> Self {
         match not_opened {
             NotOpened::Load(error) => NotLoaded::Load(error),
-            late => NotLoaded::Late(late),
+            other => NotLoaded::NotOpened(other),
         }
     }
 }
@@ -49,8 +49,9 @@ impl From<NotLoaded> for NotDone {
     fn from(error: NotLoaded) -> Self {
         match error {
             NotLoaded::Load(error) => error.into(),
-            NotLoaded::Late(NotOpened::Blocked { .. }) => NotDone::new(exit::UNAVAILABLE, error.to_string()),
-            NotLoaded::Late(_) | NotLoaded::Unfit { .. } => NotDone::new(exit::PLUGIN_REFUSED, error.to_string()),
+            NotLoaded::NotOpened(NotOpened::Blocked { .. }) => NotDone::new(exit::UNAVAILABLE, error.to_string()),
+            NotLoaded::NotOpened(NotOpened::Fault { .. }) => NotDone::new(exit::INTERNAL, error.to_string()),
+            NotLoaded::NotOpened(_) | NotLoaded::Unfit { .. } => NotDone::new(exit::PLUGIN_REFUSED, error.to_string()),
         }
     }
 }

@@ -3,9 +3,10 @@
 //! Opening a library runs its initialisers under the lock of the system's loader. An initialiser that hangs keeps this
 //! thread for good, and every thread that needs that lock. All others go on.
 
-use super::standby::Standby;
+use super::standby::{Standby, contained};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use wshost_core::plugin::{LoadError, Plugin, Staged};
@@ -63,6 +64,12 @@ pub(crate) enum NotOpened {
         /// When it began.
         since: Instant,
     },
+    /// The host panicked.
+    #[error("{} was not opened by a fault of wshost, please report it", path.display())]
+    Fault {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// Starts the thread, unless it has been started. Call this before any engine is loaded.
@@ -97,9 +104,17 @@ pub(crate) fn check(patience: Duration) -> Result<(), NotOpened> {
 /// It is no engine for this host, or it hangs, or another library does.
 pub(crate) fn open(staged: Staged, patience: Duration) -> Result<Plugin, NotOpened> {
     let path = staged.path().to_owned();
+    open_by(path, patience, || staged.open())
+}
+
+fn open_by<T: Send + 'static>(
+    path: PathBuf,
+    patience: Duration,
+    opening: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, NotOpened> {
     let until = Instant::now() + patience;
     let mut opener = lock();
-    let Some(standby) = opener.standby.clone() else { return Ok(staged.open()?) };
+    let Some(standby) = opener.standby.clone() else { return Ok(opening()?) };
     // A library that another caller opens is ready in a moment, or hangs.
     while let Some(underway) = &opener.underway {
         let left = (underway.since + patience).min(until).saturating_duration_since(Instant::now());
@@ -112,16 +127,18 @@ pub(crate) fn open(staged: Staged, patience: Duration) -> Result<Plugin, NotOpen
     drop(opener);
     let (opened, is_opened) = mpsc::channel();
     standby.run(move || {
-        let plugin = staged.open();
+        let plugin = contained(opening);
         let underway = lock().underway.take();
         OPENED.notify_all();
+        let Some(plugin) = plugin else { return };
         if let (Err(mpsc::SendError(_too_late)), Some(BeingOpened { path, since })) = (opened.send(plugin), underway) {
             tell_late(&path, since.elapsed());
         }
     });
     match is_opened.recv_timeout(patience) {
         Ok(plugin) => Ok(plugin?),
-        Err(_) => Err(NotOpened::Hangs { path, patience }),
+        Err(RecvTimeoutError::Timeout) => Err(NotOpened::Hangs { path, patience }),
+        Err(RecvTimeoutError::Disconnected) => Err(NotOpened::Fault { path }),
     }
 }
 
@@ -131,4 +148,19 @@ fn tell_late(path: &Path, after: Duration) {
 
 fn lock() -> MutexGuard<'static, Opener> {
     OPENER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_panic_other_libraries_can_be_opened() {
+        start().unwrap();
+        let patience = Duration::from_secs(60);
+        let panicked = open_by::<()>("first".into(), patience, || panic!("a fault of wshost"));
+        assert!(matches!(panicked, Err(NotOpened::Fault { .. })), "{panicked:?}");
+        check(Duration::ZERO).unwrap();
+        assert_eq!(open_by("second".into(), patience, || Ok(2)).unwrap(), 2);
+    }
 }

@@ -83,7 +83,7 @@ impl Crew {
 }
 
 /// Does this. Returns `None` if it panics, which is a fault of wshost: the thread goes on, and the log says it.
-fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     let done = catch_unwind(AssertUnwindSafe(work));
     if done.is_err() {
         tracing::error!("work was not done by a fault of wshost, please report it");

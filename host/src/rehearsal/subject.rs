@@ -1,7 +1,7 @@
 //! The child, as its parent sees it.
 
 use super::findings::Finding;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::os::unix::process::CommandExt;
@@ -44,6 +44,8 @@ pub(crate) struct ChildTask<'a> {
 #[derive(Debug)]
 pub(crate) struct Subject {
     process: Child,
+    /// The child's status, once it has been reaped.
+    ended: Option<ExitStatus>,
     findings: Receiver<Finding>,
     written: Arc<Mutex<VecDeque<u8>>>,
     all_written: Receiver<()>,
@@ -99,7 +101,7 @@ impl Subject {
 
         let (findings, written) = (listen(from_child)?, Arc::<Mutex<VecDeque<u8>>>::default());
         let all_written = keep(output, Arc::clone(&written))?;
-        Ok(Subject { process, findings, written, all_written, _temporary: temporary })
+        Ok(Subject { process, ended: None, findings, written, all_written, _temporary: temporary })
     }
 
     /// Waits for the next message, but not beyond `until`.
@@ -111,27 +113,44 @@ impl Subject {
         }
     }
 
-    /// Waits for the end of a child that has no more to say. Returns `None` if it has not ended by `until`.
+    /// Waits for the end of a child that has no more to say, and ends the processes that it has started. Returns `None`
+    /// if it has not ended by `until`.
     ///
     /// # Errors
     ///
     /// The system cannot wait for the process.
     pub(crate) fn wait(&mut self, until: Instant) -> io::Result<Option<ExitStatus>> {
-        loop {
-            let status = self.process.try_wait()?;
-            if status.is_some() || Instant::now() >= until {
-                return Ok(status);
+        while !self.has_ended()? {
+            if Instant::now() >= until {
+                return Ok(None);
             }
             thread::sleep(LOOK_EVERY);
         }
+        self.reap().map(Some)
+    }
+
+    /// Whether the child has ended. It is not reaped by this.
+    fn has_ended(&self) -> io::Result<bool> {
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        Ok(self.ended.is_some() || waitid(WaitId::Pid(Pid::from_child(&self.process)), ended)?.is_some())
+    }
+
+    /// Ends the child and the processes that it has started, and reaps it. Nothing is signalled after that, since the
+    /// system may give the pid, which is also the group's, to another process.
+    fn reap(&mut self) -> io::Result<ExitStatus> {
+        if let Some(status) = self.ended {
+            return Ok(status);
+        }
+        let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
+        let _ = self.process.kill();
+        let status = self.process.wait()?;
+        self.ended = Some(status);
+        Ok(status)
     }
 
     /// Ends the child, and returns the last lines that it wrote to stdout and stderr.
     pub(crate) fn end(mut self) -> Vec<String> {
-        // This also ends the processes that it has started.
-        let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.reap();
         let _ = self.all_written.recv_timeout(PATIENCE);
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(written.make_contiguous()).into_owned();
@@ -172,4 +191,41 @@ fn keep(mut output: PipeReader, written: Arc<Mutex<VecDeque<u8>>>) -> io::Result
     };
     thread::Builder::new().name("wshost-output".into()).spawn(body)?;
     Ok(all_written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Stdio;
+
+    fn shell(script: &str) -> Subject {
+        let (output, standard) = io::pipe().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).process_group(0).stdin(Stdio::null()).stdout(standard);
+        let process = command.spawn().unwrap();
+        drop(command);
+        let written = Arc::default();
+        let all_written = keep(output, Arc::clone(&written)).unwrap();
+        let findings = mpsc::channel().1;
+        Subject { process, ended: None, findings, written, all_written, _temporary: Scratch::new().unwrap() }
+    }
+
+    #[test]
+    fn what_a_child_leaves_behind_ends_before_its_pid_is_free() {
+        let mut subject = shell("echo out; sleep 600 & exit 3");
+        let until = Instant::now() + Duration::from_secs(60);
+        assert_eq!(subject.wait(until).unwrap().and_then(|status| status.code()), Some(3));
+        // The sleeping process holds the pipe.
+        assert!(matches!(subject.all_written.recv_timeout(PATIENCE * 60), Err(RecvTimeoutError::Disconnected)));
+        assert_eq!(subject.wait(until).unwrap().and_then(|status| status.code()), Some(3), "it is known from then on");
+        assert_eq!(subject.end(), ["out"]);
+    }
+
+    #[test]
+    fn a_child_that_has_not_ended_in_time_is_not_reaped() {
+        let mut subject = shell("sleep 600");
+        assert!(subject.wait(Instant::now()).unwrap().is_none());
+        assert!(subject.ended.is_none());
+        assert!(subject.end().is_empty());
+    }
 }

@@ -4,13 +4,13 @@ use super::EventObject;
 use abi_stable::StableAbi;
 use abi_stable::std_types::{RSlice, RStr};
 
-/// A client in the hands of one generation of its engine: two of the host's pointers.
+/// A client in the hands of one generation of its engine: two pointers of the host.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct ClientObject {
-    /// The client: an object of the host's, counted by `retain` and `release`. It outlives its connection harmlessly.
+    /// The client: an object of the host, counted by `retain` and `release`. It outlives its connection harmlessly.
     pub client: *const (),
-    /// The generation that was given this handle, valid for as long as the process. Once it is retired, the handle
+    /// The generation that got this handle. It stays valid as long as the process. Once it is retired, the handle
     /// reaches nobody.
     pub generation: *const (),
 }
@@ -20,11 +20,11 @@ impl ClientObject {
     pub const NONE: ClientObject = ClientObject { client: std::ptr::null(), generation: std::ptr::null() };
 }
 
-/// A client: an object of the host's and the functions that take it.
+/// A client: an object of the host, and the functions that take it.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct ClientHandle {
-    /// What the functions take.
+    /// The first argument of the functions.
     pub object: ClientObject,
     /// The host's table for it.
     pub table: &'static ClientTable,
@@ -34,7 +34,7 @@ pub struct ClientHandle {
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct PartView<'a> {
-    /// Which message: what `begin_message` returned.
+    /// The message's number, which `begin_message` returned.
     pub message: u64,
     /// Whether the message is binary; the same for all its parts.
     pub binary: bool,
@@ -48,9 +48,9 @@ pub struct PartView<'a> {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, StableAbi)]
 pub struct ClientId {
-    /// Drawn at random when the host started.
+    /// A random number, drawn when the host started.
     pub high: u64,
-    /// Counts up within a run of the host.
+    /// A counter within a run of the host.
     pub low: u64,
 }
 
@@ -64,18 +64,17 @@ pub struct CloseView<'a> {
     pub reason: RStr<'a>,
 }
 
-/// `wshost.client/1`: one connected client, for the engine to call.
-///
-/// Every function may be called on any thread at any stage of its life, any number of times and several at once, also if the
-/// connection is gone. None blocks. If the generation of the handle is retired or has not taken over yet, what acts on the
-/// client does nothing and says that the client is gone.
+/// `wshost.client/1`: one connected client, for the engine to call. Every function may be called on any thread at any
+/// stage of its life, any number of times and several at once, even if the connection is gone. None blocks. If the
+/// handle's generation is retired or has not taken over yet, functions that act on the client do nothing and answer
+/// that the client is gone.
 ///
 /// A returned status is a [code](super::Code) of [`Sent`](crate::Sent): 0 sent, 1 backlogged, 2 gone, 3 refused.
 ///
 /// # Safety
 ///
-/// Of all functions: `object` came from a handle with this table, and the caller has its client. What else one asks for stands
-/// with it.
+/// For all functions: `object` came from a handle with this table, and the caller has its client. Each function states
+/// its further conditions. with it.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct ClientTable {
@@ -85,11 +84,11 @@ pub struct ClientTable {
     ///
     /// The caller has the client.
     pub retain: unsafe extern "C" fn(object: ClientObject),
-    /// Takes a count of the client back. With the last it is freed.
+    /// Takes a count of the client back. The last count frees the client.
     ///
     /// # Safety
     ///
-    /// The caller owns a count, which it gives up; a loan does not do.
+    /// The caller owns a count and gives it up; a loan is not enough.
     pub release: unsafe extern "C" fn(object: ClientObject),
     /// The client's id; always the same.
     ///
@@ -101,7 +100,7 @@ pub struct ClientTable {
     ///
     /// # Safety
     ///
-    /// The caller has the client, and uses the text no longer than it has it: `'static` is said for want of a better word.
+    /// The caller has the client, and uses the text only while it has it. `'static` stands for that lifetime here.
     pub peer: unsafe extern "C" fn(object: ClientObject) -> RStr<'static>,
     /// Path and query of the request; always the same.
     ///
@@ -109,13 +108,13 @@ pub struct ClientTable {
     ///
     /// As for `peer`.
     pub resource: unsafe extern "C" fn(object: ClientObject) -> RStr<'static>,
-    /// The subprotocol agreed on, or empty; always the same.
+    /// The agreed subprotocol, or empty; always the same.
     ///
     /// # Safety
     ///
     /// As for `peer`.
     pub subprotocol: unsafe extern "C" fn(object: ClientObject) -> RStr<'static>,
-    /// Milliseconds since the last byte came from the client.
+    /// Milliseconds since the last byte arrived from the client.
     ///
     /// # Safety
     ///
@@ -127,7 +126,7 @@ pub struct ClientTable {
     ///
     /// The caller has the client.
     pub state: unsafe extern "C" fn(object: ClientObject) -> u32,
-    /// Whether a ping of the keepalive waits for any sign of life.
+    /// Whether the client was pinged by keepalive and has been silent since.
     ///
     /// # Safety
     ///
@@ -151,21 +150,21 @@ pub struct ClientTable {
     ///
     /// The caller has the client; `data` is borrowed.
     pub send_binary: unsafe extern "C" fn(object: ClientObject, data: RSlice<'_, u8>) -> u32,
-    /// Begins a message in fragments. Other messages wait from its first part to its last. Returns its number, for the next
-    /// two.
+    /// Begins a message in fragments. Other messages wait from its first part to its last. Returns its number, for
+    /// `send_part` and `abandon_message`.
     ///
     /// # Safety
     ///
     /// The caller has the client.
     pub begin_message: unsafe extern "C" fn(object: ClientObject) -> u64,
-    /// Queues one part of a message: once for each, none behind the last.
+    /// Queues one part of a message. Call it once for each part, and not after the last.
     ///
     /// # Safety
     ///
-    /// The caller has the client; the part's data is borrowed. Parts that are not UTF-8 together, or of which none is the last,
-    /// are a mistake that the peer sees; they are not unsafe.
+    /// The caller has the client; the part's data is borrowed. If the parts together are not UTF-8, or none is the
+    /// last, the peer sees a mistake; it is not unsafe.
     pub send_part: unsafe extern "C" fn(object: ClientObject, part: PartView<'_>) -> u32,
-    /// Gives up a message of which parts were sent, and not the last: the client is closed with 1011.
+    /// Gives up a message that was sent in part: the client is closed with 1011.
     ///
     /// # Safety
     ///
@@ -183,19 +182,20 @@ pub struct ClientTable {
     ///
     /// The caller has the client; `data` is borrowed.
     pub pong: unsafe extern "C" fn(object: ClientObject, data: RSlice<'_, u8>) -> u32,
-    /// Closes behind what is queued; code 1005 sends a close frame without a code. A code that must not be sent is refused.
+    /// Closes after the queued data. Code 1005 sends a close frame without a code. A code that must not be sent is
+    /// refused.
     ///
     /// # Safety
     ///
     /// The caller has the client; the reason is borrowed.
     pub close: unsafe extern "C" fn(object: ClientObject, close: CloseView<'_>) -> u32,
-    /// Drops what is queued, then closes as `close` does.
+    /// Drops the queued data, then closes as `close` does.
     ///
     /// # Safety
     ///
     /// The caller has the client; the reason is borrowed.
     pub close_now: unsafe extern "C" fn(object: ClientObject, close: CloseView<'_>) -> u32,
-    /// Drops the queued messages of which the socket has taken nothing yet. Returns the bytes dropped.
+    /// Drops queued messages that the socket has not begun to take. Returns the bytes dropped.
     ///
     /// # Safety
     ///
@@ -219,11 +219,11 @@ pub struct ClientTable {
     ///
     /// The caller has the client; the name is borrowed.
     pub leave: unsafe extern "C" fn(object: ClientObject, group: RStr<'_>) -> bool,
-    /// Posts a value to the client's session: `on_event` gets it, once, unless the client is gone or too many wait. Then it is
-    /// discarded, perhaps within this call.
+    /// Posts a value to the client's session. `on_event` gets it once, unless the client is gone or too many values
+    /// wait. Then it is discarded, perhaps within this call.
     ///
     /// # Safety
     ///
-    /// The caller has the client; `event` is an object of the caller's library, and given up.
+    /// The caller has the client; `event` is an object of the caller's library, which gives it up.
     pub post: unsafe extern "C" fn(object: ClientObject, event: *mut EventObject) -> u32,
 }

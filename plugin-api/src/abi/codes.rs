@@ -1,21 +1,21 @@
-//! What crosses as a number. The crate's `codes` says which number is which value.
+//! Values that cross as numbers. The crate's `codes` module lists the numbers.
 
 /// An enum that crosses as a number.
 pub trait Code: Copy {
     /// The number.
     fn code(self) -> u32;
 
-    /// What the number stands for. One that this revision does not know stands for what does the least harm.
+    /// The value of the number. An unknown number, from another revision, means the value that does the least harm.
     fn of(code: u32) -> Self;
 }
 
-/// What kind of metric.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MetricKind {
-    /// Only grows.
+    /// A number that only grows.
     Counter,
-    /// Rises and falls.
+    /// A number that rises and falls.
     Gauge,
-    /// How values are distributed.
+    /// A distribution of values.
     Histogram,
 }

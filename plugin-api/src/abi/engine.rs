@@ -4,8 +4,8 @@ use super::{ClientHandle, CloseView, EventObject, Failure, HostHandle, Returned}
 use abi_stable::StableAbi;
 use abi_stable::std_types::{RSlice, RStr};
 
-/// Who an engine is and how it was built: plain data. [`FileManifest`](super::FileManifest) is the same in the file, to be
-/// read before the library is opened.
+/// An engine's name and build: plain data. [`FileManifest`](super::FileManifest) is the same in the file, for reading
+/// before the library is opened.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct Manifest {
@@ -21,7 +21,7 @@ pub struct Manifest {
     pub rustc: RStr<'static>,
     /// The target triple.
     pub target: RStr<'static>,
-    /// Whether its panics unwind. Where they abort, the host cannot contain them.
+    /// Whether its panics unwind. If they abort, the host cannot contain them.
     pub panic_unwinds: bool,
 }
 
@@ -39,9 +39,9 @@ pub struct SessionObject(pub *mut ());
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct ConfigView<'a> {
-    /// The text of the configuration; empty where none was given.
+    /// The text of the configuration; empty if none was given.
     pub text: RStr<'a>,
-    /// Where it comes from, for messages: a file's path, or empty.
+    /// The source of the text, for messages: a file's path, or empty.
     pub source: RStr<'a>,
     /// A code of [`Format`](crate::Format): 0 none, 1 TOML, 2 JSON.
     pub format: u32,
@@ -51,9 +51,9 @@ pub struct ConfigView<'a> {
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct HeaderView<'a> {
-    /// Lower case in requests.
+    /// In lower case in requests.
     pub name: RStr<'a>,
-    /// As it came; not always UTF-8.
+    /// The value as it came; it need not be UTF-8.
     pub value: RSlice<'a, u8>,
 }
 
@@ -69,7 +69,7 @@ pub struct RequestView<'a> {
     pub peer: RStr<'a>,
 }
 
-/// What the engine adds to the host's 101 response, borrowed for the call of `accept`.
+/// The engine's additions to the host's 101 response, borrowed for the call of `accept`.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct AcceptView<'a> {
@@ -91,17 +91,18 @@ pub struct RejectView<'a> {
     pub body: RSlice<'a, u8>,
 }
 
-/// Where `authenticate` tells its answer: of the host's, borrowed for the call.
+/// Receives the answer of `authenticate`. It belongs to the host and is borrowed for the call.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct AnswerHandle {
-    /// The host's, for the functions below.
+    /// The host's data for the functions below.
     pub object: *mut (),
     /// The client is accepted.
     ///
     /// # Safety
     ///
-    /// `object` is that of this handle, within the call of `authenticate` that got it, on its thread; the view is borrowed.
+    /// `object` is this handle's. The call is on the thread and within the call of `authenticate` that got the handle;
+    /// the view is borrowed.
     pub accept: unsafe extern "C" fn(object: *mut (), view: &AcceptView<'_>),
     /// The client is refused.
     ///
@@ -111,11 +112,11 @@ pub struct AnswerHandle {
     pub reject: unsafe extern "C" fn(object: *mut (), view: &RejectView<'_>),
 }
 
-/// What `authenticate` returns: exactly one of session, refusal (told through `reject`) and failure.
+/// The result of `authenticate`: exactly one of session, refusal (told through `reject`) and failure.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct AuthenticateReturned {
-    /// Whether `session` is one.
+    /// Whether `session` is valid.
     pub accepted: bool,
     /// The session of an accepted client.
     pub session: SessionObject,
@@ -123,11 +124,11 @@ pub struct AuthenticateReturned {
     pub failure: *mut Failure,
 }
 
-/// What `new` returns: an engine, or why there is none.
+/// The result of `new`: an engine, or a failure.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct NewReturned {
-    /// The instance, if `failure` is null: the host's to shut down.
+    /// The instance, if `failure` is null. The host must shut it down.
     pub engine: EngineObject,
     /// The error or panic of `new`, or null.
     pub failure: *mut Failure,
@@ -135,67 +136,67 @@ pub struct NewReturned {
     pub configuration_at_fault: bool,
 }
 
-/// `wshost.engine/1`: an engine's life, for the host to call, in the order of its numbers in the [crate's front page](crate).
+/// `wshost.engine/1`: an engine's life, for the host to call, in the numbered order on the [crate's front page](crate).
 ///
 /// Calls with one session never overlap; calls with different sessions come from several threads at once. Each runs the
-/// author's code, which may take as long as it likes, call the host's tables, and panic: then a [`Failure`] is returned.
+/// author's code, which may take any time, call the host's tables, and panic: then a [`Failure`] is returned.
 ///
 /// # Safety
 ///
-/// Of all functions: `engine` came from `new` of this table and has not been shut down, and a [`SessionObject`] is one that this
-/// engine made, which has not been ended. What else one asks for stands with it.
+/// For all functions: `engine` came from `new` of this table and has not been shut down, and a [`SessionObject`] was
+/// made by this engine and has not been ended. Each function states its further conditions.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct EngineTable {
-    /// A place in the library: every loaded copy has another.
+    /// A place in the library. It differs in every loaded copy.
     pub origin: &'static u8,
-    /// Whether `authenticate` wants to be called on a worker, because it looks something up.
+    /// Whether `authenticate` must be called on a worker, because it looks something up.
     pub authenticate_on_worker: bool,
     /// The engine's own default for `--ping-after` in milliseconds; 0 leaves the host's.
     pub ping_after_ms: u64,
     /// The engine's own default for `--close-after-no-pong` in milliseconds; 0 leaves the host's.
     pub close_after_no_pong_ms: u64,
 
-    /// Makes an instance: once for each that is wanted. If it fails, there is none, but threads that it has started may go on
-    /// and keep their counts of `host`. `[a thread of its own, before any client]`
+    /// Makes an instance, once for each call. If it fails, there is none, but threads that it has started may go on and
+    /// keep their counts of `host`. `[a thread of its own, before any client]`
     ///
     /// # Safety
     ///
-    /// One count of `host` is given up; if the engine finds that the host's tables do not fit, that count is never released.
-    /// What `config` points to is borrowed.
+    /// One count of `host` is given up; if the engine finds that the host's tables do not fit, that count is never
+    /// released. The data of `config` is borrowed.
     pub new: unsafe extern "C" fn(host: HostHandle, config: ConfigView<'_>) -> NewReturned,
-    /// Ends the instance: once, as the last of all calls with it. `[any thread]`
+    /// Ends the instance, once, as the last of all calls with it. `[any thread]`
     ///
     /// # Safety
     ///
-    /// No session of the engine is left, no call with it is under way, and `engine` is given up. Its jobs, timers and events may
-    /// be left: they do not need it.
+    /// No session of the engine is left, no call with it is under way, and `engine` is given up. Jobs, timers and
+    /// events of it may be left, since they do not need it.
     pub shutdown: unsafe extern "C" fn(engine: EngineObject) -> *mut Failure,
 
-    /// Decides about a client: once for each that asks to connect. Calls one of `answer`'s functions exactly once unless it
-    /// fails. A returned session is the host's to end. `[event loop, or worker]`
+    /// Decides about a client, once for each that asks to connect. Calls one of `answer`'s functions exactly once
+    /// unless it fails. The host must end a returned session. `[event loop, or worker]`
     ///
     /// # Safety
     ///
-    /// `request`, what it points to, and `answer` are borrowed.
+    /// `request`, its data, and `answer` are borrowed.
     pub authenticate: unsafe extern "C" fn(
         engine: EngineObject,
         request: &RequestView<'_>,
         answer: AnswerHandle,
     ) -> AuthenticateReturned,
-    /// Frees a session that `on_closed` does not get: of a client that was accepted and never opened, or of a generation that
-    /// another has followed. `[any thread]`
+    /// Frees a session that `on_closed` does not get: its client was accepted and never opened, or another generation
+    /// has taken over. `[any thread]`
     ///
     /// # Safety
     ///
     /// `session` is given up, and its engine has not been shut down.
     pub discard_session: unsafe extern "C" fn(session: SessionObject) -> *mut Failure,
 
-    /// The connection is open: once, as the first call with a session that `authenticate` made. `[event loop]`
+    /// The connection is open. Called once, as the first call with a session that `authenticate` made. `[event loop]`
     ///
     /// # Safety
     ///
-    /// The client is on loan, and what the last argument points to is borrowed; no other call uses the session meanwhile.
+    /// The client is on loan, and the data of the last argument is borrowed; no other call uses the session meanwhile.
     pub on_open: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject) -> Returned,
     /// One text message: once for each, in order, between `on_open` and `on_closed`. `[event loop]`
     ///
@@ -221,11 +222,11 @@ pub struct EngineTable {
     ///
     /// As for `on_open`.
     pub on_pong: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, data: RSlice<'_, u8>) -> Returned,
-    /// A value that `post` sent: at most once for each. `[event loop]`
+    /// A value that `post` sent. Called at most once for each. `[event loop]`
     ///
     /// # Safety
     ///
-    /// As for `on_open`; `event` is of this very library, as its [`EventObject::origin`] says, and given up.
+    /// As for `on_open`; `event` belongs to this very library, as its [`EventObject::origin`] says, and is given up.
     pub on_event: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, event: *mut EventObject) -> Returned,
     /// The client is idle: a code of [`Idle`](crate::Idle), 0 if a ping is due, 1 if the pong is missing. Any number of times.
     /// `[event loop]`
@@ -234,7 +235,7 @@ pub struct EngineTable {
     ///
     /// As for `on_open`.
     pub on_idle: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, idle: u32) -> Returned,
-    /// All that one read brought has been handed over. Any number of times. `[event loop]`
+    /// All messages of one read have been delivered. Any number of times. `[event loop]`
     ///
     /// # Safety
     ///
@@ -246,13 +247,14 @@ pub struct EngineTable {
     ///
     /// As for `on_open`.
     pub on_drain: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject) -> Returned,
-    /// The client sent a close frame, other than in answer to ours: at most once, with no message behind it. `[event loop]`
+    /// The client sent a close frame that does not answer ours. At most once, with no message after it. `[event loop]`
     ///
     /// # Safety
     ///
     /// As for `on_open`.
     pub on_close: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject, close: CloseView<'_>) -> Returned,
-    /// The connection is gone: once for every connection that was opened, as the last call with its session. `[event loop]`
+    /// The connection is gone. Called once for every opened connection, as the last call with its session.
+    /// `[event loop]`
     ///
     /// # Safety
     ///

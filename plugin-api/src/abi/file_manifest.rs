@@ -1,19 +1,19 @@
-//! The manifest as it stands in the library's file: to be read without opening the library, and so without running any
-//! of its code.
+//! The manifest in the library's file. It can be read without opening the library, and thus without running its code.
 //!
-//! It is text in a section of its own, written while the engine is compiled: [`MAGIC`], then `key=value` for each field,
-//! each ended by a zero byte. So `readelf -p .wshost.manifest libmine.so` shows it, too. A reader passes over keys that
-//! it does not know, and over a text that does not begin with its own magic: then the library has to be opened.
+//! It is text in a section of its own, written while the engine is compiled: [`MAGIC`], then `key=value` for each
+//! field, each ended by a zero byte. So `readelf -p .wshost.manifest libmine.so` shows it as well. A reader ignores
+//! keys that it does not know. It also ignores a text that does not begin with its own magic: then the library must be
+//! opened. it does not know, and over a text that does not begin with its own magic: then the library has to be opened.
 
 use serde::{Deserialize, Serialize};
 
-/// The section of the library that has the text; [`export_engine!`](crate::export_engine) puts it there.
+/// The section of the library that contains the text; [`export_engine!`](crate::export_engine) puts it there.
 pub const SECTION: &str = ".wshost.manifest";
 
-/// What the text begins with: whose it is, and the format.
+/// The start of the text, which names its kind and format.
 const MAGIC: &str = "wshost.manifest.text/1";
 
-/// Who an engine is and how it was built, in memory of the reader's own.
+/// An engine's name and build, in memory of the reader's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileManifest {
     /// The name of the engine's package.
@@ -24,13 +24,13 @@ pub struct FileManifest {
     pub description: String,
     /// The version of plugin-api it was built with.
     pub plugin_api: String,
-    /// The ids of the tables it offers in any case. It may offer more, which shows when it is opened.
+    /// The ids of the tables that it always offers. Opening it may show more.
     pub interfaces: Vec<String>,
     /// The compiler, as `rustc --version` prints it.
     pub rustc: String,
     /// The target triple.
     pub target: String,
-    /// Whether its panics unwind. Where they abort, the host cannot contain them.
+    /// Whether its panics unwind. If they abort, the host cannot contain them.
     pub panic_unwinds: bool,
 }
 
@@ -38,7 +38,7 @@ pub struct FileManifest {
 pub(crate) type Field<'a> = (&'static str, &'a [&'static str]);
 
 impl FileManifest {
-    /// Reads the text of the section. `None` where it has another format, or says neither who nor of what revision.
+    /// Reads the text of the section. Returns `None` if it has another format, or lacks the name or the revision.
     pub fn parse(section: &[u8]) -> Option<FileManifest> {
         let text = std::str::from_utf8(section).ok()?;
         let mut parts = text.split('\0');
@@ -73,7 +73,7 @@ pub(crate) const fn text<const N: usize>(fields: &[Field<'_>]) -> [u8; N] {
     text
 }
 
-/// Writes as much of the text as there is room for, and returns how long all of it is.
+/// Writes as much of the text as fits, and returns the whole length.
 const fn write(fields: &[Field<'_>], text: &mut [u8]) -> usize {
     let mut end = put(text, 0, MAGIC);
     end = put(text, end, "\0");

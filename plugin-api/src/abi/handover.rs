@@ -1,10 +1,10 @@
-//! How one generation of an engine passes its state to the next.
+//! Passes the state of one generation of an engine to the next.
 
 use super::{ClientHandle, EngineObject, Failure, SessionObject};
 use abi_stable::StableAbi;
 use abi_stable::std_types::{RSlice, RStr, RVec};
 
-/// What exported bytes mean.
+/// The meaning of exported bytes.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct SchemaView<'a> {
@@ -18,7 +18,7 @@ pub struct SchemaView<'a> {
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct Exported {
-    /// The bytes; they mean nothing if `failure` is not null, and are the caller's to free in any case.
+    /// The bytes. They mean nothing if `failure` is not null. The caller must free them in any case.
     pub bytes: RVec<u8>,
     /// The error or panic, or null.
     pub failure: *mut Failure,
@@ -34,18 +34,18 @@ pub struct Imported {
     pub failure: *mut Failure,
 }
 
-/// `wshost.handover/1`: offered by engines whose connections can pass to their next generation. For the host to call.
+/// `wshost.handover/1`: offered by engines whose connections can pass to their next generation, for the host to call.
 ///
-/// All calls of a swap come from one thread. But for the exports on trial, no callback, job or timer of either engine runs
-/// meanwhile. Each runs the author's code, which may fail by an error or a panic.
+/// All calls of a swap come from one thread. Except for the exports on trial, no callback, job or timer of either
+/// engine runs meanwhile. Each runs the author's code, which may fail by an error or a panic.
 ///
 /// # Safety
 ///
-/// Of all functions: as of [`EngineTable`](super::EngineTable). What else one asks for stands with it.
+/// For all functions: those of [`EngineTable`](super::EngineTable). Each function states its further conditions.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct HandoverTable {
-    /// What this engine's exports are; always the same.
+    /// The schema of this engine's exports; always the same.
     pub schema: SchemaView<'static>,
     /// Whether this engine can import what another exported. Any number of times. `[any thread]`
     ///
@@ -64,7 +64,7 @@ pub struct HandoverTable {
     ///
     /// # Safety
     ///
-    /// The client is on loan; no other call uses the session meanwhile, also on trial.
+    /// The client is on loan; no other call uses the session meanwhile, even on trial.
     pub export_session: unsafe extern "C" fn(EngineObject, &ClientHandle, SessionObject) -> Exported,
     /// Takes over the state: once, before any session is imported and before any callback. `[handover thread]`
     ///
@@ -72,8 +72,8 @@ pub struct HandoverTable {
     ///
     /// The schema's name and `state` are borrowed.
     pub import_state: unsafe extern "C" fn(EngineObject, SchemaView<'_>, state: RSlice<'_, u8>) -> *mut Failure,
-    /// Makes a session of an exported one: once for each. `on_open` is not called again. A returned session is the host's to
-    /// end. `[handover thread]`
+    /// Makes a session from an exported one, once for each. `on_open` is not called again. The host must end a returned
+    /// session. `[handover thread]`
     ///
     /// # Safety
     ///

@@ -22,7 +22,7 @@ pub struct HostHandle {
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct AudienceView<'a> {
-    /// All clients; `group` says nothing then.
+    /// Whether all clients are meant; `group` is ignored then.
     pub everyone: bool,
     /// The group's name, at most 255 bytes.
     pub group: RStr<'a>,
@@ -30,28 +30,28 @@ pub struct AudienceView<'a> {
     pub except: *const (),
 }
 
-/// Is told clients one by one: of the engine's, borrowed for the call of `clients`.
+/// Receives clients one by one. It belongs to the engine and is borrowed for the call of `clients`.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct ClientVisitor {
-    /// The engine's, for the function below.
+    /// The engine's data for the function below.
     pub object: *mut (),
     /// Takes a client: once for each.
     ///
     /// # Safety
     ///
-    /// `object` is that of this visitor, within the call of `clients` that got it, on its thread; one count of the client is
-    /// given up.
+    /// `object` is this visitor's. The call is on the thread and within the call of `clients` that got the visitor; one
+    /// count of the client is given up.
     pub visit: unsafe extern "C" fn(object: *mut (), client: ClientHandle),
 }
 
-/// What kind of metric, under which name and labels; borrowed for the call.
+/// The kind, name and labels of a metric, borrowed for the call.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct MetricView<'a> {
     /// A code of [`MetricKind`](super::MetricKind): 0 counter, 1 gauge, 2 histogram.
     pub kind: u32,
-    /// The name, as Prometheus wants it.
+    /// The name, in Prometheus's form.
     pub name: RStr<'a>,
     /// The labels.
     pub labels: RSlice<'a, LabelView<'a>>,
@@ -67,12 +67,12 @@ pub struct LabelView<'a> {
     pub value: RStr<'a>,
 }
 
-/// A metric: an object of the host's and the functions that take it. The engine may call them on any thread at any stage of its
-/// life, any number of times and several at once. None blocks.
+/// A metric: an object of the host, and the functions that take it. The engine may call them on any thread at any stage
+/// of its life, any number of times and several at once. None blocks.
 ///
 /// # Safety
 ///
-/// Of all functions: `object` is that of this handle, and the caller owns a count of it.
+/// For all functions: `object` is this handle's, and the caller owns a count of it.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct MetricHandle {
@@ -106,14 +106,14 @@ pub struct MetricHandle {
 
 /// `wshost.host/1`: the host, for one instance of an engine to call.
 ///
-/// Every function may be called on any thread at any stage of its life, any number of times and several at once, during `new`
-/// too, and after shutdown. None blocks, but for `clients`, which calls back. If the generation is retired or has not taken over
-/// yet, what acts on clients reaches nobody.
+/// Every function may be called on any thread at any stage of its life, any number of times and several at once, even
+/// during `new` and after shutdown. None blocks, except for `clients`, which calls back. If the generation is retired
+/// or has not taken over yet, functions that act on clients reach nobody.
 ///
 /// # Safety
 ///
-/// Of all functions: `object` is that of the [`HostHandle`] that offered this table, and the caller owns a count of it. What
-/// else one asks for stands with it.
+/// For all functions: `object` belongs to the [`HostHandle`] that offered this table, and the caller owns a count of
+/// it. Each function states its further conditions.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct HostTable {
@@ -141,35 +141,35 @@ pub struct HostTable {
     ///
     /// The caller owns a count.
     pub log_level: unsafe extern "C" fn(object: *const ()) -> u32,
-    /// The calling thread panics, where and with what: if the process ends by it, the host says so. Both empty: what has
-    /// been noted of this thread has been caught.
+    /// Tells that the calling thread panics, at this location and with this message, so that the host can report it if
+    /// the process ends. Two empty texts mean that the thread's panic has been caught.
     ///
     /// # Safety
     ///
     /// The caller owns a count; both texts are borrowed.
     pub note_panic: unsafe extern "C" fn(object: *const (), location: RStr<'_>, message: RStr<'_>),
 
-    /// Whether the instance is retired: another generation has taken over, or it has ended. From then on what acts on
-    /// clients reaches nobody, and jobs and timers are discarded. It never turns back.
+    /// Whether the instance is retired: another generation has taken over, or it has ended. From then on, functions
+    /// that act on clients reach nobody, and jobs and timers are discarded. A retired instance stays retired.
     ///
     /// # Safety
     ///
     /// The caller owns a count.
     pub is_retired: unsafe extern "C" fn(object: *const ()) -> bool,
 
-    /// The connected client of this id, or [`ClientObject::NONE`]. A client that is returned comes with a count, which is the
-    /// caller's.
+    /// The connected client of this id, or [`ClientObject::NONE`]. A returned client comes with a count, which belongs
+    /// to the caller.
     ///
     /// # Safety
     ///
     /// The caller owns a count of `object`.
     pub client: unsafe extern "C" fn(object: *const (), id: ClientId) -> ClientObject,
-    /// Tells the visitor every client of the audience, in no order, within this call.
+    /// Passes every client of the audience to the visitor, in no order, within this call.
     ///
     /// # Safety
     ///
-    /// The caller owns a count of `object`; the group's name is borrowed, the client to leave out is null or one that the caller
-    /// has, and the visitor is borrowed.
+    /// The caller owns a count of `object`; the group's name is borrowed, the client to leave out is null or one that
+    /// the caller has, and the visitor is borrowed.
     pub clients: unsafe extern "C" fn(object: *const (), audience: AudienceView<'_>, visitor: ClientVisitor),
     /// How many clients the audience has.
     ///
@@ -191,27 +191,27 @@ pub struct HostTable {
     pub broadcast_binary:
         unsafe extern "C" fn(object: *const (), audience: AudienceView<'_>, data: RSlice<'_, u8>) -> usize,
 
-    /// Runs a job that belongs to no client, or discards it, once the host ends or the instance is retired.
+    /// Runs a job that belongs to no client. If the host ends or the instance is retired, the job is discarded.
     ///
     /// # Safety
     ///
     /// The caller owns a count of `object`; `job` is given up.
     pub spawn: unsafe extern "C" fn(object: *const (), job: *mut JobObject),
-    /// Runs the timer on a worker, first after `after_ms`, then every `every_ms` unless that is 0. Returns what `cancel_timer`
-    /// wants.
+    /// Runs the timer on a worker, first after `after_ms`, then every `every_ms` unless that is 0. Returns the number
+    /// for `cancel_timer`.
     ///
     /// # Safety
     ///
     /// The caller owns a count of `object`; `timer` is given up.
     pub start_timer:
         unsafe extern "C" fn(object: *const (), timer: *mut TimerObject, after_ms: u64, every_ms: u64) -> u64,
-    /// Cancels a timer; a run that goes on is not interrupted. A number that is no timer's is passed over.
+    /// Cancels a timer. A run that has begun is not interrupted. The number of no timer is ignored.
     ///
     /// # Safety
     ///
     /// The caller owns a count of `object`.
     pub cancel_timer: unsafe extern "C" fn(object: *const (), timer: u64),
-    /// A metric with a count for the caller: the one that is there under this name and these labels, or a new one.
+    /// The metric with this name and these labels, which is made if it does not exist, with a count for the caller.
     ///
     /// # Safety
     ///

@@ -1,34 +1,34 @@
-//! What crosses between host and engine, and nothing else: `repr(C)` types with their layouts, ids and revisions.
+//! Everything that crosses between host and engine: `repr(C)` types with their layouts, ids and revisions.
 //!
 //! Authors of engines need none of this; the safe face is the rest of the crate.
 //!
 //! # How the boundary grows
 //!
 //! The [root module](EngineModule) is frozen: a revision and one function that answers an id with an [`Interface`].
-//! abi_stable refuses a type whose host side has other fields than the engine's, so a released table never changes.
-//! What is new comes under a new id (`wshost.engine/2`), beside the old one: an old engine goes on answering
+//! abi_stable refuses a type whose host side has other fields than the engine's, so a released table never changes. New
+//! functions come under a new id (`wshost.engine/2`), beside the old one: an old engine goes on answering
 //! `wshost.engine/1` to a new host, and a new engine still offers `/1` to an old host. The host's services reach the
 //! engine in the same way, through [`HostHandle::interface`].
 //!
 //! # The contract
 //!
-//! Each table and object says of every function what it does, on which thread and how often it is called, and under *Safety*
-//! what its caller owes. Only the functions of [`ClientTable`], [`HostTable`] and [`MetricHandle`] are called by the engine;
-//! all others are called by the host. These words mean the same everywhere:
+//! Each table and object states for every function its effect, its thread and how often it is called, and under
+//! *Safety* the duties of its caller. The engine calls only the functions of [`ClientTable`], [`HostTable`] and
+//! [`MetricHandle`]; the host calls all others. These words mean the same everywhere:
 //!
-//! - A side **has** an object of the other's as long as it owns a count of it or has it on loan. A count comes with a handle
-//!   that is given away, or from `retain`, and goes with `release`. A loan lasts as long as the call. An object that somebody
-//!   has is alive; on whose threads does not matter.
-//! - An argument, or what a view points to, is **borrowed**: it is valid until the call returns, and nobody keeps a pointer to
-//!   it.
-//! - An object that is **given up** belongs to the function from then on, whatever the call comes to. Who gave it up does not
-//!   touch it again.
+//! - A side **has** an object of the other side as long as it owns a count of it or has it on loan. A count comes with
+//!   a handle that is given away, or from `retain`, and goes with `release`. A loan lasts as long as the call. An
+//!   object is alive as long as somebody has it, on whatever thread.
+//! - An argument, or the data of a view, is **borrowed**: it is valid until the call returns, and nobody keeps a
+//!   pointer to it.
+//! - An object that is **given up** belongs to the function from then on, whatever the result of the call. The side
+//!   that gave it up does not touch it again.
 //! - A returned object, such as a [`Failure`], belongs to the caller, which ends it, once.
 //! - Numbers that stand for an enum are [codes](Code).
 //!
-//! Host and engine have separate allocators: memory is freed by the side that made it, through a function that the object
-//! carries. No function unwinds, on either side: the engine's catch a panic and return a [`Failure`], and the host's answer
-//! with what does no harm.
+//! Host and engine have separate allocators: the side that made memory frees it, through a function that the object
+//! carries. No function unwinds, on either side: the engine's functions catch a panic and return a [`Failure`], and the
+//! host's functions give an answer that does no harm.
 
 mod client;
 mod codes;
@@ -79,8 +79,8 @@ pub const HANDOVER_ID: &str = "wshost.handover/1";
 pub struct EngineModule {
     /// [`ROOT_REVISION`] of the crate that the engine was built with.
     pub revision: u32,
-    /// Answers an id with a table, or with nothing if the engine has none under it: always the same, on any thread. It runs
-    /// nothing of the author's.
+    /// Answers an id with a table, or with nothing if the engine has none under it: always the same, on any thread. It
+    /// runs no code of the author.
     #[sabi(last_prefix_field)]
     pub interface: extern "C" fn(id: RStr<'_>) -> ROption<Interface>,
 }
@@ -92,17 +92,17 @@ impl RootModule for EngineModuleRef {
     const VERSION_STRINGS: VersionStrings = package_version_strings!();
 }
 
-/// One table and the layout that its maker gives it.
+/// One table and its layout.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct Interface {
-    /// The layout of the type behind `table`, as the side that made it was compiled.
+    /// The layout of the table's type, as compiled by the side that made it.
     layout: &'static TypeLayout,
-    /// The table, alive as long as the process. In Rust, only [`Interface::new`] makes one.
+    /// The table, which lives as long as the process. In Rust, only [`Interface::new`] makes one.
     table: *const (),
 }
 
-/// Something that can be asked for by id: a table that is frozen under that id.
+/// A table that can be requested by its id and is frozen under it.
 ///
 /// # Safety
 ///
@@ -140,16 +140,16 @@ impl Interface {
         Interface { layout: T::LAYOUT, table: std::ptr::from_ref(table).cast() }
     }
 
-    /// The table, after its layout was compared with what this side was compiled with.
+    /// The table, after comparing its layout with this side's.
     ///
     /// # Errors
     ///
-    /// What abi_stable has to say about the first difference.
+    /// The layouts differ.
     pub fn check<T: Table>(self) -> Result<&'static T, String> {
-        // What abi_stable says is pages long, and means nothing to whoever has to build both from one version.
+        // abi_stable's own message is pages long, and useless to somebody who must build both from one version.
         check_layout_compatibility(T::LAYOUT, self.layout).map_err(|_| format!("the layout of {} differs", T::ID))?;
-        // SAFETY: the layouts agree, and whoever made it, here or in a library that passed abi_stable's check, had a static of
-        // that layout.
+        // SAFETY: the layouts agree, and the maker, here or in a library that passed abi_stable's check, had a static
+        // of that layout.
         Ok(unsafe { &*self.table.cast::<T>() })
     }
 }

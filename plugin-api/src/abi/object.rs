@@ -10,13 +10,14 @@ use abi_stable::std_types::RString;
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct JobObject {
-    /// Runs the job and frees it. Null, or the panic that ended it. `[worker; the event loop with --workers 0, if it is a client's]`
+    /// Runs the job and frees it. Returns null, or the panic that ended it. `[worker; the event loop with --workers 0,
+    /// if it is a client's]`
     ///
     /// # Safety
     ///
-    /// `job` is the object that has this function, and given up.
+    /// `job` is the object with this function, and is given up.
     pub run: unsafe extern "C" fn(job: *mut JobObject) -> *mut Failure,
-    /// Frees the job without running it. Null, or the panic of its drop. `[any thread]`
+    /// Frees the job without running it. Returns null, or the panic of its drop. `[any thread]`
     ///
     /// # Safety
     ///
@@ -28,13 +29,13 @@ pub struct JobObject {
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct TimerObject {
-    /// Runs it. Null, or the panic that ended the run; the timer may be run again. `[worker]`
+    /// Runs it. Returns null, or the panic that ended the run; the timer may be run again. `[worker]`
     ///
     /// # Safety
     ///
-    /// `timer` is the object that has this function, has not been discarded, and no other call uses it.
+    /// `timer` is the object with this function, has not been discarded, and no other call uses it.
     pub run: unsafe extern "C" fn(timer: *mut TimerObject) -> *mut Failure,
-    /// Frees the timer. Null, or the panic of its drop. `[any thread]`
+    /// Frees the timer. Returns null, or the panic of its drop. `[any thread]`
     ///
     /// # Safety
     ///
@@ -42,25 +43,25 @@ pub struct TimerObject {
     pub discard: unsafe extern "C" fn(timer: *mut TimerObject) -> *mut Failure,
 }
 
-/// A value that an engine posted to one of its own sessions. Handed to `on_event`, or discarded, once.
+/// A value that an engine posted to one of its own sessions. It is passed to `on_event` or discarded, once.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct EventObject {
-    /// [`EngineTable::origin`](super::EngineTable::origin) of the library that made it: another one cannot read it.
+    /// [`EngineTable::origin`](super::EngineTable::origin) of the library that made it. Another library cannot read it.
     pub origin: &'static u8,
-    /// Frees the value undelivered. Null, or the panic of its drop. `[any thread]`
+    /// Frees the value undelivered. Returns null, or the panic of its drop. `[any thread]`
     ///
     /// # Safety
     ///
-    /// `event` is the object that has this function, and given up.
+    /// `event` is the object with this function, and is given up.
     pub discard: unsafe extern "C" fn(event: *mut EventObject) -> *mut Failure,
 }
 
-/// What went wrong inside the engine. Read by the host, then released by it, once.
+/// A failure inside the engine. The host reads it, then releases it, once.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct Failure {
-    /// The panic's message, or the error as the engine words it.
+    /// The panic's message, or the engine's text of an error.
     pub message: RString,
     /// `file:line:column` of a panic; empty for an error that was returned.
     pub location: RString,
@@ -68,15 +69,15 @@ pub struct Failure {
     ///
     /// # Safety
     ///
-    /// `failure` is the object that has this function, and given up.
+    /// `failure` is the object with this function, and is given up.
     pub release: unsafe extern "C" fn(failure: *mut Failure),
 }
 
-/// What every callback returns, in two registers: at most one of the two is not null.
+/// The result of every callback, in two registers. At most one of the two is not null.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct Returned {
-    /// A job to run, which is the host's from now on, or null.
+    /// A job to run, which belongs to the host from now on, or null.
     pub job: *mut JobObject,
     /// The panic that ended the callback, or null.
     pub failure: *mut Failure,

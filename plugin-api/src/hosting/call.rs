@@ -1,6 +1,6 @@
 //! The calls into an engine, as logs name them.
 
-/// For whom a call is made.
+/// The one that a call is made for.
 #[derive(Debug)]
 pub enum CalledFor<'a, C> {
     /// For the engine as a whole.
@@ -20,7 +20,7 @@ impl<C> Clone for CalledFor<'_, C> {
 
 impl<C> Copy for CalledFor<'_, C> {}
 
-/// Declares the calls, and what logs call them.
+/// Declares the calls, and their names in logs.
 macro_rules! callbacks {
     ($($callback:ident = $name:literal,)+) => {
         /// The calls into an engine.
@@ -33,7 +33,7 @@ macro_rules! callbacks {
         impl Callback {
             const ALL: &[Callback] = &[$(Callback::$callback),+];
 
-            /// What logs call it.
+            /// Its name in logs.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Callback::$callback => $name,)+
@@ -73,7 +73,7 @@ callbacks! {
 }
 
 impl Callback {
-    /// The one of this number: `callback as usize`.
+    /// The callback with this number: `callback as usize`.
     pub fn numbered(number: usize) -> Option<Callback> {
         Callback::ALL.get(number).copied()
     }

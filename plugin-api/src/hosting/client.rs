@@ -8,7 +8,7 @@ use abi_stable::std_types::{RSlice, RStr};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// Lends a client to a generation for the length of a call.
+/// Lends a client to a generation for the duration of a call.
 #[inline]
 pub(super) fn lend<H: Hosting>(client: &Arc<H::Client>, generation: &'static Generation<H>) -> ClientHandle {
     handle::<H>(counted::lend(client), generation)
@@ -19,7 +19,7 @@ pub(super) fn give<H: Hosting>(client: Arc<H::Client>, generation: &'static Gene
     handle::<H>(counted::give(client), generation)
 }
 
-/// A handle of a client as this generation has them, for hosts in the engine's own program: those of tests.
+/// A client's handle as this generation has it, for hosts in the engine's own program, which are those of tests.
 pub fn client_handle<H: Hosting>(client: &Arc<H::Client>, generation: &'static Generation<H>) -> Client {
     Client::owning(give::<H>(Arc::clone(client), generation))
 }
@@ -61,7 +61,7 @@ impl<H: Hosting> ClientFunctions<H> {
     };
 }
 
-/// What is said of a client that cannot be reached.
+/// The answer about a client that cannot be reached.
 const GONE: Sent = Sent::Gone;
 
 /// The client, whichever generation has the handle.
@@ -86,7 +86,7 @@ unsafe fn generation<H: Hosting>(object: ClientObject) -> &'static Generation<H>
     unsafe { &*object.generation.cast::<Generation<H>>() }
 }
 
-/// The client, unless the handle is of a generation that does not serve clients yet, or not any more.
+/// The client, unless the handle's generation does not serve clients yet, or no longer.
 ///
 /// # Safety
 ///
@@ -114,7 +114,7 @@ host_functions! {
     }
 
     fn peer(object: ClientObject) -> RStr<'static>, else RStr::empty() => {
-        // SAFETY: the engine has the object, and respects that the text lives no longer.
+        // SAFETY: the engine has the object, and uses the text no longer than that.
         unsafe { client::<H>(object) }.peer().into()
     }
 
@@ -129,13 +129,13 @@ host_functions! {
     }
 
     fn post(object: ClientObject, event: *mut EventObject) -> u32, else GONE.code() => {
-        // SAFETY: ClientTable::post: the engine has the object, and gives the event up whatever comes of it.
+        // SAFETY: ClientTable::post: the engine has the object, and gives the event up whatever the result.
         unsafe { client::<H>(object).post(EngineEvent::take(generation::<H>(object), event)) }.code()
     }
 }
 
-/// Functions that act on the client, which is the first of their arguments: a handle of a retired generation gets the
-/// answer that does no harm.
+/// Functions that act on the client, which is their first argument. For a handle of a retired generation, they give the
+/// harmless answer.
 macro_rules! acts {
     ($(fn $name:ident($client:ident $(, $argument:ident: $type:ty)*) $(-> $returned:ty)?, else $gone:expr => $body:expr;)+) => {
         host_functions! {$(

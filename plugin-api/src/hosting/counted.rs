@@ -1,6 +1,6 @@
-//! Counted objects of the host's: an `Arc` on the host's side, a pointer in the hands of an engine.
+//! Counted objects of the host: an `Arc` on the host's side, a pointer in the hands of an engine.
 //!
-//! An engine owns counts of an object, or has it on loan for the length of a call.
+//! An engine owns counts of an object, or has it on loan for the duration of a call.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub(super) unsafe fn borrow<'a, T>(object: *const ()) -> &'a T {
     unsafe { &*object.cast::<T>() }
 }
 
-/// The object with its count, which stays the caller's.
+/// The object with its count, which still belongs to the caller.
 ///
 /// # Safety
 ///

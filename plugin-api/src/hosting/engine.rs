@@ -16,38 +16,39 @@ use std::ops::Deref;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
-/// An engine's instance, with what the host keeps of it, to which it dereferences.
+/// An engine's instance, with the host's data for it, to which it dereferences.
 ///
-/// When it is dropped, which is after its last session, the engine is shut down, elsewhere.
+/// It is dropped after its last session, and the engine is then shut down on another thread.
 pub struct LoadedEngine<H: Hosting> {
     table: &'static EngineTable,
     pub(super) handover: Option<&'static HandoverTable>,
     pub(super) object: EngineObject,
     pub(super) generation: &'static Generation<H>,
-    /// Goes with the engine, behind it.
+    /// Dropped after the engine.
     instance: ManuallyDrop<H::Instance>,
 }
 
-// SAFETY: plugin-api only exports `Engine: Send + Sync`, whose callbacks may come from any thread; the rest is, too.
+// SAFETY: plugin-api only exports `Engine: Send + Sync`, whose callbacks may come from any thread; the rest is Send and
+// Sync as well.
 unsafe impl<H: Hosting> Send for LoadedEngine<H> {}
 // SAFETY: as above.
 unsafe impl<H: Hosting> Sync for LoadedEngine<H> {}
 
-/// What an engine adds to the host's response.
+/// An engine's additions to the host's response.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Template {
-    /// The subprotocol agreed on, or empty.
+    /// The agreed subprotocol, or empty.
     pub subprotocol: String,
-    /// Response headers; what the engine wrote, unchecked.
+    /// Response headers, as the engine wrote them, unchecked.
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
-/// What an engine says to a client that asks to connect.
+/// The engine's answer to a client that asks to connect.
 #[derive(Debug)]
 pub enum Admission<H: Hosting> {
-    /// It may, with this session.
+    /// The client may connect, with this session.
     Accepted(EngineSession<H>, Template),
-    /// It may not.
+    /// The client may not connect.
     Rejected {
         /// The HTTP status, unchecked.
         status: u16,
@@ -61,21 +62,21 @@ pub enum Admission<H: Hosting> {
 /// Why an engine's instance could not be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotMade {
-    /// What the engine's `new` said.
+    /// The failure of the engine's `new`.
     pub failure: EngineFailure,
-    /// Whether it said that its configuration does not fit.
+    /// Whether the engine said that its configuration does not fit.
     pub configuration_at_fault: bool,
 }
 
-/// What every callback with a session comes to: perhaps a job.
+/// The result of every callback with a session: perhaps a job.
 pub type Called<H> = Result<Option<EngineJob<H>>, EngineFailure>;
 
 impl<H: Hosting> LoadedEngine<H> {
-    /// Makes an instance: calls the engine's `new`, in which it may do what it likes for as long as it likes.
+    /// Makes an instance by calling the engine's `new`, which may do anything and take any time.
     ///
     /// # Errors
     ///
-    /// The error or panic of the engine's `new`. The services have ended then: threads of the engine's may go on.
+    /// The error or panic of the engine's `new`. The services have ended by then, but threads of the engine may go on.
     pub fn make(tables: EngineTables, instance: H::Instance) -> Result<Arc<Self>, NotMade> {
         let (table, generation) = (tables.engine, instance.services().generation());
         let made = H::call(Callback::New, generation.whose(), CalledFor::Nobody, || {
@@ -91,7 +92,7 @@ impl<H: Hosting> LoadedEngine<H> {
         Ok(Arc::new(LoadedEngine { table, handover, object, generation, instance: ManuallyDrop::new(instance) }))
     }
 
-    /// Whether it, and no other generation, made this event.
+    /// Whether this generation, and no other, made this event.
     pub fn made(&self, event: &EngineEvent<H>) -> bool {
         std::ptr::eq(event.origin(), self.table.origin)
     }
@@ -117,7 +118,7 @@ impl<H: Hosting> LoadedEngine<H> {
             // SAFETY: EngineTable::authenticate: request and answer live for the call.
             unsafe { (self.table.authenticate)(self.object, &request, answer) }
         });
-        // The session first, so that it is freed on every path below.
+        // Take the session first, so that it is freed on every path below.
         let session = returned.accepted.then(|| EngineSession::new(returned.session, Arc::clone(self)));
         // SAFETY: the failure is the engine's, just returned.
         unsafe { EngineFailure::take(CALLBACK, returned.failure)? };
@@ -154,7 +155,7 @@ impl<H: Hosting> Drop for LoadedEngine<H> {
     }
 }
 
-/// What is left of an engine that nobody holds any more.
+/// The rest of an engine that nobody holds any more.
 struct Ending<H: Hosting> {
     table: &'static EngineTable,
     object: EngineObject,
@@ -180,10 +181,10 @@ impl<H: Hosting> Ending<H> {
     }
 }
 
-/// What an engine keeps for one connection. Dropped without [`on_closed`](EngineSession::on_closed), it is discarded,
-/// elsewhere.
+/// The engine's data for one connection. If it is dropped without [`on_closed`](EngineSession::on_closed), it is
+/// discarded on another thread.
 pub struct EngineSession<H: Hosting> {
-    /// Null once it was given up.
+    /// Null once it has been given up.
     object: SessionObject,
     engine: Arc<LoadedEngine<H>>,
 }
@@ -191,7 +192,7 @@ pub struct EngineSession<H: Hosting> {
 // SAFETY: plugin-api only makes sessions of `Session: Send`.
 unsafe impl<H: Hosting> Send for EngineSession<H> {}
 
-/// The callbacks of a session: what each passes on to the table's function of the same name.
+/// The callbacks of a session, each with the argument for the table's function of the same name.
 macro_rules! callbacks {
     ($(
         $(#[$doc:meta])*
@@ -201,8 +202,8 @@ macro_rules! callbacks {
         #[inline]
         pub fn $name(&mut self, client: &Arc<H::Client>, $($argument: $type),*) -> Called<H> {
             self.call(Callback::$callback, client, |table, engine, client, session| {
-                // SAFETY: EngineTable's function of this name: engine and session are its own, `&mut self` keeps every
-                // other call away from the session, and client and argument live for the call.
+                // SAFETY: EngineTable's function of this name: engine and session belong together, `&mut self` keeps
+                // every other call away from the session, and client and argument live for the call.
                 unsafe { (table.$name)(engine, client, session, $($crossing)?) }
             })
         }
@@ -223,7 +224,7 @@ impl<H: Hosting> EngineSession<H> {
         Pong: on_pong(data: &[u8]) crosses as data.into();
         /// The client has been silent for too long.
         Idle: on_idle(idle: Idle) crosses as idle.code();
-        /// All messages of one read have been handed over.
+        /// All messages of one read have been delivered.
         ReadComplete: on_read_complete();
         /// The client's backlog has fallen below half its limit.
         Drain: on_drain();
@@ -231,20 +232,20 @@ impl<H: Hosting> EngineSession<H> {
         Close: on_close(code: u16, reason: &str) crosses as CloseView { code, reason: reason.into() };
     }
 
-    /// A value came that was posted to this client. One that an earlier generation has posted cannot be read by this one:
-    /// it is discarded.
+    /// A value came that was posted to this client. This generation cannot read a value of an earlier one, which is
+    /// discarded.
     pub fn on_event(&mut self, client: &Arc<H::Client>, event: EngineEvent<H>) -> Called<H> {
         if !self.engine.made(&event) {
             return Ok(None);
         }
         let event = event.into_object();
         self.call(Callback::Event, client, |table, engine, client, session| {
-            // SAFETY: as of the callbacks above; the event is the engine's own, and given up to it.
+            // SAFETY: as for the callbacks above; the event belongs to the engine, and is given up to it.
             unsafe { (table.on_event)(engine, client, session, event) }
         })
     }
 
-    /// The connection is gone. Gives the session back to the engine.
+    /// Gives the session back to the engine, since the connection is gone.
     ///
     /// # Errors
     ///
@@ -338,7 +339,7 @@ impl<H: Hosting> LeftSession<H> {
     }
 }
 
-/// What an engine told through its [`AnswerHandle`].
+/// The engine's answer through its [`AnswerHandle`].
 enum Told {
     Nothing,
     Accept(Template),

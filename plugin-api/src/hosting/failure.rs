@@ -1,4 +1,4 @@
-//! Failures inside an engine, in memory of the host's own.
+//! Failures inside an engine, copied into the host's memory.
 
 use super::Callback;
 use crate::abi::Failure;
@@ -9,7 +9,7 @@ use std::fmt;
 pub struct EngineFailure {
     /// The callback that failed.
     pub callback: &'static str,
-    /// The panic's message, or the error as the engine words it.
+    /// The panic's message, or the engine's text of an error.
     pub message: String,
     /// `file:line:column` of a panic; empty for an error that was returned.
     pub location: String,
@@ -17,7 +17,7 @@ pub struct EngineFailure {
 
 impl fmt::Display for EngineFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An assertion's message has several lines; an operator's log has one per event.
+        // An assertion's message has several lines, and the log has one line per event.
         let message = self.message.lines().map(str::trim).collect::<Vec<_>>().join("; ");
         if self.location.is_empty() {
             write!(f, "{} failed: {message}", self.callback)
@@ -28,12 +28,12 @@ impl fmt::Display for EngineFailure {
 }
 
 impl EngineFailure {
-    /// What a call has failed with if it was not the engine that said so.
+    /// The failure of a call for a reason of the host's.
     pub fn of_host(callback: Callback, message: impl Into<String>) -> EngineFailure {
         EngineFailure { callback: callback.name(), message: message.into(), location: String::new() }
     }
 
-    /// Takes over a failure that the engine returned; null is none.
+    /// Takes over a failure that the engine returned. Null means none.
     ///
     /// # Safety
     ///

@@ -1,28 +1,29 @@
-//! One generation of an engine, as its handles know it: whether they reach anybody.
+//! One generation of an engine. Its handles ask it whether they reach anybody.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// It is being made, and another serves the clients.
+/// It is being made, and another generation serves the clients.
 const COMING: u8 = 0;
 const PRESENT: u8 = 1;
-/// Another has taken over, it has ended, or it came to nothing.
+/// Another generation has taken over, or it has ended or was never ready.
 const RETIRED: u8 = 2;
 
-/// What a host calls a generation of an engine, for logs.
+/// The host's name for a generation of an engine, for logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whose<'a> {
     /// The host's number for it; 0 for a library that is not known yet.
     pub number: u32,
-    /// The engine's name, or the file that it is to come from.
+    /// The engine's name, or the file that it will come from.
     pub name: &'a str,
     /// Its version, if it is known.
     pub version: &'a str,
 }
 
-/// A generation of an engine. It lives as long as the process, as its library does: the engine's threads may keep handles
-/// that point to it for ever.
+/// A generation of an engine. Like its library, it lives as long as the process, since the engine's threads may keep
+/// handles that point to it for ever.
 ///
-/// Handles of one that is not present reach nobody: what acts on clients does nothing and says that they are gone.
+/// Handles of a generation that is not present reach nobody: functions that act on clients do nothing and answer that
+/// the clients are gone.
 #[derive(Debug)]
 pub struct Generation<H> {
     whose: Whose<'static>,
@@ -31,7 +32,7 @@ pub struct Generation<H> {
 }
 
 impl<H> Generation<H> {
-    /// A generation that is present, of an engine of this host's. It is never freed: a few bytes per loaded library.
+    /// A present generation of an engine of this host. It is never freed, and takes a few bytes per loaded library.
     pub fn new(whose: Whose<'static>, host: H) -> &'static Generation<H> {
         Box::leak(Box::new(Generation { whose, stage: AtomicU8::new(PRESENT), host }))
     }
@@ -41,7 +42,7 @@ impl<H> Generation<H> {
         &self.host
     }
 
-    /// What the host calls it.
+    /// The host's name for it.
     #[inline]
     pub fn whose(&self) -> &Whose<'static> {
         &self.whose
@@ -59,7 +60,7 @@ impl<H> Generation<H> {
         self.whose.number
     }
 
-    /// Its handles reach nobody until it begins. To be called before it has any.
+    /// Lets its handles reach nobody until it begins. Call this before it has any.
     pub fn wait_for_its_turn(&self) {
         self.stage.store(COMING, Ordering::Release);
     }

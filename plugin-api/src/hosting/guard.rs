@@ -1,16 +1,18 @@
-//! Guards the functions that engines call: none of them unwinds or ends the process, whichever thread calls it and when.
+//! Guards the functions that engines call: none of them unwinds or ends the process, on whichever thread and at any
+//! time.
 //!
-//! A panic that left an `extern "C"` function would end the process. Engines call from any thread at any stage of its life,
-//! also in the destructors of thread-locals and while they unwind themselves, so every function of a table is made by
-//! [`host_functions!`](host_functions), which goes through [`guarded`]. A test sees to it that no other is.
+//! A panic that left an `extern "C"` function would end the process. Engines call from any thread at any stage of its
+//! life, even in the destructors of thread-locals and while they unwind themselves. So
+//! [`host_functions!`](host_functions) makes every function of a table, and goes through [`guarded`]. A test ensures
+//! that there are no others.
 
 use super::Hosting;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs what an engine has called. A panic in it is a fault of the host: it is reported, the first time, and the engine
-/// gets an answer that does no harm.
+/// Runs the body of a function that an engine has called. A panic in it is a fault of the host: the first one is
+/// reported, and the engine gets a harmless answer.
 #[inline]
 pub(super) fn guarded<H: Hosting, R>(
     function: &'static str,
@@ -18,14 +20,14 @@ pub(super) fn guarded<H: Hosting, R>(
     harmless: impl FnOnce() -> R,
     body: impl FnOnce() -> R,
 ) -> R {
-    // What the body works on is behind locks, all of which are used on after a panic, or the engine's.
+    // The body's data is the engine's, or is behind locks, all of which still work after a panic.
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => result,
         Err(payload) => {
             if !told.swap(true, Ordering::Relaxed) {
                 report::<H>(function, payload.as_ref());
             }
-            // Its drop may panic, too, and what is left of it is little.
+            // Its drop may panic as well, and little is left of it.
             std::mem::forget(payload);
             harmless()
         }
@@ -36,7 +38,7 @@ pub(super) fn guarded<H: Hosting, R>(
 fn report<H: Hosting>(function: &'static str, payload: &(dyn Any + Send)) {
     let text = payload.downcast_ref::<&str>().copied();
     let why = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
-    // If even that panics, nobody hears of it.
+    // If even that panics, nobody can be told.
     let _ = catch_unwind(AssertUnwindSafe(|| H::report_fault(function, why)));
 }
 
@@ -46,8 +48,8 @@ fn report<H: Hosting>(function: &'static str, payload: &(dyn Any + Send)) {
 /// fn buffered(object: ClientObject) -> usize, else 0 => { ... }
 /// ```
 ///
-/// `else` is the answer after a panic. The contract of each stands at the table's field of the same name, in
-/// [`abi`](crate::abi); its body says at each use of a pointer which part of that it relies on.
+/// `else` is the answer after a panic. Each function's contract is at the table's field of the same name, in
+/// [`abi`](crate::abi); its body names at each use of a pointer the part of the contract that it relies on.
 macro_rules! host_functions {
     ($(
         fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $returned:ty)?, else $harmless:expr => $body:block

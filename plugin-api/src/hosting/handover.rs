@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 /// An engine with a handover.
 ///
-/// Who calls its functions sees to it that no callback of the engine's runs meanwhile, as
-/// [`Handover`](crate::handover::Handover) promises to authors. Of one session, nothing else can: it is borrowed.
+/// The caller ensures that no callback of the engine runs meanwhile, as [`Handover`](crate::handover::Handover)
+/// promises to authors. Nothing else can use a session that is exported, since it is borrowed.
 pub struct EngineHandover<H: Hosting> {
     engine: Arc<LoadedEngine<H>>,
     table: &'static HandoverTable,
@@ -27,12 +27,12 @@ impl<H: Hosting> EngineHandover<H> {
         &self.engine
     }
 
-    /// What its exports are.
+    /// The schema of its exports.
     pub fn schema(&self) -> Schema<'static> {
         Schema { name: self.table.schema.name.as_str(), version: self.table.schema.version }
     }
 
-    /// Whether its sessions are `()`, which have nothing that could be exported.
+    /// Whether its sessions are `()`, so that there is nothing to export.
     pub fn has_no_state(&self) -> bool {
         self.schema() == UNIT
     }
@@ -95,7 +95,7 @@ impl<H: Hosting> EngineHandover<H> {
         unsafe { EngineFailure::take(Callback::ImportState, failure) }
     }
 
-    /// Makes a session of what the generation before exported.
+    /// Makes a session from the exports of the generation before.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ fn view(schema: Schema<'_>) -> SchemaView<'_> {
 fn take(callback: Callback, exported: Exported) -> Result<Vec<u8>, EngineFailure> {
     // SAFETY: the failure is the engine's, just returned.
     unsafe { EngineFailure::take(callback, exported.failure)? };
-    // A copy in memory of our own: the engine's can then be anything.
+    // This copies into our own memory, so the engine's memory may be of any kind.
     Ok(exported.bytes.to_vec())
 }
 

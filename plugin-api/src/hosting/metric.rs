@@ -18,17 +18,17 @@ pub(super) fn give<H: Hosting>(metric: H::Metric) -> MetricHandle {
 
 host_functions! {
     fn retain(object: *const ()), else () => {
-        // SAFETY: MetricHandle::retain, of what `give` has made.
+        // SAFETY: MetricHandle::retain; `give` has made the object.
         unsafe { counted::retain::<H::Metric>(object) }
     }
 
     fn release(object: *const ()), else () => {
-        // SAFETY: MetricHandle::release, of what `give` has made.
+        // SAFETY: MetricHandle::release; `give` has made the object.
         unsafe { counted::release::<H::Metric>(object) }
     }
 
     fn record(object: *const (), value: f64), else () => {
-        // SAFETY: the engine owns a count of what `give` has made.
+        // SAFETY: the engine owns a count of an object that `give` has made.
         unsafe { counted::borrow::<H::Metric>(object) }.record(value);
     }
 

@@ -57,19 +57,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A host of engines: it says what the host's own types are, and how it calls. Each [`Generation`] has a value of it, for what
-/// the host needs to end what the generation made.
+/// A host of engines: its types, and its way of calling. Each [`Generation`] has a value of it, which the host needs to
+/// end the objects that the generation made.
 pub trait Hosting: fmt::Debug + Send + Sync + Sized + 'static {
     /// A connected client. Engines hold counts of it.
     type Client: HostClient<Self>;
-    /// What the host does for one instance of an engine. Engines hold counts of it, for as long as they like.
+    /// The host's services for one instance of an engine. Engines hold counts of it, for any time.
     type Services: HostServices<Self>;
-    /// A metric of an engine's. Engines hold counts of it.
+    /// A metric of an engine. Engines hold counts of it.
     type Metric: HostMetric;
-    /// What the host keeps with an instance, such as its plugin. It is dropped behind the engine.
+    /// The host's data for an instance, such as its plugin. It is dropped after the engine.
     type Instance: HostInstance<Self>;
 
-    /// Makes a call into an engine: `call` does. Here the host notes which call a thread is in.
+    /// Makes a call into an engine through `call`. The host can note here which call a thread is in.
     fn call<R>(
         callback: Callback,
         whose: &Whose<'_>,
@@ -77,19 +77,19 @@ pub trait Hosting: fmt::Debug + Send + Sync + Sized + 'static {
         call: impl FnOnce() -> R,
     ) -> R;
 
-    /// Has something of an engine's ended where it can do no harm, soon: `end` runs the author's code, which may block for
-    /// ever, within [`Hosting::call`]. It does not panic.
+    /// Ends an object of an engine soon, on a thread where it can do no harm: `end` runs the author's code, which may
+    /// block for ever, within [`Hosting::call`]. It does not panic.
     fn end_elsewhere(generation: &'static Generation<Self>, what: Callback, end: impl FnOnce() + Send + 'static);
 
-    /// A job, timer or event has panicked as it was dropped.
+    /// Reports that a job, timer or event has panicked when it was dropped.
     fn report_failed_drop(generation: &'static Generation<Self>, failure: &EngineFailure);
 
-    /// A function that engines call has panicked, which is a fault of the host's: told once for each function. Called on any
-    /// thread at any stage of its life.
+    /// Reports that a function that engines call has panicked, which is a fault of the host. It is called once for each
+    /// function, on any thread at any stage of its life.
     fn report_fault(function: &'static str, why: &str);
 }
 
-/// What the host keeps with an instance of an engine.
+/// The host's data for an instance of an engine.
 pub trait HostInstance<H: Hosting>: Send + Sync + 'static {
     /// The services that the instance is made with.
     fn services(&self) -> &Arc<H::Services>;
@@ -98,10 +98,12 @@ pub trait HostInstance<H: Hosting>: Send + Sync + 'static {
     fn config(&self) -> ConfigView<'_>;
 }
 
-/// What engines ask of a client: the functions of [`ClientTable`](crate::abi::ClientTable), where the contract of each stands.
+/// The functions of a client that engines call, as in [`ClientTable`](crate::abi::ClientTable), which has their
+/// contracts.
 ///
 /// They are called on any thread at any stage of its life, and must not block. A panic in one is
-/// [reported](Hosting::report_fault). What acts on the client is called only for handles of a generation that is present.
+/// [reported](Hosting::report_fault). Functions that act on the client are called only for handles of a present
+/// generation.
 pub trait HostClient<H: Hosting>: Send + Sync + 'static {
     /// Its id, unique among all clients of all host runs.
     fn id(&self) -> ClientId;
@@ -109,13 +111,13 @@ pub trait HostClient<H: Hosting>: Send + Sync + 'static {
     fn peer(&self) -> &str;
     /// Path and query of the request.
     fn resource(&self) -> &str;
-    /// The subprotocol agreed on, or empty.
+    /// The agreed subprotocol, or empty.
     fn subprotocol(&self) -> &str;
-    /// For how long nothing has come from the client.
+    /// How long nothing has arrived from the client.
     fn idle(&self) -> Duration;
     /// How far its end has come.
     fn state(&self) -> State;
-    /// Whether a ping of the keepalive waits for any sign of life.
+    /// Whether the client was pinged by keepalive and has been silent since.
     fn is_pinged(&self) -> bool;
     /// Bytes that wait for the socket.
     fn buffered(&self) -> usize;
@@ -127,17 +129,17 @@ pub trait HostClient<H: Hosting>: Send + Sync + 'static {
     fn begin_message(&self) -> u64;
     /// Queues one part of a message.
     fn send_part(&self, part: PartView<'_>) -> Sent;
-    /// Gives up a message of which parts were sent.
+    /// Gives up a message that was sent in part.
     fn abandon_message(&self, message: u64);
     /// Queues a ping ahead of data.
     fn ping(&self, data: &[u8]) -> Sent;
     /// Queues a pong ahead of data.
     fn pong(&self, data: &[u8]) -> Sent;
-    /// Closes behind what is queued.
+    /// Closes after the queued data.
     fn close(&self, code: u16, reason: &str) -> Sent;
-    /// Drops what is queued, then closes.
+    /// Drops the queued data, then closes.
     fn close_now(&self, code: u16, reason: &str) -> Sent;
-    /// Drops the queued messages that the socket has taken nothing of yet. Returns the bytes dropped.
+    /// Drops queued messages that the socket has not begun to take. Returns the bytes dropped.
     fn discard_buffered(&self) -> usize;
     /// Stops (`true`) or resumes reading.
     fn pause_reading(&self, paused: bool) -> Sent;
@@ -145,15 +147,15 @@ pub trait HostClient<H: Hosting>: Send + Sync + 'static {
     fn join(&self, group: &str) -> Sent;
     /// Ends a membership. Returns whether there was one.
     fn leave(&self, group: &str) -> bool;
-    /// Posts a value to the client's session. Also called if the [generation](EngineEvent::generation) that posts it is not
-    /// present: then it must not be delivered.
+    /// Posts a value to the client's session. It is also called if the [generation](EngineEvent::generation) that posts
+    /// it is not present; then the value must not be delivered.
     fn post(&self, event: EngineEvent<H>) -> Sent;
 }
 
-/// What engines ask of the host: the functions of [`HostTable`](crate::abi::HostTable), where the contract of each stands.
+/// The functions of the host that engines call, as in [`HostTable`](crate::abi::HostTable), which has their contracts.
 ///
-/// They are called on any thread at any stage of its life. A panic in one is [reported](Hosting::report_fault). What acts on
-/// clients is called only if the generation is present.
+/// They are called on any thread at any stage of its life. A panic in one is [reported](Hosting::report_fault).
+/// Functions that act on clients are called only if the generation is present.
 pub trait HostServices<H: Hosting>: Send + Sync + 'static {
     /// The generation that these services are for; always the same.
     fn generation(&self) -> &'static Generation<H>;
@@ -161,42 +163,43 @@ pub trait HostServices<H: Hosting>: Send + Sync + 'static {
     fn log(&self, level: Level, target: &str, message: &str);
     /// The most verbose level that the host keeps.
     fn log_level(&self) -> LevelFilter;
-    /// The calling thread panics, in code of the engine's.
+    /// Notes that the calling thread panics, in code of the engine.
     fn note_panic(&self, location: &str, message: &str);
-    /// What has been noted of the calling thread has been caught.
+    /// Notes that the panic of the calling thread has been caught.
     fn forget_panic(&self);
     /// The connected client of this id.
     fn client(&self, id: ClientId) -> Option<Arc<H::Client>>;
-    /// The clients that are meant, as of now.
+    /// The recipients, as of now.
     fn clients(&self, recipients: Recipients<'_, H::Client>) -> impl Iterator<Item = Arc<H::Client>>;
-    /// How many clients are meant, as of now.
+    /// The number of recipients, as of now.
     fn count(&self, recipients: Recipients<'_, H::Client>) -> usize;
-    /// Sends a text message to all that are meant. Returns how many it was queued for.
+    /// Sends a text message to all recipients. Returns how many it was queued for.
     fn broadcast_text(&self, recipients: Recipients<'_, H::Client>, text: &str) -> usize;
-    /// Sends a binary message to all that are meant. Returns how many it was queued for.
+    /// Sends a binary message to all recipients. Returns how many it was queued for.
     fn broadcast_binary(&self, recipients: Recipients<'_, H::Client>, data: &[u8]) -> usize;
     /// Runs a job that belongs to no client, unless the generation is retired.
     fn spawn(self: &Arc<Self>, job: EngineJob<H>);
-    /// Starts a timer; its first run is after `after`, the others `every` later each. Returns its number.
+    /// Starts a timer. Its first run comes after `after`, and each further one `every` later. Returns its number.
     fn start_timer(self: &Arc<Self>, timer: EngineTimer<H>, after: Duration, every: Option<Duration>) -> u64;
     /// Cancels a timer.
     fn cancel_timer(&self, timer: u64);
-    /// The metric of this name and these labels: the one that is there, or a new one.
+    /// The metric with this name and these labels, which is made if it does not exist.
     fn metric<'l>(&self, kind: MetricKind, name: &str, labels: impl Iterator<Item = (&'l str, &'l str)>) -> H::Metric;
 
-    /// A call of the engine failed that was made for no client.
+    /// Reports that a call of the engine failed that was made for no client.
     fn report(&self, failure: &EngineFailure);
-    /// The instance is at its end, or came to nothing: its handles reach nobody from now on, and its timers are cancelled.
+    /// Ends the services, since the instance has ended or was never made: its handles reach nobody from now on, and its
+    /// timers are cancelled.
     fn end(&self);
 }
 
-/// What engines do with a metric: the functions of [`MetricHandle`](crate::abi::MetricHandle).
+/// The functions of a metric that engines call, as in [`MetricHandle`](crate::abi::MetricHandle).
 pub trait HostMetric: Send + Sync + Sized + 'static {
     /// Counter: adds. Gauge: sets. Histogram: notes a value.
     fn record(&self, value: f64);
-    /// Gauge: adds, or subtracts. Others: as [`HostMetric::record`].
+    /// Gauge: adds, or subtracts. Others: same as [`HostMetric::record`].
     fn adjust(&self, by: f64);
-    /// A metric that counts for nothing, which an engine gets if making its own has panicked.
+    /// A metric without effect, for an engine whose own could not be made because of a panic.
     fn of_no_use() -> Self;
 }
 
@@ -205,6 +208,6 @@ pub trait HostMetric: Send + Sync + Sized + 'static {
 pub struct Recipients<'a, C> {
     /// The members of this group; `None` for everyone.
     pub group: Option<&'a str>,
-    /// One who is left out.
+    /// A client to leave out.
     pub except: Option<&'a C>,
 }

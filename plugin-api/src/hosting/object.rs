@@ -11,11 +11,11 @@ use std::mem::ManuallyDrop;
 
 type Discard<T> = unsafe extern "C" fn(*mut T) -> *mut Failure;
 
-/// Has an engine discard what it made, elsewhere.
+/// Makes an engine discard an object that it made, on another thread.
 ///
 /// # Safety
 ///
-/// `discard` is the object's own, and the object is used nowhere else from now on.
+/// `discard` belongs to the object, and the object is used nowhere else from now on.
 unsafe fn discard_elsewhere<H: Hosting, T: 'static>(
     generation: &'static Generation<H>,
     callback: Callback,
@@ -23,7 +23,7 @@ unsafe fn discard_elsewhere<H: Hosting, T: 'static>(
     discard: Discard<T>,
 ) {
     struct GivenUp<T>(*mut T);
-    // SAFETY: plugin-api makes the objects that come here of values that are `Send`.
+    // SAFETY: plugin-api makes these objects from values that are `Send`.
     unsafe impl<T> Send for GivenUp<T> {}
     impl<T> GivenUp<T> {
         fn into_object(self) -> *mut T {
@@ -37,7 +37,7 @@ unsafe fn discard_elsewhere<H: Hosting, T: 'static>(
     });
 }
 
-/// Has an engine discard what it made.
+/// Makes an engine discard an object that it made.
 ///
 /// # Safety
 ///
@@ -56,7 +56,7 @@ unsafe fn discard_now<H: Hosting, T>(
     }
 }
 
-/// Declares kinds of objects, and what logs call the discarding of each.
+/// Declares kinds of objects, and the names of their discarding in logs.
 macro_rules! objects {
     ($($(#[$doc:meta])* $name:ident($object:ty), discarded as $callback:ident;)+) => {$(
         $(#[$doc])*
@@ -70,7 +70,7 @@ macro_rules! objects {
         unsafe impl<H: Hosting> Send for $name<H> {}
 
         impl<H: Hosting> $name<H> {
-            /// Takes over an object of this generation's.
+            /// Takes over an object of this generation.
             ///
             /// # Safety
             ///
@@ -106,11 +106,12 @@ macro_rules! objects {
 }
 
 objects! {
-    /// A job that an engine returned or spawned. Dropped without being run, it is discarded, elsewhere.
+    /// A job that an engine returned or spawned. If it is dropped without being run, it is discarded on another thread.
     EngineJob(JobObject), discarded as DropOfJob;
-    /// What an engine's timer does. Dropped, it is discarded, elsewhere.
+    /// The work of an engine's timer. When it is dropped, it is discarded on another thread.
     EngineTimer(TimerObject), discarded as DropOfTimer;
-    /// A value that an engine posted to one of its sessions. Dropped undelivered, it is discarded, elsewhere.
+    /// A value that an engine posted to one of its sessions. If it is dropped undelivered, it is discarded on another
+    /// thread.
     EngineEvent(EventObject), discarded as DropOfEvent;
 }
 
@@ -129,7 +130,7 @@ impl<H: Hosting> EngineJob<H> {
     pub fn run(self, called_for: CalledFor<'_, H::Client>) -> Result<(), EngineFailure> {
         let (whose, object) = (self.generation.whose(), self.into_object());
         let failure = H::call(Callback::Job, whose, called_for, || {
-            // SAFETY: JobObject::run, of an object that was ours and is given up to it.
+            // SAFETY: JobObject::run; the object was ours and is given up to it.
             unsafe { ((*object).run)(object) }
         });
         // SAFETY: the failure is the engine's, just returned.
@@ -145,7 +146,7 @@ impl<H: Hosting> EngineTimer<H> {
     /// The panic that ended the run.
     pub fn run(&mut self) -> Result<(), EngineFailure> {
         let failure = H::call(Callback::Timer, self.generation.whose(), CalledFor::Nobody, || {
-            // SAFETY: TimerObject::run, of an object that is ours; `&mut` keeps two runs apart.
+            // SAFETY: TimerObject::run; the object is ours, and `&mut` keeps two runs apart.
             unsafe { ((*self.object).run)(self.object) }
         });
         // SAFETY: the failure is the engine's, just returned.
@@ -167,7 +168,7 @@ impl<H: Hosting> EngineEvent<H> {
         unsafe { (*self.object).origin }
     }
 
-    /// Discards it here: the value is dropped within the very call that posted it, which says so.
+    /// Discards it here. The value is dropped within the call that posted it, which reports that.
     pub fn discard_here(self) {
         let (generation, object) = (self.generation, self.into_object());
         // SAFETY: the object was ours, and has not been delivered.

@@ -18,7 +18,7 @@ pub(super) fn handle<H: Hosting>(services: &Arc<H::Services>) -> HostHandle {
     HostHandle { object: counted::give(Arc::clone(services)), interface: interface::<H> }
 }
 
-/// A handle of the host as the engine has it, for hosts in the engine's own program: those of tests.
+/// The engine's handle of the host, for hosts in the engine's own program, which are those of tests.
 pub fn host_handle<H: Hosting>(services: &Arc<H::Services>) -> Host {
     Host::take_over(handle::<H>(services)).expect("both sides are of this build")
 }
@@ -54,7 +54,7 @@ unsafe fn services<'a, H: Hosting>(object: *const ()) -> &'a H::Services {
     unsafe { counted::borrow(object) }
 }
 
-/// The services of a generation that reaches clients: none before it has taken over, and once it is retired.
+/// The services of a generation, if it reaches clients: it does not before it has taken over, and once it is retired.
 ///
 /// # Safety
 ///
@@ -154,7 +154,7 @@ host_functions! {
     }
 
     fn spawn(object: *const (), job: *mut JobObject), else () => {
-        // SAFETY: HostTable::spawn: the engine has the object, and gives the job up whatever comes of it.
+        // SAFETY: HostTable::spawn: the engine has the object, and gives the job up whatever the result.
         unsafe {
             let services = counted::borrow_arc::<H::Services>(object);
             services.spawn(EngineJob::take(services.generation(), job));
@@ -163,7 +163,7 @@ host_functions! {
 
     fn start_timer(object: *const (), timer: *mut TimerObject, after_ms: u64, every_ms: u64) -> u64, else 0 => {
         let every = (every_ms > 0).then(|| Duration::from_millis(every_ms));
-        // SAFETY: HostTable::start_timer: the engine has the object, and gives the timer up whatever comes of it.
+        // SAFETY: HostTable::start_timer: the engine has the object, and gives the timer up whatever the result.
         unsafe {
             let services = counted::borrow_arc::<H::Services>(object);
             let timer = EngineTimer::take(services.generation(), timer);

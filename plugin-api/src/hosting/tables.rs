@@ -1,10 +1,10 @@
-//! What an engine offers, checked.
+//! The tables that an engine offers, checked.
 
 use crate::abi::{EngineModuleRef, EngineTable, HandoverTable, Manifest, ROOT_REVISION, Table};
 use std::fmt;
 use std::time::Duration;
 
-/// The tables of an engine. They live as long as the process, as every library that was opened does.
+/// The tables of an engine. Like every library that was opened, they live as long as the process.
 #[derive(Clone, Copy)]
 pub struct EngineTables {
     manifest: &'static Manifest,
@@ -12,7 +12,7 @@ pub struct EngineTables {
     pub(super) handover: Option<&'static HandoverTable>,
 }
 
-/// Why an engine's tables are of no use to this host.
+/// Why this host cannot use an engine's tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mismatch {
@@ -20,7 +20,7 @@ pub enum Mismatch {
     RootRevision(u32),
     /// It does not offer a table of this id.
     NotOffered(&'static str),
-    /// What it offers under this id has another layout.
+    /// The table of this id has another layout.
     OtherLayout(&'static str),
 }
 
@@ -41,7 +41,7 @@ impl EngineTables {
     ///
     /// # Errors
     ///
-    /// The first difference from what this host was built with.
+    /// The first difference from this host's build.
     pub fn of(module: EngineModuleRef) -> Result<EngineTables, Mismatch> {
         if module.revision() != ROOT_REVISION {
             return Err(Mismatch::RootRevision(module.revision()));
@@ -53,17 +53,17 @@ impl EngineTables {
         })
     }
 
-    /// What the engine says of itself.
+    /// The engine's manifest.
     pub fn manifest(&self) -> &'static Manifest {
         self.manifest
     }
 
-    /// Whether `authenticate` wants a worker.
+    /// Whether `authenticate` needs a worker.
     pub fn authenticates_on_worker(&self) -> bool {
         self.engine.authenticate_on_worker
     }
 
-    /// The engine's own wishes on when to ping an idle client, and when to close one without a pong.
+    /// The engine's own times for pinging an idle client, and for closing one without a pong.
     pub fn keepalive_wishes(&self) -> (Option<Duration>, Option<Duration>) {
         let wish = |millis| (millis > 0).then(|| Duration::from_millis(millis));
         (wish(self.engine.ping_after_ms), wish(self.engine.close_after_no_pong_ms))
@@ -79,7 +79,7 @@ impl EngineTables {
 ///
 /// # Errors
 ///
-/// Its layout is not the one that this host was built with.
+/// Its layout differs from this host's build.
 pub fn offered<T: Table>(module: EngineModuleRef) -> Result<Option<&'static T>, Mismatch> {
     let interface = (module.interface())(T::ID.into()).into_option();
     interface.map(|interface| interface.check::<T>()).transpose().map_err(|_| Mismatch::OtherLayout(T::ID))

@@ -1,4 +1,4 @@
-//! Both sides of the boundary in one program: an engine as `export_engine!` makes it, and a host of nothing but the traits.
+//! Both sides of the boundary in one program: an engine made by `export_engine!`, and a host with only the traits.
 
 use super::*;
 use crate::abi::{ClientId, Code};
@@ -8,7 +8,7 @@ use crate::{Accept, Client, Config, Engine, Format, Host, Job, Reject, Request};
 use std::any::Any;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Where engines and tests leave notes, by the name of the generation.
+/// Notes of engines and tests, by the name of the generation.
 static NOTES: Mutex<Vec<(&'static str, String)>> = Mutex::new(Vec::new());
 
 fn notes() -> MutexGuard<'static, Vec<(&'static str, String)>> {
@@ -19,12 +19,12 @@ fn note(of: &'static str, what: impl Into<String>) {
     notes().push((of, what.into()));
 }
 
-/// What has been noted since the last time.
+/// The notes since the last call.
 fn noted(of: &'static str) -> Vec<String> {
     notes().extract_if(.., |(whose, _)| *whose == of).map(|(_, what)| what).collect()
 }
 
-/// The faults that were reported of a function.
+/// The reported faults of a function.
 pub(super) fn faults(function: &'static str) -> Vec<String> {
     noted(function)
 }
@@ -257,7 +257,7 @@ struct Obedient {
     name: String,
 }
 
-/// Notes that it is dropped, and panics if it is to.
+/// Notes that it is dropped, and panics on demand.
 struct Dropped(String, &'static str);
 
 impl Drop for Dropped {
@@ -363,7 +363,7 @@ impl crate::export::Described for Obedient {
     }
 }
 
-/// What it exports of a session is the name of its client's peer.
+/// It exports the name of the client's peer as the session.
 impl Handover for Obedient {
     const SCHEMA: &'static str = "obedient";
 
@@ -399,7 +399,7 @@ fn accept(engine: &Loaded) -> EngineSession<TestHosting> {
     }
 }
 
-/// An engine with one client, of whose making nothing is noted any more.
+/// An engine with one client, after the notes of their making have been taken.
 fn served(name: &'static str) -> (Loaded, EngineSession<TestHosting>, Arc<TestedClient>) {
     let engine = make(name).unwrap();
     let (session, client) = (accept(&engine), TestedClient::new());

@@ -5,7 +5,9 @@ use crate::engine::{Client, HandedIn, Session, Step, Ticket};
 use crate::lock::{Held, Lock};
 use plugin_api::Sent;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout_at;
 
@@ -74,9 +76,22 @@ impl Answers {
 impl Drop for Answers {
     /// Stops waiting. A connection that has not handed in its session keeps it, or gets it back at once.
     fn drop(&mut self) {
-        self.0.close();
-        while let Ok(handed_in) = self.0.try_recv() {
+        close(&mut self.0, |handed_in| {
             let _none_left_behind = Seat::of(handed_in).resume(false);
+        });
+    }
+}
+
+/// Closes a channel. Takes what was sent through it, and what somebody who found it open is just about to send: that would be
+/// lost otherwise, and a session with it.
+fn close<T>(channel: &mut UnboundedReceiver<T>, mut take: impl FnMut(T)) {
+    channel.close();
+    loop {
+        match channel.try_recv() {
+            Ok(sent) => take(sent),
+            // It is closed for all but them, who are done in a moment.
+            Err(TryRecvError::Empty) => thread::yield_now(),
+            Err(TryRecvError::Disconnected) => return,
         }
     }
 }
@@ -172,5 +187,24 @@ impl Seats {
 
     fn lock(&self) -> Held<'_, Taken> {
         self.0.hold()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_that_is_closed_loses_nothing_that_was_sent() {
+        for round in 0..500 {
+            let (sender, mut receiver) = unbounded_channel();
+            let sending = thread::spawn(move || (0..50_000).take_while(|number| sender.send(*number).is_ok()).count());
+            while receiver.is_empty() {
+                thread::yield_now();
+            }
+            let mut taken = 0;
+            close(&mut receiver, |_: i32| taken += 1);
+            assert_eq!(taken, sending.join().unwrap(), "in round {round}");
+        }
     }
 }

@@ -95,17 +95,13 @@ impl<N> Outbox<N> {
             return Sent::Gone;
         }
         let in_batch = self.in_batch(|batch| {
-            let room = batch.cost() <= self.limit();
-            if room {
+            let sent = self.room_in(batch);
+            if sent == Sent::Sent {
                 batch.message(opcode, payload);
             }
-            room
+            sent
         });
-        match in_batch {
-            Some(true) => Sent::Sent,
-            Some(false) => self.refuse(),
-            None => self.send_queued(opcode, payload),
-        }
+        in_batch.unwrap_or_else(|| self.send_queued(opcode, payload))
     }
 
     /// Sends an encoded message, or a part of one.
@@ -143,16 +139,18 @@ impl<N> Outbox<N> {
         }
         let mut order = Some(order);
         let in_batch = self.in_batch(|batch| {
-            let room = batch.cost() <= self.limit();
-            if room && let Some(order) = order.take() {
+            let sent = self.room_in(batch);
+            if sent == Sent::Sent
+                && let Some(order) = order.take()
+            {
                 batch.data(order);
             }
-            room
+            sent
         });
         match (in_batch, order) {
-            (Some(false), _) => Err(self.refuse()),
             (None, Some(order)) => self.queue_data(order),
-            (_, _) => Ok(None),
+            (None | Some(Sent::Sent), _) => Ok(None),
+            (Some(refused), _) => Err(refused),
         }
     }
 
@@ -162,17 +160,14 @@ impl<N> Outbox<N> {
             return Sent::Gone;
         }
         let in_batch = self.in_batch(|batch| {
-            let room = opcode == Opcode::Pong || batch.cost() <= self.limit();
-            if room {
+            let needs_room = opcode != Opcode::Pong || batch.close_written;
+            let sent = if needs_room { self.room_in(batch) } else { Sent::Sent };
+            if sent == Sent::Sent {
                 batch.control(opcode, payload, self.limit());
             }
-            room
+            sent
         });
-        match in_batch {
-            Some(true) => Sent::Sent,
-            Some(false) => self.refuse(),
-            None => self.queue_control(opcode, payload),
-        }
+        in_batch.unwrap_or_else(|| self.queue_control(opcode, payload))
     }
 
     /// Sends a close frame, which is the last frame of all threads (RFC 6455 section 5.5.1).
@@ -286,6 +281,19 @@ impl<N> Outbox<N> {
             1 => Closing::Begun,
             2 => Closing::Sent,
             _ => Closing::Gone,
+        }
+    }
+
+    /// Whether a message or a ping may go into the batch. Another thread's close frame may have come there since the sender
+    /// looked: nothing follows that.
+    #[inline]
+    fn room_in(&self, batch: &Batch) -> Sent {
+        if batch.close_written {
+            Sent::Gone
+        } else if batch.cost() > self.limit() {
+            self.refuse()
+        } else {
+            Sent::Sent
         }
     }
 

@@ -98,6 +98,7 @@ mod tests {
     use super::*;
     use crate::client::at_hand::with_batch;
     use crate::client::audience::{Audience, Backlog, BacklogPolicy};
+    use crate::client::order::Order;
     use crate::loops::wakes::Wakes;
     use crate::protocol::Opcode;
     use bytes::Bytes;
@@ -143,6 +144,22 @@ mod tests {
         assert_eq!(batch.write.len(), 9);
         assert!(outbox.take(&mut batch).is_empty());
         assert!(is_woken_for_an_order());
+    }
+
+    /// Another thread closes when a callback has just looked whether it still may send.
+    #[test]
+    fn nothing_follows_a_close_frame_that_a_sender_has_not_seen() {
+        let outbox = outbox::<()>(1000);
+        outbox.push(outbox.lock(), Order::Close { code: 1000, reason: String::new(), now: false });
+        assert_eq!(outbox.closing(), Closing::No, "so far as the callback has seen");
+        let mut batch = Some(Box::new(Batch::default()));
+        with_batch(1, &mut batch, || {
+            assert_eq!(outbox.send(Opcode::Text, b"text"), Sent::Gone);
+            assert_eq!(outbox.send_shared(&Bytes::from_static(b"\x81\x01a"), &mut Vec::new()), Sent::Gone);
+            assert_eq!(outbox.send_control(Opcode::Ping, b""), Sent::Gone);
+            assert_eq!(outbox.send_control(Opcode::Pong, b""), Sent::Gone);
+        });
+        assert_eq!(batch.unwrap().write.unwritten().concat(), b"\x88\x02\x03\xe8");
     }
 
     #[test]

@@ -19,12 +19,12 @@ async fn ann_and_bob(host: &Host) -> (Raw, Client) {
     (ann, connect(host, "/bob").await)
 }
 
-/// What is answered with a number.
+/// Asks for something whose answer is a number.
 async fn number(bob: &mut Client, command: &str) -> usize {
     ask(bob, command).await.parse().expect("a number")
 }
 
-/// What `fill` said: messages taken, the status that ended it, and the largest backlog.
+/// The answer to `fill`: messages taken, the status that ended it, and the largest backlog.
 fn filled(answer: &str) -> (usize, &str, usize) {
     let words: Vec<_> = answer.split(' ').collect();
     let number = |word: &str| word.parse().expect("a number");
@@ -168,7 +168,7 @@ async fn what_waits_behind_an_unfinished_message_counts() {
     let (taken, status, _) = filled(&answer);
     assert_eq!(status, "Backlogged");
     assert!(about_the_limit(taken * 1004), "{taken} messages wait");
-    // Dropped from ann's own callback, whose answer waits in turn.
+    // They are dropped from ann's own callback, whose answer waits in turn.
     ann.send(&frame(0x81, b"discard"));
     while ask(&mut bob, "on ann send is there room?").await != "Sent" {}
     assert_eq!(ask(&mut bob, "finish w two").await, "Sent");
@@ -260,7 +260,7 @@ fn pings_of_a_client_that_does_not_read_cost_no_memory() {
     }
     let grown = host.resident().saturating_sub(before);
     assert!(grown < 8 << 20, "{grown} bytes more");
-    // Of the pongs that found no room in the sockets only the newest was kept.
+    // Only the newest of the pongs that found no room in the sockets was kept.
     let mut pongs = 1;
     while flooding.read_frame() != (0x8a, format!("{:0125}", PINGS - 1).into_bytes()) {
         pongs += 1;

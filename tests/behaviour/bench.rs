@@ -32,7 +32,7 @@ fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
-/// What went wrong, and the exit code for it. The sentence is one line.
+/// The exit code of a bench that fails, and its error, which is one line.
 fn refused(url: &str, arguments: &[&str]) -> (i32, String) {
     let output = bench(url, arguments);
     let why = String::from_utf8(output.stderr).expect("wshost writes UTF-8");

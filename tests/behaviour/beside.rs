@@ -65,7 +65,7 @@ async fn an_engine_finds_the_libraries_beside_it_at_the_start_and_at_a_reload() 
         assert_eq!(code, 0, "{stdout}{stderr}");
         assert_eq!(ask(&mut client, "hi").await, "hi");
     }
-    // As with the plugin's own file, nothing happens to the running engine.
+    // As with the plugin's own file, the running engine is not affected.
     fs::write(laid.path("lib/libfar.so"), b"overwritten").expect("written");
     fs::remove_file(laid.path("lib/libnear.so")).expect("removed");
     assert_eq!(ask(&mut client, "hi").await, "hi");

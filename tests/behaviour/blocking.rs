@@ -29,7 +29,7 @@ async fn a_callback_that_does_not_block_is_not_logged() {
     assert!(!host.log().contains("WARN"), "{}", host.log());
 }
 
-/// Before: seen by nobody.
+/// Formerly nobody saw this.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authenticate_that_blocks_is_logged_with_its_peer() {
     let host = Host::with("hostile", &[]);

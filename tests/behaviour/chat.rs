@@ -1,4 +1,4 @@
-//! The chat engine, over real sockets: people who talk, come and go, and what is said to those who err.
+//! The chat engine, over real sockets: people talk, come and go, and are told of their errors.
 
 use crate::common::{Client, Host, Raw, artefacts, closed_with, connect, hear, say, workspace};
 use futures_util::SinkExt;
@@ -15,12 +15,12 @@ fn chat(settings: &str) -> Host {
     Host::with("chat", &["--engine-config", file.to_str().expect("UTF-8"), "--workers", "2"])
 }
 
-/// What comes next.
+/// The next event.
 async fn event(client: &mut Client) -> Value {
     serde_json::from_str(&hear(client).await).expect("JSON")
 }
 
-/// What comes next, of this type.
+/// The next event, which must be of this type.
 async fn event_of(client: &mut Client, kind: &str) -> Value {
     let event = event(client).await;
     assert_eq!(event["type"], kind, "{event}");
@@ -39,7 +39,7 @@ async fn refusal(client: &mut Client, request: &str) -> String {
     error["code"].as_str().expect("a code").to_owned()
 }
 
-/// Somebody who has joined, and what they were told then.
+/// A client that has joined, and the answer to that.
 async fn join(host: &Host, path: &str, name: &str) -> (Client, Value) {
     let mut client = connect(host, path).await;
     event_of(&mut client, "hello").await;
@@ -120,7 +120,7 @@ async fn everybody_sees_the_same_order() {
     }
 }
 
-/// What was said: its id, by whom, and the words.
+/// A line of talk: its id, its speaker, and the words.
 type Line = (Option<u64>, String, String);
 
 fn line(event: &Value) -> Line {
@@ -146,7 +146,7 @@ async fn who_leaves_is_missed_and_their_name_is_free() {
     let (bob, joined) = join(&host, "/", "bob").await;
     assert_eq!(joined["people"], json!(["Ann", "bob"]));
     event_of(&mut ann, "came").await;
-    // Without a word: the connection just breaks.
+    // The connection just breaks, without a close frame.
     drop(bob);
     assert_eq!(event_of(&mut ann, "left").await["name"], "bob");
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What a check said.
+/// The result of a check.
 struct Checked {
     code: i32,
     stdout: String,
@@ -27,7 +27,7 @@ impl Checked {
         (text("outcome"), text("text"))
     }
 
-    /// What was logged in a step.
+    /// The log lines of a step.
     fn logged(&self, name: &str) -> String {
         let report = self.json();
         let steps = report["steps"].as_array().expect("steps");

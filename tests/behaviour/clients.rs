@@ -1,4 +1,4 @@
-//! What an engine asks of a client, and about it.
+//! The functions of a client that engines call.
 
 use crate::common::{Client, Host, Raw, ask, connect, frame, hear};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;

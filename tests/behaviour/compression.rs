@@ -5,7 +5,7 @@ use crate::common::{Deflating, Host, Raw, ask, connect, frame};
 const BOTH_WITHOUT: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 const TAKEOVER: [&str; 3] = ["--compress", "--compress-context-takeover", "yes"];
 
-/// So many bytes of text with characters of one to four bytes, no part of which is like another.
+/// Text of this many bytes, with characters of one to four bytes and without repetitions.
 fn text(size: usize) -> Vec<u8> {
     let mut text: String = (0..).map(|number| format!("{number} é€😀 ")).take(size / 12).collect();
     while text.len() > size {
@@ -15,7 +15,7 @@ fn text(size: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// So many bytes that do not get smaller.
+/// This many bytes that compression does not shrink.
 fn noise(size: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let next = || {
@@ -57,7 +57,7 @@ fn messages_of_all_sizes_and_kinds_come_back() {
                     assert!(heard.opcode == opcode && heard.message == message, "in parts, {what}");
                 }
             }
-            // What is not compressed is understood as well, among what is.
+            // Uncompressed messages are understood among compressed ones.
             client.raw.send(&frame(0x81, b"plain"));
             assert_eq!(client.hear().message, b"plain");
         }

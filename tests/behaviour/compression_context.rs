@@ -1,5 +1,5 @@
-//! What compressed messages may refer to: with context takeover the ones before, across a broadcast and a swap too, and
-//! never more than the client knows. And what a connection keeps for that.
+//! The messages that compressed ones may refer to: with context takeover the earlier ones, even across a broadcast or a
+//! swap, and never more than the client knows. Also the memory that a connection keeps for that.
 
 use crate::common::{DEADLINE, Deflating, Host};
 use std::time::Instant;
@@ -60,7 +60,7 @@ fn a_broadcast_is_one_frame_for_all_of_the_same_window() {
         "permessage-deflate; server_max_window_bits=9",
         "",
     ];
-    // Jobs of different clients have no order: who comes while a broadcast is on its way may get it too, and as it is.
+    // Jobs of different clients have no order: a client that comes during a broadcast may get it, uncompressed.
     let hear = |client: &mut Deflating, text: &str| loop {
         let heard = client.hear();
         if heard.message == text.as_bytes() {
@@ -70,7 +70,7 @@ fn a_broadcast_is_one_frame_for_all_of_the_same_window() {
     let mut clients = Vec::new();
     for (number, offer) in offers.iter().enumerate() {
         let mut client = Deflating::offer(&host, "/", &[offer]);
-        // Now everyone who is there has got another number of messages.
+        // Now each client has received a different number of messages.
         let text = format!("{number} comes, {}", text());
         client.raw.send(&crate::common::frame(0x81, text.as_bytes()));
         clients.push(client);

@@ -1,4 +1,4 @@
-//! The control socket itself: where it is, who may ask, and what it makes of clients that misbehave.
+//! The control socket itself: its place, its permissions, and its treatment of clients that misbehave.
 
 use crate::common::{DEADLINE, Deployed, Host, artefacts, ask, connect, outcome, wait_until};
 use rustix::process::geteuid;
@@ -41,7 +41,7 @@ impl Asking {
     }
 
     fn has_ended(&mut self) -> bool {
-        // What was not read there resets the connection.
+        // Unread bytes on the other side reset the connection.
         self.0.read(&mut [0]).map_or_else(|error| error.kind() == std::io::ErrorKind::ConnectionReset, |read| read == 0)
     }
 }
@@ -54,7 +54,7 @@ fn open_to_all(path: &Path) {
     fs::set_permissions(path, Permissions::from_mode(0o777)).expect("its mode can be set");
 }
 
-/// Copies of the program and of an engine where every user can run them.
+/// Copies of the program and of an engine that every user can run.
 fn for_everyone(folder: &Path) -> [PathBuf; 2] {
     open_to_all(folder);
     [artefacts().wshost(), artefacts().of("echo")].map(|file| {
@@ -65,7 +65,7 @@ fn for_everyone(folder: &Path) -> [PathBuf; 2] {
     })
 }
 
-/// Has a command run as another user, where this one is root.
+/// Runs a command as another user, if this one is root.
 fn as_somebody_else(command: &mut Command) -> u32 {
     if !geteuid().is_root() {
         return geteuid().as_raw();

@@ -80,7 +80,7 @@ async fn a_line_of_json_stays_one() {
     );
 }
 
-/// Before: exit code 0, and nothing on stderr.
+/// Formerly the exit code was 0, and stderr was empty.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_calls_exit_ends_the_process_with_a_failure() {
     let cases = [
@@ -96,7 +96,7 @@ async fn an_engine_that_calls_exit_ends_the_process_with_a_failure() {
     }
 }
 
-/// Before: SIGABRT without a word on where.
+/// Formerly the process ended by SIGABRT, and nothing told the place.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_within_a_panic_keeps_both_messages() {
     let (status, line) = crashed("/crash-double-panic", &[]).await;

@@ -18,13 +18,13 @@ use tokio_tungstenite::tungstenite::Message;
 /// A library to be damaged.
 struct Library {
     content: Vec<u8>,
-    /// Where what is loaded of it ends; behind it are symbols and line numbers for debuggers.
+    /// The end of its loaded part. Symbols and line numbers for debuggers follow.
     loaded: usize,
-    /// Where its code is.
+    /// The place of its code.
     code: Range<usize>,
 }
 
-/// How a copy is damaged.
+/// The kinds of damage to a copy.
 const KINDS: [&str; 8] = [
     "cut",
     "zeros to the end",
@@ -130,7 +130,7 @@ impl Echoing {
         Echoing { over, talking }
     }
 
-    /// How many answers it has got, if all were right.
+    /// The number of answers that it has received, if all were right.
     async fn end(self) -> Result<usize, String> {
         self.over.store(true, Ordering::Relaxed);
         self.talking.await.expect("it does not panic")
@@ -154,7 +154,7 @@ async fn no_damaged_copy_of_the_build_that_runs_is_loaded() {
         let (copy, kind, is_loaded) = library.damaged(number);
         put(&deployed, &copy);
         let (code, stdout, stderr) = host.control(&["reload"]);
-        // What debuggers read may be damaged; nothing runs of it.
+        // The part for debuggers may be damaged, since it never runs.
         assert!(code == 65 || !is_loaded, "{number}, {kind}: {stdout}{stderr}");
     }
     deployed.replace(artefacts().of("echo"));
@@ -162,7 +162,7 @@ async fn no_damaged_copy_of_the_build_that_runs_is_loaded() {
     assert!(echoing.end().await.expect("every answer was right") > 0);
 }
 
-/// With a linker whose build id covers the file, as rustc's is.
+/// This needs a linker whose build id covers the file, such as rustc's.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_damaged_copy_of_another_build_is_loaded_where_the_linker_tells() {
     let library = Library::of("hanging-initialiser");
@@ -249,7 +249,7 @@ async fn two_hundred_damaged_copies_under_watch_disturb_nobody() {
     assert!(disturbed.is_empty(), "{disturbed:#?}");
 }
 
-/// What becomes of one copy under `--watch`, and whether a client noticed.
+/// The fate of one copy under `--watch`, and whether a client noticed.
 async fn under_watch(
     library: &Library,
     number: usize,
@@ -259,7 +259,7 @@ async fn under_watch(
     let deployed = Deployed::new("echo");
     let mut host = deployed.start(&["--watch", "--rehearse", extent, "--loops", "1", "--workers", "1"]);
     let echoing = Echoing::start(&host).await;
-    // In place, as whoever copies over it does.
+    // Overwrite it in place, as `cp` does.
     fs::write(deployed.file(), &copy).expect("written");
     let outcome = loop {
         if !host.is_running() {

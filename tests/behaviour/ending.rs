@@ -10,19 +10,19 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// What `--drain-timeout` is here.
+/// The `--drain-timeout` of these tests.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// What the end may take beyond that.
+/// How much longer the end may take.
 const BEYOND: Duration = Duration::from_secs(2);
 
 /// Everyone was served to the end.
 const SERVED: i32 = 0;
-/// What was left at the deadline was cut off.
+/// The exit code if something was left at the deadline and cut off.
 const CUT_OFF: i32 = 75;
 
 /// An engine that hangs, and what must come of SIGTERM.
 struct Case {
-    /// What the engine is told by its configuration, and a client by its path.
+    /// The word that the engine gets in its configuration, and a client in its path.
     name: &'static str,
     /// The hanging is brought about by this many clients, each of which says something.
     clients: usize,
@@ -237,7 +237,7 @@ fn a_reload_asked_for_before_the_server_is_up_is_done_then() {
     let mut starting = Starting::with("heir", &deployed);
     starting.read_log("new waits for a file");
     starting.signal(Signal::HUP);
-    // Nothing tells that it has been heard; if it is heard later only, it is so by a server that is up.
+    // Nothing tells when the signal has been received. If it is received later, the server is already up.
     std::thread::sleep(Duration::from_millis(50));
     fs::write(gate, "").expect("written");
     starting.read_log("listening");
@@ -263,7 +263,7 @@ async fn a_library_that_hangs_when_it_is_opened_keeps_nobody_from_anything() {
     assert_eq!(code, 65, "{stderr}");
     assert!(stderr.contains("an initialiser of it hangs"), "{stderr}");
 
-    // Nothing of this has been done before.
+    // None of this has been done before.
     let mut clients = Vec::new();
     for _ in 0..4 {
         let mut client = connect(&host, "/a").await;
@@ -297,7 +297,7 @@ async fn a_library_that_hangs_when_it_is_opened_keeps_nobody_from_anything() {
     assert!(began.elapsed() < TIMEOUT + BEYOND, "{:?}", began.elapsed());
 }
 
-/// What is served for a file.
+/// The response with a file.
 fn file(host: &Host) -> String {
     let mut raw = Raw::dial(host);
     raw.send(b"GET /file.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -1,4 +1,4 @@
-//! What an engine can do from jobs and threads of its own.
+//! The abilities of an engine on jobs and threads of its own.
 
 use crate::common::{Host, connect};
 use futures_util::{SinkExt, StreamExt};

@@ -8,7 +8,7 @@ fn with_1000_connections_no_loop_has_more_than_a_tenth_above_the_mean() {
     let loops = 4;
     let host = Host::with("echo", &["--loops", &loops.to_string()]);
     let mut connections: Vec<Raw> = (0..600).map(|_| Raw::open(&host, "/")).collect();
-    // Those that go leave gaps, which those that come fill.
+    // Connections that go leave gaps, which new ones fill.
     connections.drain(..200);
     host.wait_for_log(200, &["connection closed"]);
     connections.extend((0..600).map(|_| Raw::open(&host, "/")));

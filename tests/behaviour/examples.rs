@@ -14,7 +14,7 @@ async fn broadcast_sends_each_text_unchanged_to_everyone() {
     for _ in 0..10 {
         clients.push(connect(&host, "/").await);
     }
-    // Whoever opened last is known to the engine when its first text has come back.
+    // When the first text of the last client has come back, the engine knows that client.
     assert_eq!(ask(&mut clients[9], "I am here").await, "I am here");
     for client in &mut clients[..9] {
         assert_eq!(hear(client).await, "I am here");

@@ -1,7 +1,7 @@
-//! Clients that send whatever they like as fast as they can, and the others of their event loop, who must hardly notice.
+//! Clients that send anything as fast as they can. The other clients of their event loop must hardly notice.
 //!
-//! How little they notice is measured by `floods` of tests/load, on a quiet machine. Here the bounds are for any machine:
-//! what they rule out took seconds, for as long as the flood lasted.
+//! How little they notice is measured by `floods` of tests/load, on a quiet machine. Here the bounds are for any
+//! machine: the delays that they rule out took seconds, for as long as the flood lasted.
 
 use crate::common::{Deflating, Host, Raw, frame};
 use socket2::Socket;
@@ -11,14 +11,14 @@ use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How long half of the answers may take at most.
+/// The longest time that half of the answers may take.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How long a newcomer may take from its connection to its first answer.
 const NEWCOMER: Duration = Duration::from_secs(2);
-/// How long each flood is looked at.
+/// How long each flood is observed.
 const LOOK: Duration = Duration::from_millis(400);
 const HONEST: usize = 20;
-/// What is written at a time, about: as much as one read of the host may bring.
+/// About how many bytes are written at a time: as many as one read of the host may bring.
 const CHUNK: usize = 512 * 1024;
 
 /// A client that floods until it is dropped.

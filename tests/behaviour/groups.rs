@@ -1,4 +1,4 @@
-//! Groups: whom a message reaches, and how long a membership lasts.
+//! Groups: the clients that a message reaches, and how long a membership lasts.
 
 use crate::common::{Client, Host, ask, closed_with, connect, hear, say};
 use futures_util::StreamExt;
@@ -124,7 +124,7 @@ async fn members_that_come_and_go_disturb_no_broadcast() {
         for _ in 0..100 {
             let (mut client, _) = tokio_tungstenite::connect_async(&url).await.expect("connected");
             say(&mut client, "join lobby").await;
-            // What is said in the lobby may come before the answer.
+            // Messages in the lobby may come before the answer.
             while hear(&mut client).await != "Sent" {}
         }
     });

@@ -40,7 +40,7 @@ async fn threads_of_a_retired_generation_reach_nobody() {
         host.wait_for_log(1, &[said]);
     }
     client.send(Message::text("hi")).await.expect("sent");
-    // What the thread sent before comes before.
+    // Earlier messages of the thread come first.
     while hear(&mut client).await != "new 1 hi" {}
     assert_eq!(ask(&mut client, "hi").await, "new 2 hi");
     assert!(!host.log().contains("a job runs") && !host.log().contains("a timer runs"));
@@ -68,7 +68,7 @@ async fn a_generation_that_has_not_taken_over_reaches_nobody() {
     assert_eq!(ask(&mut client, "hi").await, " 1 hi");
 }
 
-/// FAULTS E1: panics whose payload panics when it is dropped, and what that panics with, too.
+/// FAULTS E1: panics whose payload panics when it is dropped, and so does the payload of that panic.
 #[tokio::test(flavor = "multi_thread")]
 async fn panics_that_panic_again_end_one_connection() {
     let deployed = Deployed::new("hostile");
@@ -225,7 +225,7 @@ async fn the_host_can_be_called_at_every_stage_of_a_thread() {
     assert!(host.wait().success());
 }
 
-/// Without workers, the main thread still hears signals, and jobs do not lie on top of each other.
+/// Without workers, the main thread still receives signals, and jobs do not nest.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_workers_nothing_of_an_engine_holds_up_the_main_thread() {
     let host = Host::with("hostile", &["--workers", "0"]);
@@ -239,7 +239,7 @@ async fn without_workers_nothing_of_an_engine_holds_up_the_main_thread() {
     assert_eq!(closed_with(&mut client).await, 1001);
 }
 
-/// What is cancelled is freed at once, not when it would have been due.
+/// A cancelled timer is freed at once, not when it would have been due.
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_timers_cost_nothing() {
     let host = Host::with("hostile", &[]);

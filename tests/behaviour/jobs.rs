@@ -113,7 +113,7 @@ async fn a_panic_in_a_job_ends_its_client_alone() {
         for round in 1..=5 {
             let mut client = connect(&host, "/failing").await;
             say(&mut client, "panic-in-job").await;
-            // What is asked behind it comes to nothing, and does no harm.
+            // The request after it has no effect, and does no harm.
             let _ = client.send(Message::text("job too late")).await;
             assert_eq!(closed_with(&mut client).await, 1011);
             host.wait_for_log(round, &["job panicked at", "told to panic in a job", "probe", "src/work.rs:"]);
@@ -191,7 +191,7 @@ async fn a_flooding_client_does_not_starve_a_polite_one() {
     let mut polite = connect(&host, "/").await;
     while ask(&mut polite, "asked").await.parse::<usize>().expect("a number") < JOB_LIMIT {}
     for _ in 0..50 {
-        // How many of the flood's jobs ended between the question and the answer.
+        // The number of the flood's jobs that ended between the question and the answer.
         let meanwhile: usize = ask(&mut polite, "turn").await.parse().expect("a number");
         assert!(meanwhile < JOB_LIMIT / 4, "{meanwhile} jobs of another client went first");
     }

@@ -73,7 +73,7 @@ fn a_client_whose_process_is_stopped_is_closed() {
     client.wait().expect("it ends");
 }
 
-/// What `opinionated` sends when a ping is due, in either order: a ping goes ahead of a message that waits.
+/// The frames that `opinionated` sends when a ping is due, in either order: a ping goes ahead of a waiting message.
 fn read_ping_due(raw: &mut Raw) {
     let mut came = [raw.read_frame(), raw.read_frame()];
     came.sort_unstable();

@@ -1,4 +1,4 @@
-//! Where wshost listens: addresses, Unix sockets, and sockets that were made by somebody else.
+//! The places where wshost listens: addresses, Unix sockets, and sockets that were made by somebody else.
 
 use crate::common::{DEADLINE, Host, Raw, artefacts, ask, connect};
 use futures_util::{SinkExt, StreamExt};
@@ -27,7 +27,7 @@ async fn a_unix_socket_beside_an_address() {
     assert_eq!(ask_over_unix(&path, "job hello").await, "hello");
     host.wait_for_log(1, &["connection opened", &format!("peer=\"unix:pid={}\"", std::process::id())]);
     assert_eq!(ask(&mut connect(&host, "/").await, "job hello").await, "hello");
-    // In use: another wshost does not take it away.
+    // The socket is in use, so another wshost does not take it.
     let plugin = artefacts().of("echo").to_str().expect("UTF-8");
     let (code, _, stderr) = Host::refuses(&["--plugin", plugin, "--listen", &address], &[]);
     assert_eq!(code, 69, "{stderr}");
@@ -43,7 +43,7 @@ async fn sockets_of_the_caller_are_taken_over() {
     let path = folder.path().join("wshost.sock");
     let (tcp, unix) = (TcpListener::bind("127.0.0.1:0").expect("bound"), UnixListener::bind(&path).expect("bound"));
     let port = tcp.local_addr().expect("an address").port();
-    // As systemd does: they are 3 and 4 in the new process, whose environment says so.
+    // As with systemd, they are 3 and 4 in the new process, whose environment says so.
     for socket in [tcp.as_fd(), unix.as_fd()] {
         fcntl_setfd(socket, FdFlags::empty()).expect("inheritable");
     }
@@ -92,7 +92,7 @@ fn listening_on(addresses: &[String]) -> Host {
     Host::run(command)
 }
 
-/// What the engine and the log call a client that comes from this address of this machine.
+/// The name that the engine and the log give a client from this address of this machine.
 async fn called(host: &Host, address: &str) -> String {
     let stream = tokio::net::TcpStream::connect(address).await.expect("wshost listens");
     let own = stream.local_addr().expect("an address").to_string();

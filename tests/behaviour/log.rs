@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-/// A wshost whose stdout is read, and whose stderr is what a test makes of it.
+/// A wshost whose stdout is read. The test decides what its stderr is.
 struct Quiet {
     child: Child,
     port: u16,
@@ -124,7 +124,7 @@ fn a_log_that_nobody_takes_holds_up_nobody() {
     assert_eq!(host.end().0, Some(0));
 }
 
-/// FAULTS P2, to the end: the same without anybody who reads.
+/// FAULTS P2: the same until the end, with nobody reading.
 #[test]
 fn a_log_that_nobody_takes_does_not_keep_the_server_from_ending() {
     let (reader, writer) = pipe().expect("a pipe");
@@ -208,7 +208,7 @@ async fn a_flood_of_refused_requests_is_a_few_lines_and_a_count() {
     host.wait_for_log(1, &["connection opened"]);
 }
 
-/// Safe code: a thread-local whose destructor logs. Before: SIGABRT.
+/// Safe code may have a thread-local whose destructor logs. Formerly this ended the process by SIGABRT.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_may_log_while_a_thread_of_its_own_ends() {
     let host = Host::with("hostile", &[]);

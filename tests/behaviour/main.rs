@@ -1,4 +1,4 @@
-//! What wshost does, seen from outside: the built program, real plugins, real sockets, an independent client.
+//! The behaviour of wshost, seen from outside: the built program, real plugins, real sockets, an independent client.
 
 mod aborting;
 mod authenticate;

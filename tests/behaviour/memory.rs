@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 const MIB: usize = 1024 * 1024;
 
-/// What a host may keep that had so much before: a fifth more, and a little for every thread.
+/// The most memory that a host may keep which had this much before: a fifth more, and a little for every thread.
 fn near(before: usize) -> usize {
     before + before / 5 + 16 * MIB
 }
@@ -22,7 +22,7 @@ fn wait_until_near(host: &Host, before: usize, what: &str) {
     }
 }
 
-/// So many clients, each in the middle of a message.
+/// This many clients, each in the middle of a message.
 fn half_messages(host: &Host, clients: usize, size: usize) -> Vec<Raw> {
     let message = frame(0x82, &vec![7; size]);
     let begin = |_| {
@@ -54,7 +54,7 @@ fn memory_returns_when_a_burst_is_over() {
     wait_until_near(&host, before, "200 clients were in the middle of a message, and have gone");
 }
 
-/// FAULTS L4. Those who stay keep none of it.
+/// FAULTS L4. Clients that stay keep none of it.
 #[test]
 fn memory_returns_while_its_clients_stay() {
     let host = Host::with("echo", &["--loops", "2"]);

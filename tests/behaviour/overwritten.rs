@@ -37,7 +37,7 @@ async fn overwriting_truncating_and_deleting_the_file_does_nothing_to_the_runnin
     assert!(host.is_running());
 }
 
-/// What is opened is a copy of what was read and checked, whatever becomes of the file in between.
+/// The host opens a copy of the content that it has read and checked, whatever happens to the file meanwhile.
 #[test]
 fn a_file_that_changes_after_it_was_read_is_opened_as_it_was() {
     let folder = tempfile::tempdir().expect("a folder");

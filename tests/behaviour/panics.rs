@@ -1,4 +1,4 @@
-//! Panics in an engine (FAULTS E1): that connection ends with 1011, the log says where, nobody else notices.
+//! Panics in an engine (FAULTS E1): that connection ends with 1011, the log names the place, and nobody else notices.
 
 use crate::common::{Client, Host, closed_with, connect, try_connect};
 use futures_util::{SinkExt, StreamExt};

@@ -34,7 +34,7 @@ async fn an_engine_that_panics_on_probation_makes_way_for_the_one_before() {
     panic_at(&host, &mut victim).await;
     host.wait_for_log(1, &["the new engine has panicked on probation: going back", "panics=1"]);
     host.wait_for_log(1, &["went back: 1 connections handed over", "generation=3"]);
-    // With the configuration that it had, and with the session that went to the new engine and back.
+    // The old engine has its configuration, and the session that went to the new engine and back.
     assert_eq!(ask(&mut stays, "b").await, "old 1 b");
     assert_eq!(ask(&mut connect(&host, "/").await, "c").await, "old 0 c");
 }

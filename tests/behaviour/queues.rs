@@ -1,4 +1,4 @@
-//! Whatever an engine sends to one client without end, its queue has a bound, and the host's memory with it.
+//! If an engine sends anything to one client without end, the queue is limited, and so is the host's memory.
 
 use crate::common::{Host, Raw, frame};
 
@@ -6,7 +6,7 @@ use crate::common::{Host, Raw, frame};
 const LIMIT: usize = 1024 * 1024;
 /// Memory that a full queue may take: the limit, with what a queue that grows has to spare.
 const ROOM: usize = 16 * 1024 * 1024;
-/// What `tests/fixtures/hostile` sends of each.
+/// How many of each kind `tests/fixtures/hostile` sends.
 const MANY: usize = 1_000_000;
 
 /// Has the engine flood a client that does not read. Returns how many orders were taken, what was said of the next, how many

@@ -1,4 +1,4 @@
-//! What the documents say is what is built and tested.
+//! The documents agree with the code that is built and tested.
 
 use crate::common::workspace;
 use std::collections::HashSet;

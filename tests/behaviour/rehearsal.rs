@@ -50,7 +50,7 @@ async fn a_library_that_hangs_when_it_is_opened_is_refused_at_the_deadline_and_i
     assert_eq!(ask(&mut connect(&host, "/").await, "Alice").await, "Hello Alice!");
 }
 
-/// The host's listening socket above all: who has it keeps the port.
+/// Above all, it must not have the host's listening socket, which would keep the port.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rehearsal_has_nothing_of_the_hosts_open_and_ends_with_it() {
     let deployed = Deployed::new("echo");
@@ -112,7 +112,7 @@ fn children(host: &Host) -> Vec<u32> {
     all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// What the descriptors of a process lead to.
+/// The files behind the descriptors of a process.
 fn open_files(pid: u32) -> Vec<PathBuf> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process runs");
     entries.flatten().filter_map(|entry| entry.path().read_link().ok()).collect()

@@ -17,7 +17,7 @@ const ENGINE_TABLE: &str = "plugin-api/src/abi/engine.rs";
 const EXPORT: &str = "plugin-api/src/export/mod.rs";
 
 /// A later release: a minor version on, with a second revision of the engine's table beside the first, which the host
-/// prefers where an engine has it.
+/// prefers if an engine has it.
 const NEXT_RELEASE: [Change; 4] = [
     (VERSION, "version = \"1.0.0\"", "version = \"1.1.0\""),
     (

@@ -4,7 +4,7 @@ use crate::common::{DEADLINE, Host, Raw, frame, raise_descriptor_limit};
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-/// How long each of so many echoes takes, the longest last.
+/// The times of this many echoes, the longest last.
 fn echoes(client: &mut Raw, count: usize) -> Vec<Duration> {
     let mut took: Vec<_> = (0..count)
         .map(|_| {
@@ -46,7 +46,7 @@ fn two_thousand_that_say_nothing_or_a_byte_at_a_time_are_cut_and_nobody_notices(
         assert!(Instant::now() < until, "{} are still there", waiting.len());
         if Instant::now() >= next_byte {
             let byte = [bytes.next().expect("a request takes longer than they have")];
-            // Those that are cut are found below.
+            // Connections that are cut are found below.
             for (raw, ..) in waiting.iter_mut().filter(|(_, _, trickles)| *trickles) {
                 drop(raw.0.write(&byte));
             }

@@ -1,4 +1,4 @@
-//! The private copies of plugins: where they lie, what becomes of them, and what is said when there is no room for one.
+//! The private copies of plugins: their place, their removal, and the error if there is no room for one.
 
 use crate::common::{Deployed, Host, artefacts, ask, connect};
 use std::fs::{self, File};

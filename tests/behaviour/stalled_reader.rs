@@ -65,7 +65,7 @@ fn one_stalled_reader_among_a_thousand_is_closed_at_its_limit_and_nobody_else_no
     let with = median((0..enough()).map(|_| broadcast(&mut clients)).collect());
     assert!(with < 3 * before + Duration::from_millis(50), "{with:?} instead of {before:?}");
     host.wait_for_log(1, &["backlog"]);
-    // What waited for it is bounded: it gets what its socket holds, its backlog's limit and a message, at most.
+    // Its waiting data is limited: it gets at most the bytes in its socket, its backlog's limit and one message.
     let mut got = Vec::new();
     stalled.read_to_end(&mut got).expect("it is closed in an orderly way");
     assert!(got.len() < (enough() - 1) * (SIZE + 4), "it misses something: {} bytes", got.len());

@@ -263,7 +263,7 @@ fn what_is_no_file_or_becomes_another_holds_nobody_up() {
     let _ = shrunk.0.read_to_end(&mut came);
     assert!(came.len() < 64 << 20, "{} bytes", came.len());
     large.set_len(32 << 20).expect("longer");
-    // What it was when it was asked for, whatever becomes of it.
+    // The response has the content at the time of the request, whatever happens to the file.
     let mut grown = begin(&host, "/large.bin");
     large.set_len(48 << 20).expect("longer");
     fs::remove_file(site.join("large.bin")).expect("removed");

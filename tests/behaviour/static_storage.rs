@@ -4,7 +4,7 @@
 use crate::common::{Host, artefacts, ask, connect, outcome};
 use std::process::Command;
 
-/// How often it could be reloaded, of 20 times, and what was said when it could not.
+/// How many of 20 reloads succeeded, and the error of the first that did not.
 async fn reload(host: &Host) -> (usize, String) {
     let mut client = connect(host, "/").await;
     for reloads in 0..20 {

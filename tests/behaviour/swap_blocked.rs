@@ -1,4 +1,5 @@
-//! What blocks during a swap holds up the clients that it must, and nobody else for longer than `--reload-max-pause`.
+//! An engine that blocks during a swap holds up as few clients as possible, and others no longer than
+//! `--reload-max-pause`.
 
 use crate::common::{Client, Deployed, Host, artefacts, ask, connect, hear, say};
 use std::fs;
@@ -256,7 +257,7 @@ async fn a_new_that_hangs_is_given_up_and_the_next_reload_succeeds() {
         blocked.reload("");
         host.wait_for_log(1, &["reloaded: 6 connections handed over"]);
         all_ask(&mut others, "new", 1).await;
-        // What comes of it after all is dropped, and nobody notices.
+        // Its late result is dropped, and nobody notices.
         blocked.let_go();
         all_ask(&mut others, "new", 2).await;
     }

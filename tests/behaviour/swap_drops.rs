@@ -1,4 +1,5 @@
-//! What a swap leaves behind is dropped when everybody has gone on, and elsewhere: a `Drop` may take what time it wants.
+//! The data that a swap leaves behind is dropped on another thread when everybody has gone on, since a `Drop` may be
+//! slow.
 
 use crate::common::{Deployed, ask, connect};
 

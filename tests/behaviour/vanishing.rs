@@ -24,7 +24,7 @@ fn vanish(host: &Host, request: &str, way: usize) {
         _ => raw.send(request.replace("Version: 13", "Version: 8").as_bytes()),
     }
     if (way / 6).is_multiple_of(2) {
-        // With a reset in place of an orderly end.
+        // This makes a reset of an orderly end.
         SockRef::from(&raw.0).set_linger(Some(Duration::ZERO)).expect("it may be set");
     }
 }
@@ -48,7 +48,7 @@ async fn of_ten_thousand_that_come_and_vanish_nothing_stays() {
     let host = Host::with("echo", &["--handshake-timeout", "3s"]);
     let mut client = connect(&host, "/").await;
     let descriptors = host.descriptors();
-    // So that what is kept for later, once and for all, is there.
+    // First make the host allocate everything that it keeps for good.
     have_vanish(&host, 2_000);
     host.wait_for_descriptors(descriptors);
     let before = host.resident();

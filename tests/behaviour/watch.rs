@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// The second version of `counter`, which tells the longest message, has taken over a client who has sent `before`
+/// The second version of `counter`, which tells the longest message, has taken over a client that has sent `before`
 /// messages to the first.
 async fn second_version_runs(host: &Host, client: &mut Client, before: usize) {
     host.wait_for_log(1, &["reloaded: 1 connections handed over", "version=\"2.0.0\""]);

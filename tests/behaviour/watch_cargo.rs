@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How often.
+/// The number of builds.
 const BUILDS: usize = 50;
 
 /// An engine that says which version it is.
@@ -40,7 +40,7 @@ fn write_crate(folder: &Path, version: usize) {
     fs::write(folder.join("Cargo.toml"), manifest).expect("written");
 }
 
-/// What the engine of version `version` answers.
+/// The version in an engine's answer.
 fn version_in(answer: &str) -> usize {
     answer.strip_prefix("which 1.0.").and_then(|version| version.parse().ok()).expect(answer)
 }
@@ -58,7 +58,7 @@ async fn there_is_a_working_engine_all_the_while() {
     assert!(artefacts().wshost().exists());
     let host = Arc::new(Host::with_plugin(&plugin, &["--watch", "--max-generations", "100"]));
 
-    // One client who stays, and clients who come and go: each is answered, by one version or the next.
+    // One client stays, and others come and go: each is answered, by one version or the next.
     let over = Arc::new(AtomicBool::new(false));
     let newcomers = tokio::spawn({
         let (host, over) = (Arc::clone(&host), Arc::clone(&over));

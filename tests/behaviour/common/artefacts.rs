@@ -32,13 +32,13 @@ impl Artefacts {
     }
 }
 
-/// What this workspace builds; built by the first test that asks.
+/// The artefacts of this workspace. The first test that needs them builds them.
 pub(crate) fn artefacts() -> &'static Artefacts {
     static BUILT: OnceLock<Artefacts> = OnceLock::new();
     BUILT.get_or_init(|| build(&workspace(), None, &PACKAGES))
 }
 
-/// What tests run: the host, the shipped engines, the examples and the fixtures.
+/// The packages that tests run: the host, the shipped engines, the examples and the fixtures.
 const PACKAGES: [&str; 20] = [
     "wshost",
     "echo",
@@ -87,7 +87,7 @@ fn built_by(cargo: &mut Command) -> Artefacts {
     Artefacts(messages.lines().filter_map(artefact).collect())
 }
 
-/// The engine `aborts`, whose own crate is compiled with `-C panic=abort`.
+/// The engine `aborts`. Its own crate is compiled with `-C panic=abort`.
 pub(crate) fn aborting() -> &'static Path {
     static BUILT: OnceLock<Artefacts> = OnceLock::new();
     BUILT.get_or_init(|| build_with("aborts", &["-C", "panic=abort"])).of("aborts")

@@ -49,7 +49,7 @@ pub(crate) async fn ask(client: &mut Client, text: &str) -> String {
     hear(client).await
 }
 
-/// Reads to the end, which also answers a close; returns the close code, or 1006 where there was none.
+/// Reads to the end, which also answers a close. Returns the close code, or 1006 if there was none.
 pub(crate) async fn closed_with(client: &mut Client) -> u16 {
     let end = async {
         let mut code = 1006;
@@ -105,7 +105,7 @@ impl Raw {
         String::from_utf8(head).expect("a head in UTF-8")
     }
 
-    /// So many bytes.
+    /// Reads this many bytes.
     pub(crate) fn read(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.0.read_exact(&mut bytes).expect("bytes come");

@@ -4,13 +4,13 @@
 use super::{Host, Raw, frame};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 
-/// What a flush ends with, and who sends removes (RFC 7692 section 7.2.1).
+/// The end of a flush, which the sender removes (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// A raw connection with a compressor and an inflater.
 pub(crate) struct Deflating {
     pub(crate) raw: Raw,
-    /// The server's answer, or empty where it declined.
+    /// The server's answer, or empty if it declined.
     pub(crate) answer: String,
     compress: Compress,
     inflate: Decompress,
@@ -29,7 +29,7 @@ pub(crate) struct Heard {
 }
 
 impl Deflating {
-    /// Offers what the header says, which may be several lines of it.
+    /// Makes the offers of a header, which may have several lines.
     pub(crate) fn offer(host: &Host, path: &str, lines: &[&str]) -> Deflating {
         let headers: String = lines.iter().map(|line| format!("Sec-WebSocket-Extensions: {line}\r\n")).collect();
         let mut raw = Raw::dial(host);

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// A plugin's file that can be replaced, as an operator would, with its configuration.
 pub(crate) struct Deployed {
-    /// Where the files lie.
+    /// The folder of the files.
     pub(crate) folder: tempfile::TempDir,
 }
 
 impl Deployed {
-    /// With an engine of this workspace.
+    /// A deployed engine of this workspace.
     pub(crate) fn new(package: &str) -> Deployed {
         let deployed = Deployed { folder: tempfile::tempdir().expect("a folder") };
         deployed.replace(artefacts().of(package));

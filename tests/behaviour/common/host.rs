@@ -118,7 +118,7 @@ impl Host {
 
     /// The whole log, once nobody can write to it any more: the process has ended.
     pub(crate) fn wait_for_end_of_log(&self) -> String {
-        // What collects it holds the other count.
+        // The thread that collects it holds the other count.
         super::wait_until(|| Arc::strong_count(&self.log) == 1);
         self.log()
     }
@@ -160,7 +160,7 @@ impl Host {
         Duration::from_millis(ticks.sum::<u64>() * 1000 / rustix::param::clock_ticks_per_second())
     }
 
-    /// How many descriptors it has open.
+    /// The number of its open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the process runs").count()
     }

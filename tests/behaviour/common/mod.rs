@@ -16,7 +16,7 @@ pub(crate) use traffic::Traffic;
 
 use std::time::{Duration, Instant};
 
-/// How long a condition may take: far longer than it does, since a loaded machine is no failure.
+/// How long a condition may take. This is far longer than usual, since a loaded machine is no failure.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Asks again and again until it is so.

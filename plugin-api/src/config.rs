@@ -4,7 +4,7 @@ use crate::abi::{Code, ConfigView};
 use serde::de::DeserializeOwned;
 use std::fmt;
 
-/// How a [`Config`]'s text is written.
+/// The format of a [`Config`]'s text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// No configuration was given.
@@ -69,7 +69,7 @@ impl<'a> Config<'a> {
         })
     }
 
-    /// How the text is written.
+    /// The format of the text.
     pub fn format(&self) -> Format {
         Format::of(self.view.format)
     }

@@ -26,7 +26,7 @@ impl<'a> Request<'a> {
         self.resource().split('?').next().unwrap_or_default()
     }
 
-    /// What follows the first `?`, if there is one; not percent-decoded.
+    /// The part after the first `?`, if there is one; not percent-decoded.
     pub fn query(&self) -> Option<&'a str> {
         self.resource().split_once('?').map(|(_, query)| query)
     }

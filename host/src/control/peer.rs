@@ -1,4 +1,4 @@
-//! Who is at the other end of a control connection, and whether they may ask.
+//! The user at the other end of a control connection, and whether that user may ask.
 
 use rustix::process::geteuid;
 use std::fmt;

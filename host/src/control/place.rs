@@ -1,4 +1,4 @@
-//! Where control sockets are: `PID.sock` in a folder that belongs to this user, unless the operator names a path.
+//! The places of control sockets: `PID.sock` in a folder that belongs to this user, unless the operator names a path.
 
 use crate::net::unix_socket;
 use rustix::process::{Pid, geteuid, test_kill_process};

@@ -155,7 +155,7 @@ mod tests {
             assert!(is_fault("/", version, &["a b"]));
             assert!(is_fault("http://user@b/", version, &["a"]));
         }
-        assert!(is_fault("http://b/", Version::HTTP_11, &[]), "also where the target has one");
+        assert!(is_fault("http://b/", Version::HTTP_11, &[]), "even if the target has one");
     }
 
     #[test]

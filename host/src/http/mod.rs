@@ -1,18 +1,18 @@
 //! HTTP in front of every connection: the upgrade to WebSocket (RFC 6455 section 4.2), and pages and files for
 //! browsers.
 //!
-//! Owns what is HTTP. Knows neither engines nor frames: who may connect is decided by the caller. A connection that
+//! It owns HTTP, and knows neither engines nor frames: the caller decides which clients may connect. A connection that
 //! does not become a WebSocket ends after one answer, with `Connection: close`. Nothing outside the folder of
 //! `--static` is served.
 //!
 //! | file | subject |
 //! |---|---|
 //! | `upgrade`, `deadline` | hyper in front, until a connection speaks WebSocket; by when that must be over |
-//! | `decision`, `limits` | what comes of a handshake, and what it is held to |
+//! | `decision`, `limits` | the outcome of a handshake, and its limits |
 //! | `request`, `host` | what a valid handshake is; the host that a request names |
 //! | `response` | responses, each checked before it is sent |
 //! | `site`, `path` | which engine serves a path; how paths are compared |
-//! | `page` | what a browser sees |
+//! | `page` | the page for browsers |
 //! | `folder`, `file`, `file_body` | which file of `--static` a path means; the answer with it; its bytes |
 
 mod deadline;

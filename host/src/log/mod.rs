@@ -1,11 +1,11 @@
-//! The log: what is written for people to read while the server runs.
+//! The log: lines for people to read while the server runs.
 //!
-//! Whoever logs only puts a line into a bounded queue; one thread writes them to stderr. So nobody waits for whoever
-//! reads the log: what finds no room is dropped, what cannot be written is lost, both are counted and told, and neither
-//! is a reason for anything else to fail. Nothing else in the host prints, but for the answers of commands and the last
-//! line of a process that crashes.
+//! A thread that logs only puts a line into a bounded queue; one thread writes them to stderr. So nobody waits for the
+//! log's reader: a line that finds no room is dropped, and a line that cannot be written is lost. Both are counted and
+//! reported, and neither makes anything else fail. Nothing else in the host prints, except for the answers of commands
+//! and the last line of a process that crashes.
 //!
-//! Knows nothing of engines or clients: lines come through [`tracing`]'s macros, from any thread at any stage of its
+//! It knows nothing of engines or clients: lines come through [`tracing`]'s macros, from any thread at any stage of its
 //! life, destructors of thread-locals included. So nothing here keeps anything in thread-locals.
 //!
 //! | file | subject |
@@ -13,8 +13,8 @@
 //! | `filter`, `layer` | `WSHOST_LOG`; from `tracing`'s macros to lines in the queue |
 //! | `limits` | how often events of one kind are logged, and how many were left out |
 //! | `line`, `escape` | an event as a line, for people or as JSON; text of strangers in it |
-//! | `queue`, `writer` | what waits to be written, within bounds; the thread that writes, and tells what was lost |
-//! | `signals` | those that the system sends to a process that writes what cannot be written |
+//! | `queue`, `writer` | the bounded queue; the thread that writes, and reports lost lines |
+//! | `signals` | those that the system sends to a process that writes where it cannot |
 
 pub(crate) mod escape;
 mod filter;

@@ -1,12 +1,12 @@
-//! Sockets: where to listen, what a connection's bytes go over, and the answer to those for which there is no room.
-//! Knows neither frames nor engines.
+//! Sockets: the addresses to listen on, the byte streams of connections, and the answer if there is no room for a
+//! connection. It knows neither frames nor engines.
 //!
 //! | file | subject |
 //! |---|---|
-//! | `addresses` | where to listen: what the operator names, and what it comes to together |
+//! | `addresses` | the addresses to listen on, as the operator names them, and how they combine |
 //! | `listener`, `unix_socket` | sockets that listen, bound here or handed over by systemd; the files of Unix sockets |
 //! | `wire` | a connection's socket, as the core sees it; the short way to it for large messages |
-//! | `turned_away` | the answer to those for which there is no room |
+//! | `turned_away` | the answer to a connection for which there is no room |
 
 pub(crate) mod addresses;
 pub(crate) mod listener;

@@ -1,11 +1,11 @@
-//! The threads of a server beside its event loops, which the core gets from here. Knows closures, plugins and timers,
-//! and neither clients nor connections.
+//! The threads of a server besides its event loops, which it provides to the core. It knows closures, plugins and
+//! timers, but neither clients nor connections.
 //!
 //! | file | subject |
 //! |---|---|
-//! | `workers` | the threads of the pool, and the foreman, who replaces those that have given way |
+//! | `workers` | the threads of the pool, and the foreman, which replaces those that have given way |
 //! | `opener` | opens libraries |
-//! | `retirement` | ends what engines made |
+//! | `retirement` | drops what engines made |
 //! | `watchdog` | looks for calls that block |
 //! | `standby` | threads that are there before they are needed |
 //! | `allocator` | gives memory back to the system |

@@ -242,7 +242,7 @@ fn give_way(niceness: u8) {
     }
 }
 
-/// What the calling thread has had of a core.
+/// The calling thread's processor time.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))

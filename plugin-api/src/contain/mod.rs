@@ -19,7 +19,7 @@ const PANICKED: u32 = 1 << 31;
 thread_local! {
     /// How many calls from the host are on this thread's stack, and perhaps [`PANICKED`].
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// Where the latest panic of this thread happened.
+    /// The location of this thread's latest panic.
     static LOCATION: RefCell<String> = const { RefCell::new(String::new()) };
 }
 

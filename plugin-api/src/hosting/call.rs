@@ -3,11 +3,11 @@
 /// The one that a call is made for.
 #[derive(Debug)]
 pub enum CalledFor<'a, C> {
-    /// For the engine as a whole.
+    /// The engine as a whole.
     Nobody,
-    /// For a client.
+    /// A client.
     Client(&'a C),
-    /// For a peer that is not a client yet: its address.
+    /// The address of a peer that is not a client yet.
     Peer(&'a str),
 }
 

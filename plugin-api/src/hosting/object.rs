@@ -1,7 +1,7 @@
-//! What an engine made and the host owns for a while: jobs, timers and events.
+//! Objects that an engine made and the host owns for a while: jobs, timers and events.
 //!
-//! Each is ended once: it is run, delivered, or discarded. Discarding runs the author's code, so it is done where
-//! [`Hosting::end_elsewhere`] puts it.
+//! Each is ended once: it is run, delivered, or discarded. Discarding runs the author's code, so
+//! [`Hosting::end_elsewhere`] chooses the thread.
 
 use super::{Callback, CalledFor, EngineFailure, Generation, Hosting};
 use crate::abi::{EventObject, Failure, JobObject, TimerObject};

@@ -1,11 +1,12 @@
-//! Which call into an engine each thread is in: for the watchdog, and for the last line of a process that crashes.
+//! Knows which call into an engine each thread is in: for the watchdog, and for the last line of a process that
+//! crashes.
 //!
-//! A call is noted on the stack of its thread, which its thread-local points to, so that a signal's handler can read
-//! it. The threads that the watchdog looks after note it for other threads, too. Neither reads a clock, takes a lock or
+//! A call is noted on the stack of its thread, and a thread-local points to it, so that a signal's handler can read it.
+//! The threads that the watchdog checks also note it for other threads. Neither way reads a clock, takes a lock or
 //! allocates.
 //!
-//! `watch` finds callbacks that block, and `witness` is what the program wants to hear of panics. Knows no client and
-//! no table: a call has a name, an engine, and the number and address of the client that it is for.
+//! `watch` finds callbacks that block, and through `witness` the program learns of panics. This knows no client and no
+//! table: a call has a name, an engine, and the number and address of the client that it is for.
 
 pub mod watch;
 pub mod witness;

@@ -187,7 +187,7 @@ impl Lookout {
     }
 }
 
-/// What the watchdog has seen of one thread.
+/// The watchdog's observation of one thread.
 #[derive(Default)]
 struct Seen {
     call: u64,

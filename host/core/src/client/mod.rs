@@ -1,16 +1,16 @@
-//! One client: the facts about it, and what any thread may ask of it. Engines hold these through their handles.
+//! One client: the facts about it, and everything that any thread may ask of it. Engines hold clients through handles.
 //!
-//! Knows no socket: what is sent goes to the outbox, and the connection takes it from there. Knows no engine either:
-//! what else reaches a connection is a notice, whose type its user chooses, and which nothing here can read.
+//! It knows no socket: sends go to the outbox, and the connection takes them from there. It knows no engine either:
+//! everything else that reaches a connection is a notice, whose type its user chooses, and which nothing here can read.
 //!
 //! | file | subject |
 //! |---|---|
-//! | `order`, `outbox/` | what a connection is told to send; the way there from any thread |
-//! | `batch`, `at_hand` | what is on its way to the socket; the batch of the client whose callback runs on the thread |
+//! | `order`, `outbox/` | orders to a connection; their way from any thread |
+//! | `batch`, `at_hand` | bytes on their way to the socket; the batch of the client whose callback the thread runs |
 //! | `short_way` | the way to a socket for messages that are too large to be copied |
 //! | `audience`, `broadcast` | all clients of an engine, and their groups; one message for many of them |
 //! | `closing` | how far the end of a connection has come, as any thread may ask |
-//! | `activity` | what an engine has under way: a swap waits for it |
+//! | `activity` | an engine's work under way: a swap waits for it |
 
 pub mod activity;
 pub mod at_hand;

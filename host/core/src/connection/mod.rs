@@ -5,17 +5,17 @@
 //!
 //! A connection is one future, written by hand. Each poll is a *turn*: it takes orders, meets deadlines, writes and
 //! reads, until there is nothing to do or the turn has taken too long. A turn may end in the middle of a read: the rest
-//! of it is kept, the next read brings less, and before its next turn the connection stands in line ([`Turnstile`]).
+//! of it is kept, the next read brings less, and before its next turn the connection queues up ([`Turnstile`]).
 //!
 //! | file | subject |
 //! |---|---|
 //! | `input`, `output` | whether to read, and from bytes to callbacks; when to write, and what waits |
-//! | `engine` | calls of the engine, and what comes of them |
+//! | `engine` | calls of the engine, and their results |
 //! | `allowance` | how much a connection may do in one turn |
 //! | `timing` | deadlines |
 //! | `stage` | how far the end has come |
 //! | `swapping` | its part in a swap |
-//! | `wire` | what its bytes go over |
+//! | `wire` | its byte stream |
 
 mod allowance;
 mod engine;

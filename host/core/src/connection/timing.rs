@@ -168,7 +168,7 @@ impl<S: Wire> Connection<S> {
     pub(super) fn start_close_deadline(&mut self) {
         let Some(batch) = &self.batch else { return };
         if self.close_deadline.is_none() && (batch.close_written || self.stage != Stage::Open) {
-            // What was not counted before is not to be added to this one.
+            // Time that was not counted before must not be added to this deadline.
             self.read_again();
             self.close_deadline = Some(self.time() + CLOSE_DEADLINE);
         }

@@ -1,13 +1,13 @@
 //! Engines: safe calls into their tables, and the host's state and services for each.
 //!
-//! The calls themselves are `plugin_api::hosting`'s. Knows nothing of sockets: a client is a handle here. Knows neither
-//! runtime nor threads: it gets what it needs of those as [`Facilities`].
+//! `plugin_api::hosting` makes the calls themselves. This knows nothing of sockets: a client is a handle here. It knows
+//! neither runtime nor threads, but gets [`Facilities`].
 //!
 //! | file | subject |
 //! |---|---|
-//! | `boundary` | how the core calls engines, and where it drops what is theirs |
-//! | `instance` | what becomes an engine's instance, and what is kept with it |
-//! | `client`, `services` | what engines ask of a client, and of the host |
+//! | `boundary` | how the core calls engines, and on which threads it drops things |
+//! | `instance` | an engine's instance before it is made, and the core's data for it |
+//! | `client`, `services` | the functions of a client and of the host that engines call |
 //! | `notice`, `step` | what a client carries to its connection: events, and the connection's part in a swap |
 //! | `object` | jobs and events, counted as work that is under way |
 //! | `timers`, `metrics`, `panics`, `keepalive` | what the host keeps for an engine, one subject each |

@@ -1,14 +1,14 @@
-//! What the host itself takes of a core while a job runs: that does not make the job a long one.
+//! The host's own processor time during a job, which does not make the job a long one.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 thread_local! {
-    /// What the host has had of a core in this job, if this thread is a worker that asks for it; with the clock that says so.
+    /// The host's processor time in this job, if this thread is a worker that counts it; with the clock for it.
     static HOSTS: Cell<Option<(ProcessorTime, Duration)>> = const { Cell::new(None) };
 }
 
-/// What the calling thread has had of a core, as the system says.
+/// A clock that tells the calling thread's processor time.
 pub type ProcessorTime = fn() -> Duration;
 
 /// The host's share of the jobs of the calling thread.
@@ -21,7 +21,7 @@ impl HostShare {
         HOSTS.set(Some((clock, Duration::ZERO)));
     }
 
-    /// What it has been since this was last asked.
+    /// The share since the last call.
     pub fn take() -> Duration {
         let hosts = HOSTS.get();
         HOSTS.set(hosts.map(|(clock, _)| (clock, Duration::ZERO)));

@@ -1,7 +1,7 @@
 //! Wakes tasks of an event loop from other threads: many tasks for the price of one wake-up.
 //!
-//! A wake-up from another thread costs a system call. So whoever wakes tasks from outside puts them down here, and
-//! only the first of them wakes the loop; a task of the loop's own wakes the others from inside.
+//! A wake-up from another thread costs a system call. So other threads put the tasks to wake into a list, and only the
+//! first entry wakes the loop; a task of the loop then wakes the others from inside.
 
 use crate::lock::{Held, Lock};
 use std::cell::Cell;

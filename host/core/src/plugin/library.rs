@@ -64,7 +64,7 @@ impl Plugin {
         &self.fingerprint
     }
 
-    /// What is known of its file.
+    /// The facts about its file.
     #[cfg(feature = "files")]
     pub(super) fn loaded(&self) -> Option<&Loaded> {
         self.loaded.as_ref()

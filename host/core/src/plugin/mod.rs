@@ -1,5 +1,5 @@
-//! Plugins: a file becomes a library whose tables are checked; or an engine is linked into the program. Knows neither
-//! clients nor what an engine does.
+//! Plugins: a file becomes a library whose tables are checked; or an engine is linked into the program. It knows
+//! neither clients nor the work of an engine.
 //!
 //! `library` is the plugin itself, `fingerprint` tells one state of a file from another, and `files/` has all that is
 //! about files, as a feature.

@@ -1,17 +1,17 @@
-//! The server's side of RFC 6455 behind the handshake, sans-IO: bytes and `Instant`s in, events and bytes out. With it
-//! the compression of messages, RFC 7692, and the negotiation of that.
+//! The server's side of RFC 6455 after the handshake, sans-IO: bytes and `Instant`s in, events and bytes out. It
+//! includes the compression of messages (RFC 7692) and its negotiation.
 //!
-//! [`Receiver`] turns what a client sent into messages; [`WriteBuffer`] keeps what goes back to it in frames. Neither
-//! knows a socket, a clock, a runtime or an engine, and neither answers by itself: the pong to a ping and the close
-//! frame behind a [`Fault`] are the connection's to send.
+//! [`Receiver`] turns a client's bytes into messages; [`WriteBuffer`] keeps the frames that go back to the client.
+//! Neither knows a socket, a clock, a runtime or an engine, and neither answers by itself: the connection sends the
+//! pong to a ping and the close frame after a [`Fault`].
 //!
 //! | file | subject |
 //! |---|---|
 //! | `frame`, `mask`, `utf8`, `close` | headers, unmasking, text that comes in parts, close codes |
 //! | `message`, `progress`, `assembly` | bytes to messages; what a read leaves unfinished; messages in pieces |
-//! | `encode`, `write_buffer` | server frames; what waits for the socket, by whole frames |
-//! | `deflate/` | compression: what is agreed on, and the two directions |
-//! | `fault` | what a client can do wrong, and the close code for it |
+//! | `encode`, `write_buffer` | server frames; the frames that wait for the socket |
+//! | `deflate/` | compression: its negotiation, and both directions |
+//! | `fault` | the faults of a client, and the close code for each |
 
 pub mod close;
 pub mod deflate;

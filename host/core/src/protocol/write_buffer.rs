@@ -106,8 +106,8 @@ impl WriteBuffer {
         encode(&mut self.control, opcode, true, payload);
     }
 
-    /// Where a control frame goes that is put ahead. RFC 6455 section 5.4: control frames "MAY be injected in the middle of
-    /// a fragmented message".
+    /// The place of a control frame that is put ahead. RFC 6455 section 5.4: control frames "MAY be injected in the
+    /// middle of a fragmented message".
     fn place_for_control(&mut self) -> usize {
         let mut place = self.unstarted().max(self.ahead);
         while self.bytes.get(place).is_some_and(|first| is_ping_or_pong(*first)) {
@@ -169,8 +169,8 @@ impl WriteBuffer {
         before - self.len()
     }
 
-    /// Where the message ends that goes on at `place`, a boundary between frames; `place` itself if none does. What is left of a
-    /// message whose first frames are on the wire must follow (RFC 6455 section 5.4).
+    /// The end of the message that goes on at `place`, a boundary between frames; `place` itself if none does. The rest
+    /// of a message whose first frames are on the wire must follow (RFC 6455 section 5.4).
     fn end_of_message(&self, place: usize) -> usize {
         let (mut end, mut next) = (place, place);
         while let Some(first) = self.bytes.get(next) {

@@ -22,7 +22,7 @@ const SYSTEM_FOLDER: &str = "/usr/lib/wshost";
 /// The words in which glibc's loader reports that static thread-local storage has run out.
 const NO_THREAD_STORAGE: &str = "static TLS block";
 
-/// What is known of a plugin's file.
+/// The facts about a plugin's file.
 #[derive(Debug)]
 pub(in crate::plugin) struct Loaded {
     build: Option<Build>,

@@ -1,7 +1,7 @@
-//! Whether an engine's revision of the boundary is this host's, as far as its manifest in the file tells.
+//! Compares an engine's revision of the boundary with this host's, as far as the manifest in the file shows it.
 //!
-//! The rules are those of the checks behind opening (`dlopen`), which stand: here an engine is spared being opened only
-//! to be refused. What cannot be told here passes.
+//! The checks after opening (`dlopen`) decide. These only save opening an engine that would be refused. If a difference
+//! cannot be told here, the engine passes.
 
 use plugin_api::abi::{EngineTable, FileManifest, Manifest, Table};
 use plugin_api::hosting::Mismatch;

@@ -1,12 +1,12 @@
 //! permessage-deflate (RFC 7692): messages compressed one by one, if client and server agree on it.
 //!
-//! Owns the negotiation and the two directions. The deflate format itself is zlib-rs's, through flate2. Which frames
-//! carry compressed data is the frame layer's to know, and the limit on what is inflated is the message's. None of it
-//! belongs to an engine: a swap leaves it as it is. A connection without compression holds nothing for it.
+//! It owns the negotiation and both directions. zlib-rs implements the deflate format itself, through flate2. The frame
+//! layer decides which frames carry compressed data, and the message's limit bounds the inflated size. None of it
+//! belongs to an engine, so a swap does not touch it. A connection without compression holds nothing for it.
 //!
-//! - **In** (`inflate`): `Progress` has `Inflating` inflate a message as it comes, piece by piece, into the assembly
-//!   that checks the limit and UTF-8. A connection keeps what may be referred to: up to 32 KiB with context takeover,
-//!   nothing without.
+//! - **In** (`inflate`): `Progress` lets `Inflating` inflate a message piece by piece into the assembly, which checks
+//!   the limit and UTF-8. A connection keeps the bytes that later messages may refer to: up to 32 KiB with context
+//!   takeover, nothing without.
 //! - **Out, without takeover** (`deflater`, [`encode_alone`]): one compressor per thread and window, whose frames suit
 //!   any client.
 //! - **Out, with takeover** ([`Deflater`]): in the order of the wire. A message from elsewhere is compressed when its

@@ -1,4 +1,4 @@
-//! Where a read ends must not matter: any conversation, cut up in any way, gives the same events.
+//! The ends of reads must not matter: any conversation, cut up in any way, gives the same events.
 
 use proptest::prelude::*;
 
@@ -50,7 +50,7 @@ struct Utterance {
     key: [u8; 4],
 }
 
-/// Where a fragment ends, and the pings (true) and pongs that come before the next.
+/// The end of a fragment, and the pings (true) and pongs before the next.
 type Cut = (prop::sample::Index, Vec<(bool, Vec<u8>)>);
 
 impl Utterance {

@@ -1,4 +1,4 @@
-//! What goes out: whole frames in order, with control frames ahead of data and never inside a frame.
+//! The output: whole frames in order, with control frames ahead of data and never inside a frame.
 
 use proptest::prelude::*;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
@@ -25,7 +25,7 @@ fn payloads(bytes: &[u8]) -> Vec<String> {
     frames(bytes).into_iter().map(|(_, payload)| String::from_utf8(payload).unwrap()).collect()
 }
 
-/// What waits, in one piece.
+/// The waiting bytes, in one piece.
 fn unwritten(buffer: &WriteBuffer) -> Vec<u8> {
     buffer.unwritten().concat()
 }
@@ -150,7 +150,7 @@ fn everything_can_be_dropped_between_frames() {
     assert_eq!(payloads(&unwritten(&buffer)), ["p", "new"]);
 }
 
-/// Whoever is not sent a ping cannot answer it.
+/// A client that does not get a ping cannot answer it.
 #[test]
 fn pings_and_pongs_are_not_dropped_with_the_data_behind_them() {
     for written in [0, 1] {

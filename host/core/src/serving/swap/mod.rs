@@ -16,12 +16,12 @@
 //!                                    resumed with the new generation ◀──────────────────────────────── all imported ┘
 //! ```
 //!
-//! Nothing is read between freezing and resuming, so that no message is lost, repeated or reordered: what clients send
-//! meanwhile waits in their sockets. What is queued for them is written all the while. That takes no longer than
-//! `--reload-max-pause`, whatever an engine does: then everyone goes on with the generation that there is. Imports are
-//! not tried again, since the new generation is used up by then.
+//! Nothing is read between freezing and resuming, so that no message is lost, repeated or reordered: the clients' bytes
+//! wait in their sockets meanwhile. Messages that are queued for clients are still written. That takes no longer than
+//! `--reload-max-pause`, whatever an engine does: then everyone goes on with the old generation. Imports are not tried
+//! again, since the new generation is used up by then.
 //!
-//! What goes on in each state, and what comes of a failure there, or of the deadline:
+//! These are the steps of each state, and the results of a failure or of the deadline:
 //!
 //! 1. *Running*: the new instance is made, on a thread of its own (`succession`). If that fails, the reload is refused,
 //!    and nobody has noticed.

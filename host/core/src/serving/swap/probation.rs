@@ -1,7 +1,7 @@
-//! Probation: a new generation that panics too often soon after it has taken over makes way for the one before.
+//! Probation: if a new generation panics too often soon after it has taken over, the previous one comes back.
 //!
-//! It is a swap as any other, back to the plugin and the configuration that ran before. The library is still mapped, so
-//! that nothing is loaded; its file is not looked at. The generation that it goes back to is not on probation itself.
+//! This is a swap like any other, back to the earlier plugin and configuration. The library is still mapped, so nothing
+//! is loaded, and its file is not read. The generation that it goes back to is not on probation itself.
 
 use super::succession::{Refused, Reloaded, Successor, SwapLimits, succeed};
 use crate::clock;

@@ -133,7 +133,7 @@ fn follow(mut subject: Subject, args: &CheckArgs, report: &mut Report) -> Result
             }
             FromChild::Late => {
                 let text = format!("not done after {:?}: it hangs, or needs a longer --timeout", args.timeout);
-                let advice = "find out what it waits for; callbacks must not block, long work belongs into a job";
+                let advice = "find out what it waits for; callbacks must not block, long work belongs in a job";
                 break (StepOutcome::Failed, text, Some(advice.into()));
             }
         }
@@ -171,12 +171,12 @@ fn ended(status: ExitStatus, report: &Report) -> (String, String) {
 /// What to do about a step that failed without ending the process, if nothing has said so yet.
 fn mend(step: Step, log: &[LogLine]) -> Option<String> {
     if log.iter().any(|line| line.level == "ERROR") {
-        return Some("mend what the log names".into());
+        return Some("fix the errors in the log".into());
     }
     let advice = match step {
-        Step::New => "give it the configuration that it wants with --engine-config, or mend its new",
-        Step::Handover => "mend its Handover: a reload would be refused, and the old version would stay",
-        Step::Connect | Step::Text | Step::Binary | Step::Close => "mend the callback",
+        Step::New => "give it the configuration that it needs with --engine-config, or fix its new",
+        Step::Handover => "fix its Handover: a reload would be refused, and the old version would stay",
+        Step::Connect | Step::Text | Step::Binary | Step::Close => "fix the callback",
         Step::File | Step::Open | Step::Interfaces | Step::Shutdown | Step::Exit => return None,
     };
     Some(advice.to_owned())

@@ -268,7 +268,7 @@ async fn converse(
             "{answer}; its on_ping sends no pong, so a client that pings gives up the connection"
         ))?,
         AfterMessage::GoesOn if idle => step.ok(answer)?,
-        AfterMessage::GoesOn => step.note(format_args!("{answer}; jobs of it still run after {PATIENCE:?}"))?,
+        AfterMessage::GoesOn => step.note(format_args!("{answer}; its jobs still run after {PATIENCE:?}"))?,
     }
     Ok(Some(guest))
 }

@@ -38,7 +38,7 @@ pub(super) fn crash(line: &mut Line, signal: c_int, info: &siginfo_t, context: O
     let advice = match signal {
         _ if overflow => "; look for a recursion without an end, and for large values on the stack",
         libc::SIGABRT if panicked => {
-            "; a panic ends the process where it cannot unwind: in a drop during another panic, in an extern \"C\" \
+            "; a panic ends the process if it cannot unwind: in a drop during another panic, in an extern \"C\" \
              function, in the destructor of a thread-local, or in a library built with panic = \"abort\""
         }
         libc::SIGABRT => {

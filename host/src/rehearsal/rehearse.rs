@@ -35,7 +35,7 @@ pub(crate) enum Unfit {
     NotStarted(io::Error),
     /// It did something that would have ended the server.
     #[error(
-        "its rehearsal {how} while {doing}{last_words}: the file is damaged, or this is a fault of the engine's; try wshost check",
+        "its rehearsal {how} while {doing}{last_words}: the file is damaged, or this is a fault of the engine; try wshost check",
         doing = doing(*step)
     )]
     Ended {
@@ -47,7 +47,7 @@ pub(crate) enum Unfit {
         last_words: String,
     },
     /// It was not done in time.
-    #[error("its rehearsal was not done after {patience:?} with {}: it hangs there, or needs a longer --reload-timeout", doing(*step))]
+    #[error("its rehearsal was still {} after {patience:?}: it hangs there, or needs a longer --reload-timeout", doing(*step))]
     Late {
         /// The step.
         step: Step,
@@ -186,6 +186,6 @@ mod tests {
         let ended = Unfit::Ended { step: Step::Open, how: ended(ExitStatus::from_raw(11)), last_words: String::new() };
         assert!(ended.to_string().contains("crashed with SIGSEGV while opening it"), "{ended}");
         let late = Unfit::Late { step: Step::New, patience: Duration::from_secs(5) };
-        assert!(late.to_string().contains("not done after 5s with making the engine"), "{late}");
+        assert!(late.to_string().contains("still making the engine after 5s"), "{late}");
     }
 }

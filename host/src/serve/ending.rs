@@ -152,7 +152,7 @@ fn end(running: Running, drain_timeout: Duration) -> u8 {
         tracing::warn!("{jobs} jobs did not end in {drain_timeout:?} and are dropped");
     }
     if connections == 0 && jobs == 0 && engines {
-        tracing::warn!("the engines were not done in {drain_timeout:?} with dropping what they have");
+        tracing::warn!("the engines had not dropped everything after {drain_timeout:?}");
     }
     if connections == 0 && jobs == 0 && !engines {
         tracing::info!("all connections are closed");

@@ -84,7 +84,10 @@ fn accepted_unix(stream: OwnedFd, _nameless: Option<SocketAddrAny>) -> io::Resul
 
 /// tokio's own listeners would register each connection with this loop, only to deregister it for its own loop. That
 /// costs two system calls and some memory per connection.
-#[expect(deprecated, reason = "what replaces it is unsafe, and asks for what an OwnedFd is: open as long as it lives")]
+#[expect(
+    deprecated,
+    reason = "its replacement is unsafe, and requires what an OwnedFd guarantees: it is open as long as it lives"
+)]
 fn watch(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(socket, Interest::READABLE)
 }

@@ -244,8 +244,8 @@ impl HeldUp {
         );
         if last {
             tracing::error!(
-                "{} such calls of engines do not return: whatever else of engines is to be dropped stays in memory until one \
-                 does; restart wshost when it suits",
+                "{} such calls of engines do not return: until one does, nothing else of engines can be dropped, and it \
+                 stays in memory; restart wshost when it suits",
                 THREADS - 1
             );
         }

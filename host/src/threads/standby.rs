@@ -86,7 +86,7 @@ impl Crew {
 pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     let done = catch_unwind(AssertUnwindSafe(work));
     if done.is_err() {
-        tracing::error!("work was not done by a fault of wshost, please report it");
+        tracing::error!("work was not done because of a fault of wshost, please report it");
     }
     done.ok()
 }

@@ -219,6 +219,6 @@ mod tests {
             }
         }
         assert_eq!(parse("on_eventually failed: not a callback"), None);
-        assert_eq!(parse("a job was not done by a fault of wshost, please report it"), None);
+        assert_eq!(parse("a job was not done because of a fault of wshost, please report it"), None);
     }
 }

@@ -46,7 +46,7 @@ pub struct Client<N> {
     peer: Box<str>,
     resource: Box<str>,
     // A box in the option is small for the many clients without a subprotocol.
-    #[allow(clippy::box_collection, reason = "half the size where there is none")]
+    #[allow(clippy::box_collection, reason = "half the size if there is none")]
     subprotocol: Option<Box<String>>,
     deflate: Option<Agreed>,
     /// Milliseconds from the process's epoch to the last byte that came.

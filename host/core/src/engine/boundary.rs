@@ -60,6 +60,9 @@ impl Hosting for Core {
     }
 
     fn report_fault(function: &'static str, why: &str) {
-        tracing::error!(function, "a call of an engine was not done by a fault of wshost, please report it: {why}");
+        tracing::error!(
+            function,
+            "a call of an engine was not done because of a fault of wshost, please report it: {why}"
+        );
     }
 }

@@ -133,7 +133,7 @@ impl Pool {
             self.running.fetch_add(1, Ordering::Relaxed);
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             if catch_unwind(AssertUnwindSafe(work)).is_err() {
-                tracing::error!("a job was not done by a fault of wshost, please report it");
+                tracing::error!("a job was not done because of a fault of wshost, please report it");
             }
             lane.finished_one();
             self.running.fetch_sub(1, Ordering::Relaxed);

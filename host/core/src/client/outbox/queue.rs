@@ -27,7 +27,7 @@ pub(super) struct Queue<N> {
     /// If a pong waits, it is the first order: it goes ahead of data in any case.
     pub(super) orders: VecDeque<Order>,
     // A box in the option is small for the many queues without notices.
-    #[allow(clippy::box_collection, reason = "a third of the size where there is none")]
+    #[allow(clippy::box_collection, reason = "a third of the size if there is none")]
     pub(super) notices: Option<Box<Vec<N>>>,
     pub(super) waker: Option<Waker>,
 }

@@ -242,21 +242,21 @@ fn check_unwinding(segments: &Segments<'_>) -> Result<(), String> {
     /// Version 1, and the encodings that linkers use: relative to here, and to the start of the index.
     const USUAL: [u8; 4] = [1, 0x1b, 0x03, 0x3b];
     let Some(address) = segments.unwind_index else { return Ok(()) };
-    let head = segments.bytes(address, 12).ok_or("what unwinding needs")?;
+    let head = segments.bytes(address, 12).ok_or("its table for unwinding")?;
     if head[0] != USUAL[0] {
-        return Err("what unwinding needs".into());
+        return Err("its table for unwinding".into());
     }
     if head[..4] != USUAL {
         return Ok(());
     }
     let count = u64::from(word(&head[8..]));
-    let entries = segments.bytes(address + 12, count * 8).ok_or("what unwinding needs")?;
+    let entries = segments.bytes(address + 12, count * 8).ok_or("its table for unwinding")?;
     let mut before = i32::MIN;
     for entry in entries.chunks_exact(8) {
         let (code, description) = (word(entry).cast_signed(), word(&entry[4..]).cast_signed());
         let at = |offset: i32| address.wrapping_add_signed(i64::from(offset));
         if code < before || !segments.has_code(at(code)) || segments.bytes(at(description), 8).is_none() {
-            return Err("what unwinding needs".into());
+            return Err("its table for unwinding".into());
         }
         before = code;
     }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 /// The resolution of the wheel.
 pub const TICK: Duration = Duration::from_millis(250);
+const TICK_NANOS: u64 = TICK.as_nanos() as u64;
 /// Gives a horizon of 256 s, which is longer than the default times of keepalive.
 const SLOTS: u32 = 1024;
 
@@ -56,8 +57,9 @@ impl Deadlines {
 
     /// Wakes the task at `deadline`, or at the wheel's horizon if that is earlier.
     pub(crate) fn wake_at(&mut self, deadline: Instant, waker: &Waker) -> Alarm {
-        let ahead = deadline.saturating_duration_since(self.now).as_millis().div_ceil(TICK.as_millis());
-        let ahead = u32::try_from(ahead).unwrap_or(u32::MAX).clamp(1, SLOTS - 1);
+        // Rounded up to the nanosecond: a task that is woken before its deadline waits for one tick more.
+        let ahead = u64::try_from(deadline.saturating_duration_since(self.now).as_nanos()).unwrap_or(u64::MAX);
+        let ahead = u32::try_from(ahead.div_ceil(TICK_NANOS)).unwrap_or(u32::MAX).clamp(1, SLOTS - 1);
         let tick = self.tick + ahead;
         let key = self.slots[slot(tick)].insert(waker.clone());
         // Beyond 4,294,967,295 tasks, the alarm cannot be cancelled.
@@ -138,19 +140,19 @@ mod tests {
 
     #[test]
     fn wakes_once_and_not_before_the_deadline() {
-        for millis in [0, 1, 249, 250, 251, 1000, 5000, 255_000] {
+        for micros in [0, 1, 1000, 249_000, 250_000, 250_001, 251_000, 1_000_000, 5_000_000, 5_000_500, 255_000_000] {
             let now = Instant::now();
             let count = Arc::new(Count::default());
             let mut wheel = Deadlines::new(now);
-            let deadline = now + Duration::from_millis(millis);
+            let deadline = now + Duration::from_micros(micros);
             wheel.wake_at(deadline, &Arc::clone(&count).into());
             let mut time = now;
             while count.0.load(Ordering::Relaxed) == 0 {
                 time += Duration::from_millis(100);
                 wheel.advance(time);
-                assert!(time <= deadline + 2 * TICK, "{millis} ms: too late");
+                assert!(time <= deadline + 2 * TICK, "{micros} us: too late");
             }
-            assert!(time >= deadline, "{millis} ms: too early");
+            assert!(time >= deadline, "{micros} us: too early");
             pass(&mut wheel, time, time + 1100 * TICK);
             assert_eq!(count.0.load(Ordering::Relaxed), 1);
         }

@@ -19,6 +19,7 @@ const LAST_LINES: usize = 60;
 
 /// Runs a seed, and prints what happens.
 pub fn replay(seed: u64) -> ExitCode {
+    warm_up();
     let outcome = once(seed, Trace::aloud());
     match outcome.violation {
         None => {
@@ -30,6 +31,11 @@ pub fn replay(seed: u64) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whatever is kept for as long as the process lives, the first engine keeps: not one of those that are looked at.
+fn warm_up() {
+    once(u64::MAX, Trace::default());
 }
 
 fn once(seed: u64, trace: Trace) -> Outcome {
@@ -45,8 +51,7 @@ struct Failed {
 
 /// Runs many.
 pub fn sail(arguments: &Arguments) -> ExitCode {
-    // What engines keep for as long as their library is loaded, the first one keeps: not one that is counted.
-    once(u64::MAX, Trace::default());
+    warm_up();
     let (end, until) = match arguments.task {
         Task::Seeds(seeds) => (arguments.from.saturating_add(seeds), None),
         Task::For(time) => (u64::MAX, Some(Instant::now() + time)),

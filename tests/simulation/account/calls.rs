@@ -240,11 +240,11 @@ impl Account {
             client.perhaps_since = client.perhaps_since.or(overdue);
         }
         while let Some(index) = self.restarts.iter().position(|(at, _)| *at <= now) {
-            let (_, generation) = self.restarts.swap_remove(index);
+            let (at, generation) = self.restarts.swap_remove(index);
             for client in 0..self.clients.len() {
                 if self.clients[client].generation < generation && self.clients[client].life != Life::Asking {
-                    self.note_end(client);
                     let known = &mut self.clients[client];
+                    known.perhaps_since.get_or_insert(at);
                     known.reasons.insert(1012);
                     known.outbound.cut_off();
                 }
@@ -365,11 +365,12 @@ impl Account {
         let (since, patience) = match idle {
             Idle::PingDue => {
                 client.ping_due_at = Some(now);
+                client.last_ping_due_at = Some(now);
                 // While it is not read from, it is pinged again where it would be closed otherwise.
                 let again = if close_after > 0 { close_after.min(ping_after) } else { ping_after };
                 (pinged.unwrap_or(heard), if pinged.is_some() { again } else { ping_after })
             }
-            Idle::PongMissing => (pinged.unwrap_or(now), close_after),
+            Idle::PongMissing => (client.last_ping_due_at.unwrap_or(now), close_after),
         };
         self.must(now + 1 >= since + patience, || {
             format!("client {index}: {idle:?} came {} ms too early", since + patience - now)

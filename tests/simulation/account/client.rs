@@ -41,6 +41,8 @@ pub struct Client {
     /// For how long its end has been under way.
     pub ending_for: u64,
     /// When the engine was last told to ping it.
+    pub last_ping_due_at: Option<u64>,
+    /// The same, if it was given nothing of the peer's since.
     pub ping_due_at: Option<u64>,
     /// When the engine was last given something of the peer's.
     pub heard_at: u64,
@@ -89,6 +91,7 @@ impl Client {
             unfinished_since: None,
             unfinished_for: 0,
             ending_for: 0,
+            last_ping_due_at: None,
             ping_due_at: None,
             heard_at: now,
             told_close: false,

@@ -1,4 +1,4 @@
-//! `authenticate`: what an engine answers to a client that asks to connect.
+//! `authenticate`: an engine's answer to a client that asks to connect.
 
 use crate::common::{Host, Raw, ask, connect, hear, say, try_connect};
 use futures_util::{SinkExt, StreamExt};

@@ -1,4 +1,4 @@
-//! Clients that do not read what is sent to them (E5, L2): their backlog has a limit, and others do not notice.
+//! Clients that do not read (E5, L2): their backlog has a limit, and others do not notice.
 
 use crate::common::{Client, Host, Raw, ask, closed_with, connect, frame, hear, say};
 use futures_util::{SinkExt, StreamExt};

@@ -1,4 +1,5 @@
-//! `wshost bench`: each mode against the engine that it is made for, and what it says of servers that are wrong or absent.
+//! `wshost bench`: each mode against the engine that it is made for, and its errors about servers that are wrong or
+//! absent.
 
 use crate::common::{Host, artefacts};
 use serde_json::Value;
@@ -124,7 +125,7 @@ fn without_json_there_is_a_table() {
 
 #[test]
 fn a_wrong_reply_is_an_error() {
-    // It answers what it does not know with a sentence.
+    // It answers unknown requests with a sentence.
     let host = Host::with("probe", &[]);
     let (code, why) = refused(&host.url("/"), &[]);
     assert_eq!(code, 76, "{why}");

@@ -1,4 +1,4 @@
-//! permessage-deflate (RFC 7692): what is agreed on, what goes back and forth, and bad input (D1 to D3).
+//! permessage-deflate (RFC 7692): its negotiation, messages in both directions, and bad input (D1 to D3).
 
 use crate::common::{Deflating, Host, Raw, ask, connect, frame};
 
@@ -64,7 +64,7 @@ fn messages_of_all_sizes_and_kinds_come_back() {
     }
 }
 
-// RFC 7692 section 6: what is not compressed is sent with RSV1 unset.
+// RFC 7692 section 6: uncompressed messages are sent with RSV1 unset.
 #[test]
 fn only_messages_from_the_threshold_on_are_compressed() {
     for (arguments, threshold) in [(&["--compress"][..], 256), (&["--compress", "--compress-threshold=1KiB"], 1024)] {

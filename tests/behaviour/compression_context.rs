@@ -37,7 +37,7 @@ fn only_with_takeover_is_a_repetition_smaller() {
     }
 }
 
-// RFC 7692 section 7.1.1.2: a client that agreed not to must not refer to what it sent before.
+// RFC 7692 section 7.1.1.2: a client that agreed not to must not refer to its earlier messages.
 #[test]
 fn a_client_that_breaks_its_word_is_closed_with_1007() {
     let host = Host::with("echo", &TAKEOVER);
@@ -105,7 +105,7 @@ fn whatever_way_messages_take_the_client_can_read_them() {
             }
         }
     }
-    // A broadcast, compressed without what was before it, between messages that refer back beyond it.
+    // The broadcast is compressed without earlier messages, between messages that refer back beyond it.
     let (own, to_all) = (text(), "to all, ".repeat(100));
     for _ in 0..3 {
         assert_eq!(ann.ask(&format!("echo {own}")).message, own.as_bytes());
@@ -118,7 +118,7 @@ fn whatever_way_messages_take_the_client_can_read_them() {
     }
 }
 
-/// Live swap: the connection, its compressor and what it received belong to the client, not to the engine.
+/// Live swap: the connection, its compressor and its received data belong to the client, not to the engine.
 #[test]
 fn a_swap_keeps_the_context_in_both_directions() {
     let host = Host::with("heir", &TAKEOVER);

@@ -1,4 +1,4 @@
-//! `wshost reload` and `wshost status`: what an operator asks of a server that runs.
+//! `wshost reload` and `wshost status`: an operator's requests to a running server.
 
 use crate::common::{Client, Deployed, Host, artefacts, ask, connect, hear, say, wait_until};
 use serde_json::Value;

@@ -54,7 +54,7 @@ impl Library {
         Library { content, loaded, code }
     }
 
-    /// The copy of a number, how it is damaged, and whether what is loaded of it is.
+    /// The copy with this number, its kind of damage, and whether its loaded part is damaged.
     fn damaged(&self, number: usize) -> (Vec<u8>, &'static str, bool) {
         let mut random = Random(number as u64 + 1);
         let mut copy = self.content.clone();

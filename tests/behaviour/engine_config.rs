@@ -1,4 +1,4 @@
-//! `--engine-config`: an engine's configuration, and what is said about a wrong one.
+//! `--engine-config`: an engine's configuration, and the error about a wrong one.
 
 use crate::common::{Host, artefacts, ask, connect};
 use std::fs;

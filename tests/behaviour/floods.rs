@@ -28,7 +28,7 @@ struct Flood {
 }
 
 impl Flood {
-    /// Sends `bytes` again and again, and takes what comes back.
+    /// Sends `bytes` again and again, and reads the answers.
     fn start(stream: impl Into<Socket>, bytes: Vec<u8>) -> Flood {
         let stream = stream.into();
         let [mut writer, mut reader] = [0; 2].map(|_| stream.try_clone().expect("a socket can be shared"));

@@ -61,7 +61,7 @@ fn connection_headers_add_up_and_a_body_is_refused() {
     let two = valid.replace("Connection: Upgrade", "Connection: keep-alive\r\nConnection: foo, upgrade");
     raw.send(two.as_bytes());
     assert!(raw.read_head().starts_with("HTTP/1.1 101 "));
-    // No body, as proxies and devices say it: and what follows is a frame.
+    // This announces no body, as proxies and devices do, and a frame follows.
     let mut raw = Raw::dial(&host);
     let empty = valid.replace("Host: localhost", "Host: localhost\r\nContent-Length: 0");
     raw.send(&[empty.as_bytes(), &frame(0x81, b"hi")].concat());
@@ -127,7 +127,7 @@ fn the_host_of_an_absolute_target_is_the_one_that_the_engine_sees() {
     }
 }
 
-// P8: what a proxy in front could take for something else.
+// P8: requests that a proxy in front could take for something else.
 #[test]
 fn a_head_that_can_be_read_in_two_ways_is_refused() {
     let host = Host::with("echo", &[]);
@@ -183,7 +183,7 @@ fn nothing_behind_a_refused_upgrade_is_answered() {
     assert!(answers.starts_with("HTTP/1.1 426 "), "{answers}");
 }
 
-// H8: what is sent behind it must not make the kernel reset the connection before the answer is read.
+// H8: bytes after it must not make the kernel reset the connection before the answer is read.
 #[test]
 fn an_answer_reaches_a_client_that_goes_on_sending() {
     let host = Host::with("echo", &[]);

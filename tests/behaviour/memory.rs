@@ -12,7 +12,7 @@ fn near(before: usize) -> usize {
     before + before / 5 + 16 * MIB
 }
 
-/// Waits until the host has given back what it does not need.
+/// Waits until the host has given back the memory that it does not need.
 fn wait_until_near(host: &Host, before: usize, what: &str) {
     let until = Instant::now() + DEADLINE;
     while host.resident() > near(before) {
@@ -33,7 +33,8 @@ fn half_messages(host: &Host, clients: usize, size: usize) -> Vec<Raw> {
     (0..clients).map(begin).collect()
 }
 
-/// FAULTS L4. All go in the same moment: what they had is freed within a few milliseconds, and nothing happens behind it.
+/// FAULTS L4. All go at the same moment: their memory is freed within a few milliseconds, and nothing happens after
+/// that.
 #[test]
 fn memory_returns_when_a_burst_is_over() {
     let host = Host::with("echo", &["--loops", "2"]);

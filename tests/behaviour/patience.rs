@@ -69,7 +69,7 @@ async fn what_came_while_the_loop_was_busy_came_in_time() {
     assert_eq!(ann.read_frame(), (0x81, b"a whole message".to_vec()));
 }
 
-/// FAULTS K2. The clients' processes are stopped, too, as on a machine that stands still: what they owe comes later.
+/// FAULTS K2. The clients' processes are stopped as well, as on a machine that stands still: their answers come later.
 #[test]
 fn a_process_that_was_stopped_holds_that_against_nobody() {
     let timeouts = ["--message-timeout", "1s", "--handshake-timeout", "1s"];
@@ -168,7 +168,7 @@ async fn a_client_whose_jobs_wait_is_not_silent() {
     for _ in 0..100 {
         ann.send(&frame(0x81, b"hold"));
     }
-    // Her answer to the ping lies behind what is not read.
+    // Her answer to the ping lies behind the unread bytes.
     assert_eq!(ann.read_frame(), (0x89, vec![]));
     ann.send(&frame(0x8a, b""));
     wait(&mut bob, SECOND * 3).await;

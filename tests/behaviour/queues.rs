@@ -4,7 +4,7 @@ use crate::common::{Host, Raw, frame};
 
 /// `--max-backlog` in these tests.
 const LIMIT: usize = 1024 * 1024;
-/// Memory that a full queue may take: the limit, with what a queue that grows has to spare.
+/// Memory that a full queue may take: the limit, and the spare capacity of a growing queue.
 const ROOM: usize = 16 * 1024 * 1024;
 /// How many of each kind `tests/fixtures/hostile` sends.
 const MANY: usize = 1_000_000;

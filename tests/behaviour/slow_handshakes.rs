@@ -1,4 +1,4 @@
-//! Handshakes that take long, or are made to take long, and what others notice of it (FAULTS H3, H5).
+//! Handshakes that take long, or are made to take long, and their effect on others (FAULTS H3, H5).
 
 use crate::common::{DEADLINE, Host, Raw, frame, raise_descriptor_limit};
 use std::io::{ErrorKind, Read, Write};
@@ -68,7 +68,7 @@ fn two_thousand_that_say_nothing_or_a_byte_at_a_time_are_cut_and_nobody_notices(
     host.wait_for_log(1, &["handshake failed", "not complete after 3s"]);
 }
 
-/// FAULTS H5: what is read in time that grows with its square would take thousands of times as long.
+/// FAULTS H5: if the reading time grew with the square of the length, it would be thousands of times as long.
 #[test]
 fn a_head_made_to_be_read_slowly_takes_as_long_as_another_of_its_size() {
     const SIZE: usize = 14 * 1024;

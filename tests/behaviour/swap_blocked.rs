@@ -74,7 +74,7 @@ async fn while_an_export_blocks_only_the_client_whose_session_it_has_waits() {
     }
     assert_eq!(ask(&mut connect(host, "/").await, "hi").await, "old 0 hi", "new ones are let in");
     assert!(!host.log().contains("reload refused"));
-    // It comes back, with what it has said meanwhile, and the swap succeeds after all.
+    // It comes back, with the messages that it has sent meanwhile, and the swap succeeds after all.
     blocked.let_go();
     host.wait_for_log(1, &["reloaded: ", "connections handed over"]);
     assert!(hear(&mut client).await.ends_with(" 0 hi"));

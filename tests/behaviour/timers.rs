@@ -50,7 +50,7 @@ async fn a_cancelled_timer_never_runs() {
     say(&mut client, "after 200 never").await;
     assert_eq!(ask(&mut client, "cancel never").await, "cancelled never");
     assert_eq!(ask(&mut client, "after 400 later").await, "later");
-    // Cancelling what has run out does nothing.
+    // Cancelling a timer that has run out does nothing.
     assert_eq!(ask(&mut client, "cancel later").await, "cancelled later");
 }
 

@@ -11,7 +11,7 @@
 //! | `inherited` | in the child: closes the descriptors that it inherited by accident |
 //! | `life`, `guest` | in the child: an engine from being opened to its end, and the client that visits it |
 //! | `journal` | in the child: reports what happens, including the log |
-//! | `report`, `table` | what was found, for machines and for people |
+//! | `report`, `table` | the findings, for machines and for people |
 
 mod args;
 mod command;

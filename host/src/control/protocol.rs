@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// What a client asks for.
+/// A client's request.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
@@ -24,7 +24,7 @@ pub(crate) enum Request {
 pub(crate) const EXPECTED: &str = "one JSON object per line is expected, such as {\"command\":\"status\"} or \
     {\"command\":\"reload\",\"path\":\"/chat\",\"plugin\":\"/opt/libchat.so\"}, and path and plugin are optional";
 
-/// What the server answers.
+/// The server's reply.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `upgrade`, `deadline` | hyper in front, until a connection speaks WebSocket; by when that must be over |
 //! | `decision`, `limits` | the outcome of a handshake, and its limits |
-//! | `request`, `host` | what a valid handshake is; the host that a request names |
+//! | `request`, `host` | checks whether a request is a valid handshake; the host that a request names |
 //! | `response` | responses, each checked before it is sent |
 //! | `site`, `path` | which engine serves a path; how paths are compared |
 //! | `page` | the page for browsers |

@@ -4,7 +4,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `findings` | the steps, and what the two processes say to each other about them |
+//! | `findings` | the steps, and the messages of the two processes about them |
 //! | `subject` | the child, as its parent sees it: started, listened to, ended |
 //! | `rehearse` | a server's plugin in such a child, before the server opens it |
 

@@ -1,8 +1,8 @@
 //! Keeps panics inside the engine: the only `catch_unwind`, and the hook that notes the location of a panic.
 //!
 //! A panic that reached the host would abort the process, and the host cannot catch a panic of the engine's own copy of
-//! the standard library. So every entry from the host goes through [`contain`], by means of [`entry`].
-//! Knows neither what an engine is nor what it exports.
+//! the standard library. So every entry from the host goes through [`contain`], by means of [`entry`]. It knows neither
+//! engines nor their exports.
 
 pub(crate) mod entry;
 

@@ -1,6 +1,6 @@
 //! Handles of the host's objects: the host itself, clients and their groups, timers, and messages in parts.
 //!
-//! Each calls the host's functions through a table of `abi`. Knows neither what an engine is nor what it exports.
+//! Each calls the host's functions through a table of `abi`. They know neither engines nor their exports.
 
 pub(crate) mod client;
 mod fragments;

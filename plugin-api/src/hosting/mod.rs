@@ -1,14 +1,14 @@
 //! The host's side of the boundary, for hosts. With the feature `hosting`; engines need none of this.
 //!
-//! A host implements [`Hosting`] and the traits that it names: what engines may ask of a client, of the host and of a metric
-//! are functions of [`HostClient`], [`HostServices`] and [`HostMetric`]. In return it gets an engine in safe types:
+//! A host implements [`Hosting`] and the traits that it names: engines call a client, the host and a metric through the
+//! functions of [`HostClient`], [`HostServices`] and [`HostMetric`]. In return it gets an engine in safe types:
 //!
 //! 1. [`EngineTables::of`] checks the root module of a library that was opened.
 //! 2. [`LoadedEngine::make`] makes an instance. It is shut down after its last session, when it is dropped.
 //! 3. [`LoadedEngine::authenticate`] makes an [`EngineSession`], whose functions are the callbacks of a connection. The last
 //!    is [`EngineSession::on_closed`]; without it, the session is discarded when it is dropped.
-//! 4. [`EngineJob`], [`EngineTimer`] and [`EngineEvent`] are what an engine made and the host owns until it is run,
-//!    delivered, or dropped.
+//! 4. [`EngineJob`], [`EngineTimer`] and [`EngineEvent`] are objects that an engine made and the host owns until it
+//!    runs, delivers, or drops them.
 //! 5. [`EngineHandover`] passes sessions from one generation to the next. [`Generation`] is what handles know of theirs.
 //!
 //! Every call into an engine goes through [`Hosting::call`], and whatever of an engine is dropped otherwise through

@@ -1,4 +1,4 @@
-//! Builds what the tests run: `cargo test` does not build the dynamic libraries of other packages.
+//! Builds the programs that the tests run: `cargo test` does not build the dynamic libraries of other packages.
 
 use std::collections::HashMap;
 use std::fs;

@@ -92,7 +92,7 @@ impl Deflating {
         let mut payload = Vec::with_capacity(message.len() + message.len() / 8 + 100);
         self.compress.compress_vec(message, &mut payload, FlushCompress::Sync).expect("compressible");
         assert!(payload.len() < payload.capacity(), "all is there");
-        // zlib does not flush twice in a row; RFC 7692 section 7.2.3.6 says what is empty.
+        // zlib does not flush twice in a row; RFC 7692 section 7.2.3.6 gives the empty message.
         let message = payload.strip_suffix(&TAIL).map(<[u8]>::to_vec);
         message.unwrap_or_else(|| vec![0x00])
     }

@@ -1,4 +1,4 @@
-//! Traffic that notices what a swap loses, repeats or reorders.
+//! Traffic that notices if a swap loses, repeats or reorders messages.
 
 use super::{Client, Host, connect};
 use futures_util::{SinkExt, StreamExt};

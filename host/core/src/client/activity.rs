@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
-/// Counts what is under way.
+/// Counts the work under way.
 #[derive(Debug, Default)]
 pub struct Activity {
     /// Two counts in one number, so that both are read at the same time: the lower half counts work that began in even

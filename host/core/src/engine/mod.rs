@@ -8,9 +8,9 @@
 //! | `boundary` | how the core calls engines, and on which threads it drops things |
 //! | `instance` | an engine's instance before it is made, and the core's data for it |
 //! | `client`, `services` | the functions of a client and of the host that engines call |
-//! | `notice`, `step` | what a client carries to its connection: events, and the connection's part in a swap |
+//! | `notice`, `step` | notices that a client carries to its connection: events, and steps of a swap |
 //! | `object` | jobs and events, counted as work that is under way |
-//! | `timers`, `metrics`, `panics`, `keepalive` | what the host keeps for an engine, one subject each |
+//! | `timers`, `metrics`, `panics`, `keepalive` | the host's state for an engine, one subject each |
 
 mod boundary;
 mod client;

@@ -8,7 +8,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `frame`, `mask`, `utf8`, `close` | headers, unmasking, text that comes in parts, close codes |
-//! | `message`, `progress`, `assembly` | bytes to messages; what a read leaves unfinished; messages in pieces |
+//! | `message`, `progress`, `assembly` | bytes to messages; the rest of a read; messages in pieces |
 //! | `encode`, `write_buffer` | server frames; the frames that wait for the socket |
 //! | `deflate/` | compression: its negotiation, and both directions |
 //! | `fault` | the faults of a client, and the close code for each |

@@ -65,7 +65,7 @@ const INFLATED_PER_FRAME: usize = 512;
 /// How many bytes of a compressed payload are inflated before the output is checked. The output is at most a thousand
 /// times as large.
 const INFLATED_AT_ONCE: usize = 512;
-/// What such a part counts by itself, in frames: it may be tables for decoding, which produce no output.
+/// How much such a part counts by itself, in frames: it may be tables for decoding, which produce no output.
 const PER_INFLATED_PART: usize = 16;
 
 /// How many messages that arrive in pieces at the same time can reuse the memory of earlier ones.

@@ -131,8 +131,8 @@ impl<N> Outbox<N> {
         }
     }
 
-    /// Sends a message or a part of one: by the batch if that is at hand, since what lies there counts for the limit. Returns
-    /// the task to wake.
+    /// Sends a message or a part of one, through the batch if that is at hand, since its content counts towards the
+    /// limit. Returns the task to wake.
     fn send_data(&self, order: Order) -> Result<Option<Waker>, Sent> {
         if self.closing() >= Closing::Sent {
             return Err(Sent::Gone);

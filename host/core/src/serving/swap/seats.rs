@@ -82,8 +82,8 @@ impl Drop for Answers {
     }
 }
 
-/// Closes a channel. Takes what was sent through it, and what somebody who found it open is just about to send: that would be
-/// lost otherwise, and a session with it.
+/// Closes a channel. Takes everything that was sent through it, and everything that a sender which found it open is
+/// just about to send: that would be lost otherwise, and a session with it.
 fn close<T>(channel: &mut UnboundedReceiver<T>, mut take: impl FnMut(T)) {
     channel.close();
     loop {

@@ -7,12 +7,12 @@
 
 use crate::descriptors::is_kept_back;
 use percent_encoding::percent_decode_str;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
@@ -127,15 +127,13 @@ fn is_absent(error: &io::Error) -> bool {
     is_circle || matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
 }
 
-/// Opens a path without symbolic links, which was requested by this name.
+/// Opens a path that had no symbolic links when it was checked. It was requested by this name.
 fn open(path: PathBuf, asked: &Path) -> io::Result<Found> {
     // Open nothing else, since opening alone can have an effect on a device.
     if !fs::symlink_metadata(&path)?.is_file() {
         return Ok(Found::Nothing);
     }
-    // NOFOLLOW: a link may have taken its place since. NONBLOCK: a pipe would wait for its other end; files ignore it.
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path)?;
+    let file = open_without_links(&path)?;
     if is_kept_back(&file) {
         return Err(Errno::MFILE.into());
     }
@@ -146,9 +144,46 @@ fn open(path: PathBuf, asked: &Path) -> io::Result<Found> {
     Ok(Found::File(Opened { path: asked.to_owned(), file, length: metadata.len(), modified: metadata.modified().ok() }))
 }
 
+/// Opens a file, unless a link has taken the place of it or of a folder on the way to it.
+fn open_without_links(path: &Path) -> io::Result<File> {
+    // NONBLOCK: a pipe would wait for its other end; files ignore it.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        // Linux before 5.6 does not have the call, and some sandboxes forbid it. Then only a link in the place of the
+        // file itself is noticed.
+        Err(Errno::NOSYS | Errno::PERM) => rustix::fs::open(path, flags, Mode::empty()),
+        opened => opened,
+    };
+    Ok(opened?.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_link_that_takes_a_place_after_the_check_is_not_followed() {
+        let outer = tempfile::tempdir().unwrap();
+        let (site, outside) = (outer.path().join("site"), outer.path().join("outside"));
+        for folder in [site.join("docs"), outside.clone()] {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("a.txt"), "content").unwrap();
+        }
+        let folder = Folder::open(&site).unwrap();
+        for asked in ["docs", "docs/a.txt"] {
+            let target = folder.inside(Path::new("docs/a.txt")).unwrap().unwrap();
+            assert!(open_without_links(&target).is_ok());
+            fs::rename(site.join(asked), outer.path().join("aside")).unwrap();
+            let outside = if asked == "docs" { outside.clone() } else { outside.join("a.txt") };
+            symlink(outside, site.join(asked)).unwrap();
+            assert!(is_absent(&open_without_links(&target).unwrap_err()), "{asked}");
+            assert!(matches!(folder.find("/docs/a.txt"), Ok(Found::Nothing)), "{asked}");
+            fs::remove_file(site.join(asked)).unwrap();
+            fs::rename(outer.path().join("aside"), site.join(asked)).unwrap();
+            assert!(matches!(folder.find("/docs/a.txt"), Ok(Found::File(_))), "{asked}");
+        }
+    }
 
     #[test]
     fn a_path_is_decoded_once_and_stays_below_the_folder() {

@@ -2,8 +2,10 @@
 //!
 //! It knows paths and modes, but nothing about connections.
 
-use rustix::fs::{Mode, fchmod};
+use rustix::fs::{FlockOperation, Mode, fchmod, flock};
+use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -12,8 +14,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The time between two attempts to connect.
-const PAUSE: Duration = Duration::from_millis(10);
+/// The time between two attempts to connect or to get the lock.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long to wait for others that bind in the same folder. Binding takes no time, so whoever takes longer does
+/// something else there.
+const LONGEST_BIND: Duration = Duration::from_secs(1);
 
 /// The file of a socket that was bound here. It is removed when this is dropped, or by [`remove_all`].
 #[derive(Debug)]
@@ -58,6 +64,8 @@ fn bound() -> MutexGuard<'static, Vec<PathBuf>> {
 ///
 /// The system refuses the path, for example because it is in use.
 pub(crate) fn bind(path: &Path, mode: Option<Mode>, backlog: i32) -> io::Result<(UnixListener, BoundPath)> {
+    // Others must not find the path between these steps: they would take the socket for one left behind.
+    let _lock = lock_folder_of(path);
     if is_left_behind(path) {
         std::fs::remove_file(path)?;
     }
@@ -71,6 +79,23 @@ pub(crate) fn bind(path: &Path, mode: Option<Mode>, backlog: i32) -> io::Result<
     let bound = BoundPath::new(path);
     socket.listen(backlog)?;
     Ok((socket.into(), bound))
+}
+
+/// Takes the lock of the path's folder, which the result holds: until that is dropped, no other wshost binds a socket in
+/// the folder. The system takes the lock away from a process that ends. `None` if others hold it for too long, or if the
+/// folder cannot be read; binding must do without then.
+fn lock_folder_of(path: &Path) -> Option<File> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = File::open(folder).ok()?;
+    let until = Instant::now() + LONGEST_BIND;
+    while let Err(Errno::WOULDBLOCK | Errno::INTR) = flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        if Instant::now() >= until {
+            tracing::warn!(path = %path.display(), "another process keeps the folder of this socket locked");
+            return None;
+        }
+        thread::sleep(PAUSE);
+    }
+    Some(folder)
 }
 
 /// Whether a socket's file has no owner, because the process that listened there ended without removing it.
@@ -122,6 +147,36 @@ mod tests {
         std::fs::write(&path, "no socket").unwrap();
         assert!(bind(&path, None, 1).is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "no socket");
+    }
+
+    #[test]
+    fn of_many_who_replace_a_file_at_once_one_gets_it() {
+        const MANY: usize = 4;
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..100 {
+            let path = folder.path().join(format!("{round}"));
+            drop(UnixListener::bind(&path).unwrap());
+            let all_there = std::sync::Barrier::new(MANY);
+            let bind = || {
+                all_there.wait();
+                bind(&path, None, 16)
+            };
+            let results: Vec<_> = thread::scope(|scope| {
+                let threads: Vec<_> = (0..MANY).map(|_| scope.spawn(bind)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let refused = results.iter().filter_map(|result| result.as_ref().err().map(io::Error::kind));
+            assert_eq!(refused.collect::<Vec<_>>(), [io::ErrorKind::AddrInUse; MANY - 1], "round {round}");
+            connect_at_once(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_that_stays_locked_is_bound_in_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = File::open(folder.path()).unwrap();
+        flock(&held, FlockOperation::LockExclusive).unwrap();
+        bind(&folder.path().join("socket"), None, 1).unwrap();
     }
 
     #[test]

@@ -73,13 +73,15 @@ pub(crate) fn start<S>(
         let opened = handshake::run(stream, &peer, &server, index).await?;
         let Admitted { client, session, pass, .. } = opened.admitted;
         tracing::debug!(peer, event_loop = index, resource = client.resource(), "connection opened");
+        let limits = server.settings.limits();
+        // From here on it is the connection that takes the client out of the audience, whatever happens.
+        let connection = Connection::new(opened.stream, &opened.leftover, Arc::clone(&client), session, limits, shared);
         client.audience().enter(&client);
         drop(pass);
         if *server.draining.borrow() {
             server.say_goodbye(&client);
         }
-        let limits = server.settings.limits();
-        Some(Connection::new(opened.stream, &opened.leftover, client, session, limits, shared))
+        Some(connection)
     };
     tokio::task::spawn_local(ConnectionTask { life: Life::Opening(Box::pin(opening)), _present: present });
 }

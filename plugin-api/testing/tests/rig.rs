@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use wshost_core::client::audience::{Backlog, BacklogPolicy};
-use wshost_core::engine::Unborn;
+use wshost_core::client::Closing;
+use wshost_core::client::audience::{Backlog, BacklogPolicy, Whom};
 use wshost_core::engine::metrics::Metrics;
+use wshost_core::engine::{self, Unborn};
 use wshost_core::plugin::Plugin;
 use wshost_core::protocol::Limits;
 use wshost_core::serving::mount::Mount;
@@ -87,11 +88,16 @@ fn mount(rig: &Rig) -> Rc<Mount> {
 }
 
 fn connect(rig: &Rig, mount: &Rc<Mount>, event_loop: usize) -> Attempt {
+    connect_and_keep(rig, mount, event_loop).0
+}
+
+/// Returns the handle that the host has of the client as well.
+fn connect_and_keep(rig: &Rig, mount: &Rc<Mount>, event_loop: usize) -> (Attempt, Arc<engine::Client>) {
     let (resource, peer) = ("/".to_owned(), "peer".to_owned());
     let attempt = rig.connect(mount, Asks { resource, peer, headers: Vec::new(), deflate: None, event_loop });
     rig.settle();
-    assert!(matches!(attempt.take(), Some(Outcome::Open { .. })));
-    attempt
+    let Some(Outcome::Open { client, .. }) = attempt.take() else { panic!("it may connect") };
+    (attempt, client)
 }
 
 /// Sends a text, with a mask of zeros.
@@ -173,4 +179,38 @@ fn a_swap_waits_for_whom_it_must() {
     rig.advance(Duration::from_secs(6), || ());
     let refused = swapping.take().unwrap().unwrap_err().to_string();
     assert!(refused.contains("did not start"), "{refused}");
+}
+
+#[test]
+fn a_task_that_panics_leaves_nothing_of_its_client_behind() {
+    let rig = rig();
+    let mount = mount(&rig);
+    let other = connect(&rig, &mount, 0);
+    let (faulty, client) = connect_and_keep(&rig, &mount, 0);
+    let audience = client.audience();
+    audience.join(&client, "room");
+    let counts = || [Whom::Everyone, Whom::Group("room")].map(|whom| audience.count(whom));
+    assert_eq!(counts(), [2, 1]);
+    assert!(!rig.queues().retire_one());
+
+    faulty.peer.fail_task();
+    rig.settle();
+    assert!(faulty.peer.is_gone());
+    assert_eq!((counts(), client.closing()), ([1, 0], Closing::Gone));
+    assert!(rig.queues().retire_one() && !rig.queues().retire_one(), "its session is discarded");
+
+    say(&other, "x");
+    rig.settle();
+    assert_eq!(heard(&other), "x1");
+    rig.advance(Duration::from_secs(31), || ());
+    assert_eq!(other.peer.received(), [0x89, 0], "a ping, and nobody else has a deadline");
+    let limits = SwapLimits { deadline: Duration::from_secs(1), max_pause: Duration::from_secs(1), drain: None };
+    let successor = Successor { plugin: Arc::new(plugin()), config: Default::default(), always_gently: false };
+    let swapping = rig.swap(&mount, successor, limits);
+    rig.settle();
+    while rig.enter(|| rig.queues().do_one()) {
+        rig.settle();
+    }
+    let swapped = swapping.take().unwrap().unwrap();
+    assert!(matches!(swapped.way, Way::Handover { sessions: 1, .. }), "{swapped:?}");
 }

@@ -351,3 +351,19 @@ impl<S: Wire> Connection<S> {
         self.stage = Stage::Over;
     }
 }
+
+impl<S> Drop for Connection<S> {
+    /// Takes the client out of everything that others share, if the connection ends before its time: the task has panicked,
+    /// which is a fault of wshost, or its event loop has ended. The session is discarded.
+    fn drop(&mut self) {
+        let is_over = self.session.is_none() && self.swap != Swap::SessionAway;
+        if is_over && !std::thread::panicking() {
+            return;
+        }
+        self.client.outbox().end();
+        self.client.audience().exit(&self.client);
+        if let (Some(alarm), Ok(mut deadlines)) = (self.alarm.take(), self.shared.deadlines.try_borrow_mut()) {
+            deadlines.cancel(alarm);
+        }
+    }
+}

@@ -341,10 +341,11 @@ fn open(
     shared: Rc<Shared>,
 ) -> Connection<MemoryWire> {
     let Admitted { client, session, pass, subprotocol, headers } = admitted;
+    let connection = Connection::new(wire, &[], Arc::clone(&client), session, limits, shared);
     client.audience().enter(&client);
     drop(pass);
-    told.replace(Some(Outcome::Open { client: Arc::clone(&client), subprotocol, headers }));
-    Connection::new(wire, &[], client, session, limits, shared)
+    told.replace(Some(Outcome::Open { client, subprotocol, headers }));
+    connection
 }
 
 /// Whether the engine's part of the response can be sent.

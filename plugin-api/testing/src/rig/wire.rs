@@ -22,6 +22,8 @@ struct Pipe {
     reset: bool,
     server_shut: bool,
     server_gone: bool,
+    /// The server's next read panics.
+    faulty: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -106,6 +108,7 @@ impl Wire for MemoryWire {
 impl AsyncRead for MemoryWire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut pipe = self.pipe.borrow_mut();
+        assert!(!pipe.faulty, "a fault of wshost, as a test wants it");
         if pipe.reset {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
@@ -215,6 +218,13 @@ impl Peer {
         pipe.to_server.clear();
         wake(pipe.reader.take());
         wake(pipe.writer.take());
+    }
+
+    /// Has the connection's task panic at its next read, as by a fault of wshost.
+    pub fn fail_task(&self) {
+        let mut pipe = self.0.borrow_mut();
+        pipe.faulty = true;
+        wake(pipe.reader.take());
     }
 
     /// How many bytes the server has not read.

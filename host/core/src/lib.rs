@@ -5,6 +5,7 @@
 
 // A reader of stdout or stderr that does not read must not end the server or hold it up: see `wshost::log`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![warn(unreachable_pub)]
 
 pub mod calls;
 pub mod client;
@@ -13,7 +14,7 @@ pub mod connection;
 pub mod engine;
 pub mod executor;
 pub mod jobs;
-pub mod lock;
+pub(crate) mod lock;
 pub mod loops;
 pub mod plugin;
 pub mod protocol;

@@ -21,24 +21,24 @@ pub(crate) struct Lock<T>(Mutex<T>);
 
 /// The guard of a lock.
 #[derive(Debug)]
-pub struct Held<'l, T>(MutexGuard<'l, T>, Count);
+pub(crate) struct Held<'l, T>(MutexGuard<'l, T>, Count);
 
 impl<T> Lock<T> {
     /// Waits for the lock.
     #[inline]
-    pub fn hold(&self) -> Held<'_, T> {
+    pub(crate) fn hold(&self) -> Held<'_, T> {
         Held(self.0.lock().unwrap_or_else(PoisonError::into_inner), Count::one_more())
     }
 }
 
 impl<'l, T> Held<'l, T> {
     /// Releases the lock until `changed` is notified.
-    pub fn wait(self, changed: &Condvar) -> Held<'l, T> {
+    pub(crate) fn wait(self, changed: &Condvar) -> Held<'l, T> {
         Held(changed.wait(self.0).unwrap_or_else(PoisonError::into_inner), self.1)
     }
 
     /// The same, but waits no longer than `longest`. Returns whether that time is over as well.
-    pub fn wait_timeout(self, changed: &Condvar, longest: Duration) -> (Held<'l, T>, bool) {
+    pub(crate) fn wait_timeout(self, changed: &Condvar, longest: Duration) -> (Held<'l, T>, bool) {
         let (guard, timeout) = changed.wait_timeout(self.0, longest).unwrap_or_else(PoisonError::into_inner);
         (Held(guard, self.1), timeout.timed_out())
     }

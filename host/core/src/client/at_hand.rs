@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// Uses the calling thread's thread-locals, see [`crate::touch_thread_locals`].
-pub fn touch() {
+pub(crate) fn touch() {
     BATCH.with(|_| ());
 }
 

@@ -8,18 +8,18 @@ use bytes::Bytes;
 
 /// The windows that some clients agreed on: bit n stands for 2^n bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Windows(u16);
+pub(crate) struct Windows(u16);
 
 impl Windows {
     /// Adds the window of a client.
-    pub fn add(&mut self, agreed: Reach) {
+    pub(crate) fn add(&mut self, agreed: Reach) {
         self.0 |= 1 << agreed.window_bits;
     }
 }
 
 /// A message, encoded for the wire.
 #[derive(Debug)]
-pub struct Broadcast {
+pub(crate) struct Broadcast {
     plain: Bytes,
     /// Its compressed forms by window bits, if they are smaller.
     deflated: Vec<(u8, Bytes)>,
@@ -28,7 +28,7 @@ pub struct Broadcast {
 impl Broadcast {
     /// Encodes a message plainly, and compressed for each of `windows`. The compressed forms refer to nothing before
     /// them, so they suit every client with that window, whatever else it was sent.
-    pub fn new(opcode: Opcode, payload: &[u8], how: Option<(Compression, Windows)>) -> Broadcast {
+    pub(crate) fn new(opcode: Opcode, payload: &[u8], how: Option<(Compression, Windows)>) -> Broadcast {
         let mut plain = Vec::new();
         encode(&mut plain, opcode, true, payload);
         let mut deflated = Vec::new();

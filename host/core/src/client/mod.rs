@@ -12,14 +12,14 @@
 //! | `closing` | how far the end of a connection has come, as any thread may ask |
 //! | `activity` | an engine's work under way: a swap waits for it |
 
-pub mod activity;
-pub mod at_hand;
+pub(crate) mod activity;
+pub(crate) mod at_hand;
 pub mod audience;
-pub mod batch;
-pub mod broadcast;
+pub(crate) mod batch;
+pub(crate) mod broadcast;
 mod closing;
-pub mod order;
-pub mod outbox;
+pub(crate) mod order;
+pub(crate) mod outbox;
 pub mod short_way;
 
 pub use closing::Closing;

@@ -5,7 +5,7 @@
 //!
 //! A connection is one future, written by hand. Each poll is a *turn*: it takes orders, meets deadlines, writes and
 //! reads, until there is nothing to do or the turn has taken too long. A turn may end in the middle of a read: the rest
-//! of it is kept, the next read brings less, and before its next turn the connection queues up ([`Turnstile`]).
+//! of it is kept, the next read brings less, and before its next turn the connection queues up (`turnstile`).
 //!
 //! | file | subject |
 //! |---|---|

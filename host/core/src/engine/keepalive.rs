@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-pub use plugin_api::Idle;
+pub(crate) use plugin_api::Idle;
 
 /// The default of both settings: 30 s. Common proxies end a connection that is silent in both directions for 60 s.
 pub(crate) const DEFAULT: Duration = Duration::from_secs(30);

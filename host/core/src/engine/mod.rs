@@ -15,11 +15,11 @@
 mod boundary;
 mod client;
 mod instance;
-pub mod keepalive;
+pub(crate) mod keepalive;
 pub mod metrics;
 mod notice;
 mod object;
-pub mod panics;
+pub(crate) mod panics;
 mod services;
 mod step;
 pub mod timers;

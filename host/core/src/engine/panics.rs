@@ -6,7 +6,7 @@ use tokio::time::timeout_at;
 
 /// Counts panics.
 #[derive(Debug, Default)]
-pub struct Panics(watch::Sender<State>);
+pub(crate) struct Panics(watch::Sender<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -17,17 +17,17 @@ struct State {
 
 impl Panics {
     /// Counts a panic.
-    pub fn note(&self) {
+    pub(crate) fn note(&self) {
         self.0.send_modify(|state| state.count = state.count.saturating_add(1));
     }
 
     /// The number of panics so far.
-    pub fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         self.0.borrow().count
     }
 
     /// Notes that no more will come.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.0.send_modify(|state| state.over = true);
     }
 

@@ -10,5 +10,5 @@
 
 pub mod deadlines;
 pub mod prefer_read;
-pub mod turnstile;
+pub(crate) mod turnstile;
 pub mod wakes;

@@ -66,7 +66,7 @@ pub(crate) struct NotPosted<N> {
 
 impl<N> Outbox<N> {
     /// The outbox of the client `number`, whose connection lives on `event_loop`.
-    pub fn new(number: u64, event_loop: usize, audience: Arc<Audience<N>>, compresses: bool) -> Self {
+    pub(crate) fn new(number: u64, event_loop: usize, audience: Arc<Audience<N>>, compresses: bool) -> Self {
         Outbox {
             number,
             event_loop: u32::try_from(event_loop).unwrap_or(u32::MAX),
@@ -84,13 +84,13 @@ impl<N> Outbox<N> {
     }
 
     /// The client's number.
-    pub fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
     /// Sends one message.
     #[inline]
-    pub fn send(&self, opcode: Opcode, payload: &[u8]) -> Sent {
+    pub(crate) fn send(&self, opcode: Opcode, payload: &[u8]) -> Sent {
         if self.closing() >= Closing::Sent {
             return Sent::Gone;
         }
@@ -171,7 +171,7 @@ impl<N> Outbox<N> {
     }
 
     /// Sends a close frame, which is the last frame of all threads (RFC 6455 section 5.5.1).
-    pub fn close(&self, code: u16, reason: &str, now: bool) -> Sent {
+    pub(crate) fn close(&self, code: u16, reason: &str, now: bool) -> Sent {
         if self.closing.fetch_max(Closing::Sent as u8, Ordering::AcqRel) >= Closing::Sent as u8 {
             return Sent::Gone;
         }
@@ -185,7 +185,7 @@ impl<N> Outbox<N> {
     }
 
     /// Drops the waiting messages. Returns the bytes dropped at once.
-    pub fn discard(&self) -> usize {
+    pub(crate) fn discard(&self) -> usize {
         self.in_batch(Batch::discard).unwrap_or_else(|| {
             let mut queue = self.lock();
             if self.closing() >= Closing::Sent {
@@ -201,7 +201,7 @@ impl<N> Outbox<N> {
     }
 
     /// Stops or resumes reading.
-    pub fn pause_reading(&self, paused: bool) -> Sent {
+    pub(crate) fn pause_reading(&self, paused: bool) -> Sent {
         match self.in_batch(|batch| batch.paused = paused) {
             Some(()) => Sent::Sent,
             None => self.tell(if paused { PAUSE } else { RESUME }),
@@ -209,7 +209,7 @@ impl<N> Outbox<N> {
     }
 
     /// Makes the connection end, because the engine failed outside of its callbacks.
-    pub fn fail(&self) {
+    pub(crate) fn fail(&self) {
         self.tell(FAILURE);
     }
 
@@ -218,7 +218,7 @@ impl<N> Outbox<N> {
     /// # Errors
     ///
     /// The notice, if there is no room or no connection. Dropping it may run anything, so no lock is held by then.
-    pub fn post(&self, notice: N) -> Result<(), NotPosted<N>> {
+    pub(crate) fn post(&self, notice: N) -> Result<(), NotPosted<N>> {
         let queue = self.lock();
         let why = match self.closing() {
             Closing::Gone => Sent::Gone,
@@ -234,7 +234,7 @@ impl<N> Outbox<N> {
 
     /// Gives the connection a notice that must go through, whatever waits. If the connection is gone, the notice is
     /// dropped.
-    pub fn notify(&self, notice: N) -> Sent {
+    pub(crate) fn notify(&self, notice: N) -> Sent {
         let queue = self.lock();
         if self.closing() == Closing::Gone {
             drop(queue);
@@ -247,7 +247,7 @@ impl<N> Outbox<N> {
     }
 
     /// Bytes that wait for the socket.
-    pub fn buffered(&self) -> usize {
+    pub(crate) fn buffered(&self) -> usize {
         let in_batch = self.in_batch(|batch| batch.backlog());
         in_batch.unwrap_or_else(|| self.unwritten.load(Ordering::Relaxed)) + self.queued_bytes.load(Ordering::Relaxed)
     }
@@ -259,23 +259,23 @@ impl<N> Outbox<N> {
     }
 
     /// The event loop on which the connection lives.
-    pub fn event_loop(&self) -> usize {
+    pub(crate) fn event_loop(&self) -> usize {
         self.event_loop as usize
     }
 
     /// The audience that the client belongs to.
-    pub fn audience(&self) -> &Audience<N> {
+    pub(crate) fn audience(&self) -> &Audience<N> {
         &self.audience
     }
 
     /// A message is refused while more bytes than this wait, or are needed to keep the waiting ones.
     #[inline]
-    pub fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.audience.backlog.limit
     }
 
     /// How far the connection's end has come.
-    pub fn closing(&self) -> Closing {
+    pub(crate) fn closing(&self) -> Closing {
         match self.closing.load(Ordering::Acquire) {
             0 => Closing::No,
             1 => Closing::Begun,

@@ -15,7 +15,7 @@ impl<N> Outbox<N> {
 
     /// Executes the orders that are queued. Returns the notices.
     #[inline]
-    pub fn take(&self, batch: &mut Batch) -> Vec<N> {
+    pub(crate) fn take(&self, batch: &mut Batch) -> Vec<N> {
         if self.waiting.load(Ordering::Acquire) == 0 { Vec::new() } else { self.take_queued(batch, true) }
     }
 
@@ -67,7 +67,7 @@ impl<N> Outbox<N> {
     }
 
     /// Notes that the connection is gone. Drops everything that is queued, now and later.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         let mut queue = self.lock();
         self.closing.store(Closing::Gone as u8, Ordering::Release);
         self.waiting.store(0, Ordering::Release);

@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 
 /// A client whose session the swap has.
 #[derive(Debug)]
-pub struct Seat {
+pub(crate) struct Seat {
     pub(super) client: Arc<Client>,
     /// The session of the old generation, which may have to go on.
     pub(super) session: Session,

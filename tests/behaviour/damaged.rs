@@ -11,7 +11,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -108,26 +109,37 @@ impl Random {
 /// A client that says something again and again, and hears the same.
 struct Echoing {
     over: Arc<AtomicBool>,
+    /// How many right answers it has got.
+    answers: Arc<AtomicUsize>,
     talking: JoinHandle<Result<usize, String>>,
 }
 
 impl Echoing {
     async fn start(host: &Host) -> Echoing {
         let (over, mut client) = (Arc::<AtomicBool>::default(), connect(host, "/").await);
-        let is_over = Arc::clone(&over);
+        let answers = Arc::<AtomicUsize>::default();
+        let (is_over, count_of) = (Arc::clone(&over), Arc::clone(&answers));
         let talking = tokio::spawn(async move {
             let mut count = 0;
             while !is_over.load(Ordering::Relaxed) {
                 let text = Message::text(format!("text {count}"));
                 client.send(text.clone()).await.map_err(|error| error.to_string())?;
                 match client.next().await {
-                    Some(Ok(answer)) if answer == text => count += 1,
+                    Some(Ok(answer)) if answer == text => count = count_of.fetch_add(1, Ordering::Relaxed) + 1,
                     other => return Err(format!("{other:?} after {count} answers")),
                 }
             }
             Ok(count)
         });
-        Echoing { over, talking }
+        Echoing { over, answers, talking }
+    }
+
+    /// Waits for so many more answers, or until no more can come.
+    async fn go_on(&self, more: usize) {
+        let enough = self.answers.load(Ordering::Relaxed) + more;
+        while self.answers.load(Ordering::Relaxed) < enough && !self.talking.is_finished() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// The number of answers that it has received, if all were right.
@@ -280,10 +292,10 @@ async fn under_watch(
         if log.contains("reloaded: ") {
             break "loaded".to_owned();
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     };
     // A while with it, and an end in good order.
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    echoing.go_on(100).await;
     let answers = echoing.end().await;
     let ended = if host.is_running() {
         host.terminate();

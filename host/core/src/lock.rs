@@ -24,6 +24,11 @@ pub(crate) struct Lock<T>(Mutex<T>);
 pub(crate) struct Held<'l, T>(MutexGuard<'l, T>, Count);
 
 impl<T> Lock<T> {
+    /// A lock that nobody holds.
+    pub(crate) const fn new(guarded: T) -> Self {
+        Lock(Mutex::new(guarded))
+    }
+
     /// Waits for the lock.
     #[inline]
     pub(crate) fn hold(&self) -> Held<'_, T> {
@@ -98,7 +103,7 @@ mod tests {
 
     #[test]
     fn an_engine_that_is_called_under_a_lock_is_noticed() {
-        let (one, other) = (Lock(Mutex::new(1)), Lock(Mutex::new(2)));
+        let (one, other) = (Lock::new(1), Lock::new(2));
         about_to_call_engine();
         let held = one.hold();
         let seen = catch_unwind(about_to_call_engine).is_err();
@@ -110,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_panic_does_not_spoil_it() {
-        let lock = Lock(Mutex::new(1));
+        let lock = Lock::new(1);
         let panicked = catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut held = lock.hold();
             *held = 2;

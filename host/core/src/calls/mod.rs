@@ -11,10 +11,9 @@
 pub mod watch;
 pub mod witness;
 
-use crate::lock::about_to_call_engine;
+use crate::lock::{Lock, about_to_call_engine};
 use std::cell::Cell;
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
 
 pub use plugin_api::hosting::{Callback, Whose};
 
@@ -48,7 +47,7 @@ thread_local! {
 }
 
 /// All generations since the process began.
-static GENERATIONS: Mutex<Vec<Whose<'static>>> = Mutex::new(Vec::new());
+static GENERATIONS: Lock<Vec<Whose<'static>>> = Lock::new(Vec::new());
 
 /// Makes a call into an engine.
 #[inline]
@@ -87,12 +86,12 @@ pub fn is_this_thread_ours() -> bool {
 
 /// Registers a generation under its number.
 pub fn register(whose: Whose<'static>) {
-    GENERATIONS.lock().unwrap_or_else(PoisonError::into_inner).push(whose);
+    GENERATIONS.hold().push(whose);
 }
 
 /// The generation of this number.
 pub fn generation(number: u32) -> Option<Whose<'static>> {
-    let generations = GENERATIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let generations = GENERATIONS.hold();
     generations.iter().find(|whose| whose.number == number).copied()
 }
 

@@ -5,10 +5,11 @@
 //! a [`Lookout`] checks these notes from time to time, on a thread of its own.
 
 use crate::calls::{self, CallFor, Callback, Whose};
+use crate::lock::Lock;
 use std::cell::OnceCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A callback that runs for longer than this is reported, at the latest when half as much more time has passed.
@@ -27,7 +28,7 @@ pub struct Watch {
     /// The engine's generation.
     generation: AtomicU32,
     /// The address of a peer that is not a client yet.
-    peer: Mutex<String>,
+    peer: Lock<String>,
     /// Whether the thread is a worker, on which most calls may take as long as they like.
     worker: bool,
 }
@@ -42,12 +43,12 @@ pub fn touch() {
 }
 
 /// The workers' watches. Workers start and end.
-static WORKERS: Mutex<Vec<Weak<Watch>>> = Mutex::new(Vec::new());
+static WORKERS: Lock<Vec<Weak<Watch>>> = Lock::new(Vec::new());
 
 /// Lets the watchdog check the calling thread, a worker.
 pub fn keep_for_worker() {
     let watch = Arc::new(Watch { worker: true, ..Watch::default() });
-    let mut workers = lock(&WORKERS);
+    let mut workers = WORKERS.hold();
     workers.retain(|worker| worker.strong_count() > 0);
     workers.push(Arc::downgrade(&watch));
     drop(workers);
@@ -106,7 +107,7 @@ impl Watch {
     /// Notes the address of a peer that is not a client yet and has no number.
     #[cold]
     fn note_peer(&self, peer: &str) -> u64 {
-        peer.clone_into(&mut lock(&self.peer));
+        peer.clone_into(&mut self.peer.hold());
         0
     }
 
@@ -177,7 +178,7 @@ impl Lookout {
     pub fn look(&mut self) -> Vec<Blocking> {
         let Lookout { loops, seen } = self;
         seen.retain(|(watch, _)| watch.strong_count() > 0);
-        for watch in loops.iter().map(Arc::downgrade).chain(lock(&WORKERS).iter().cloned()) {
+        for watch in loops.iter().map(Arc::downgrade).chain(WORKERS.hold().iter().cloned()) {
             if !seen.iter().any(|(known, _)| known.ptr_eq(&watch)) {
                 seen.push((watch, Seen::default()));
             }
@@ -211,15 +212,11 @@ impl Seen {
             callback: callback.name(),
             whose: calls::generation(watch.generation.load(Ordering::Relaxed)),
             client: watch.client.load(Ordering::Relaxed),
-            peer: (callback == Callback::Authenticate).then(|| lock(&watch.peer).clone()),
+            peer: (callback == Callback::Authenticate).then(|| watch.peer.hold().clone()),
             on_loop: !watch.worker,
             over: patience,
         })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Seen {

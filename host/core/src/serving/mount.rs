@@ -1,10 +1,11 @@
 //! An engine under a path: its present generation, and the gate through which its connections open.
 
 use crate::engine::Instance;
+use crate::lock::Lock;
 use crate::plugin::{Fingerprint, Plugin};
 use arc_swap::ArcSwap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{MutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// An engine and the path under which it is served.
@@ -18,9 +19,9 @@ pub struct Mount {
     gate: Arc<RwLock<()>>,
     swapping: tokio::sync::Mutex<()>,
     /// A state of the file that was refused.
-    refused: Mutex<Option<Fingerprint>>,
+    refused: Lock<Option<Fingerprint>>,
     /// The libraries loaded for it so far. None is ever unloaded.
-    loaded: Mutex<Vec<LoadedLibrary>>,
+    loaded: Lock<Vec<LoadedLibrary>>,
 }
 
 /// A library that was loaded and stays mapped until the process ends.
@@ -51,7 +52,7 @@ impl Mount {
         plugin_file: PathBuf,
         config_file: Option<PathBuf>,
     ) -> Mount {
-        let loaded = Mutex::new(vec![LoadedLibrary::of(instance.plugin())]);
+        let loaded = Lock::new(vec![LoadedLibrary::of(instance.plugin())]);
         Mount {
             path,
             plugin_file: ArcSwap::from_pointee(plugin_file),
@@ -59,7 +60,7 @@ impl Mount {
             current: ArcSwap::new(instance),
             gate: Arc::default(),
             swapping: tokio::sync::Mutex::new(()),
-            refused: Mutex::new(None),
+            refused: Lock::default(),
             loaded,
         }
     }
@@ -101,22 +102,22 @@ impl Mount {
 
     /// The libraries that were loaded for it, including the present one and those of generations that never ran.
     pub fn loaded_libraries(&self) -> Vec<LoadedLibrary> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.loaded.hold().clone()
     }
 
     pub fn note_loaded(&self, plugin: &Plugin) {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(LoadedLibrary::of(plugin));
+        self.loaded.hold().push(LoadedLibrary::of(plugin));
     }
 
     /// Whether this state of the plugin's file runs or was refused, so that loading it is no use.
     pub fn knows(&self, state: &Fingerprint) -> bool {
-        let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = *self.refused.hold();
         refused.as_ref() == Some(state) || self.current.load().plugin().fingerprint() == state
     }
 
     /// Notes that the plugin's file must not be loaded in this state unless the operator asks for it.
     pub fn note_refused(&self, state: Fingerprint) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+        *self.refused.hold() = Some(state);
     }
 
     /// Waits for the right to open a connection.

@@ -9,12 +9,13 @@ use crate::exit::{self, NotDone, by_ourselves};
 use crate::net::unix_socket;
 use crate::server::{Left, Running, Server};
 use crate::signals::{Ending, Signals, Told};
+use crate::threads::lock;
 use crate::threads::standby::Standby;
 use crate::watch::plugin_watch::PluginWatch;
 use crate::{crash, log};
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 /// How much longer than its deadline the drain may take, for its own work.
@@ -179,8 +180,4 @@ pub fn refuse(refused: &NotDone) -> ! {
     log::say(&format!("wshost: {}", refused.why));
     log::flush(REFUSAL, REFUSAL_WRITTEN);
     crash::end(refused.code.into())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

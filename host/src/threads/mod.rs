@@ -24,7 +24,7 @@ pub(crate) use watchdog::Watchdog;
 
 use standby::touch_thread_locals;
 use std::io;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Instant;
 use workers::Workers;
@@ -80,6 +80,11 @@ fn tick(ticker: Ticker) -> io::Result<()> {
     };
     thread::Builder::new().name("wshost-timers".into()).spawn(body)?;
     Ok(())
+}
+
+/// Locks a mutex of which every holder leaves the data consistent, also by a panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Threads of the system.

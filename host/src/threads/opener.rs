@@ -3,11 +3,12 @@
 //! Opening a library runs its initialisers under the lock of the system's loader. An initialiser that hangs keeps this
 //! thread for good, and every thread that needs that lock. All others go on.
 
+use super::lock;
 use super::standby::{Standby, contained};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use wshost_core::plugin::{LoadError, Plugin, Staged};
 
@@ -78,7 +79,7 @@ pub(crate) enum NotOpened {
 ///
 /// The system has no thread left.
 pub(crate) fn start() -> io::Result<()> {
-    let mut opener = lock();
+    let mut opener = lock(&OPENER);
     if opener.standby.is_none() {
         opener.standby = Some(Standby::start("wshost-opener")?);
     }
@@ -91,7 +92,7 @@ pub(crate) fn start() -> io::Result<()> {
 ///
 /// A library has been opening for `patience` already.
 pub(crate) fn check(patience: Duration) -> Result<(), NotOpened> {
-    match &lock().underway {
+    match &lock(&OPENER).underway {
         Some(underway) if underway.since.elapsed() >= patience => Err(underway.blocks()),
         _ => Ok(()),
     }
@@ -113,7 +114,7 @@ fn open_by<T: Send + 'static>(
     opening: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, NotOpened> {
     let until = Instant::now() + patience;
-    let mut opener = lock();
+    let mut opener = lock(&OPENER);
     let Some(standby) = opener.standby.clone() else { return Ok(opening()?) };
     // A library that another caller opens is ready in a moment, or hangs.
     while let Some(underway) = &opener.underway {
@@ -128,7 +129,7 @@ fn open_by<T: Send + 'static>(
     let (opened, is_opened) = mpsc::channel();
     standby.run(move || {
         let plugin = contained(opening);
-        let underway = lock().underway.take();
+        let underway = lock(&OPENER).underway.take();
         OPENED.notify_all();
         let Some(plugin) = plugin else { return };
         if let (Err(mpsc::SendError(_too_late)), Some(BeingOpened { path, since })) = (opened.send(plugin), underway) {
@@ -144,10 +145,6 @@ fn open_by<T: Send + 'static>(
 
 fn tell_late(path: &Path, after: Duration) {
     tracing::warn!(file = %path.display(), "an initialiser has returned after {after:.1?}: libraries can be opened again");
-}
-
-fn lock() -> MutexGuard<'static, Opener> {
-    OPENER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! the others wait to take over if it does not come back. All are started before the first engine is loaded, since a
 //! library that hangs in the loader keeps new threads from starting. This knows closures, not engines.
 
+use super::lock;
 use super::standby::touch_thread_locals;
 use rustix::process::{getpriority_process, setpriority_process};
 use std::collections::VecDeque;
@@ -93,7 +94,7 @@ impl Retirement {
     }
 
     fn start(&'static self) -> io::Result<()> {
-        if std::mem::replace(&mut self.lock().started, true) {
+        if std::mem::replace(&mut lock(&self.state).started, true) {
             return Ok(());
         }
         for number in 0..THREADS {
@@ -108,7 +109,7 @@ impl Retirement {
     }
 
     fn retire(&self, engine: Option<&'static str>, what: &'static str, end: Work) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.waiting.push_back(Thing { engine, what, end });
         // Waking a thread is a system call, so do not do it for each of many.
         let call = !state.is_at_work() && !std::mem::replace(&mut state.called, true);
@@ -119,7 +120,7 @@ impl Retirement {
     }
 
     fn wait_until_done(&self, until: Instant) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let held_up_before: Vec<_> = state.held_up().map(|underway| underway.since).collect();
         loop {
             let is_at_work = state.is_at_work()
@@ -137,7 +138,7 @@ impl Retirement {
     }
 
     fn work(&self, thread: usize) -> ! {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.idle += 1;
         loop {
             let held_up = state.note_held_up(self.patience);
@@ -145,7 +146,7 @@ impl Retirement {
                 let last = state.idle == 1;
                 drop(state);
                 held_up.iter().for_each(|held_up| held_up.tell(last));
-                state = self.lock();
+                state = lock(&self.state);
             } else if let Some(end) = state.take(thread) {
                 let keep_watch = state.asleep > 0;
                 drop(state);
@@ -153,7 +154,7 @@ impl Retirement {
                     self.to_do.notify_all();
                 }
                 end();
-                state = self.lock();
+                state = lock(&self.state);
                 self.finish(&mut state, thread);
             } else {
                 state = self.wait(state);
@@ -184,10 +185,6 @@ impl Retirement {
                 self.to_do.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -254,7 +251,7 @@ impl HeldUp {
 
 impl fmt::Debug for Retirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Retirement({} waiting)", self.lock().waiting.len())
+        write!(f, "Retirement({} waiting)", lock(&self.state).waiting.len())
     }
 }
 
@@ -315,7 +312,7 @@ mod tests {
     #[test]
     fn what_blocks_is_noted_whichever_thread_is_left_to_keep_watch() {
         let retirement = started();
-        let held_up = || retirement.lock().held_up().map(|underway| underway.what).collect::<Vec<_>>();
+        let held_up = || lock(&retirement.state).held_up().map(|underway| underway.what).collect::<Vec<_>>();
         let mut releases = Vec::new();
         for what in ["one", "two", "three", "four"] {
             let (release, held) = mpsc::channel::<()>();

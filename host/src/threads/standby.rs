@@ -4,10 +4,11 @@
 //! thread-local with a destructor, for which the C library takes the same lock. So everything that must work at any
 //! time runs on threads that were started in advance and have touched their thread-locals.
 
+use super::lock;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 type Work = Box<dyn FnOnce() + Send>;
@@ -89,10 +90,6 @@ pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
         tracing::error!("work was not done because of a fault of wshost, please report it");
     }
     done.ok()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Uses every thread-local that has a destructor and that the calling thread may need later. Do not call it in a

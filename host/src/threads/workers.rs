@@ -6,13 +6,13 @@
 //! first message. For the same reason, the host's own work in a job, such as a broadcast to 10,000 clients, does not
 //! make the job a long one.
 
-use super::allocator;
 use super::standby::touch_thread_locals;
+use super::{allocator, lock};
 use rustix::process::{getpriority_process, setpriority_process};
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use wshost_core::calls::watch;
@@ -74,7 +74,7 @@ impl Workers {
     pub(crate) fn drain(&self, until: Instant) -> usize {
         self.pool.stop();
         let left = until.saturating_duration_since(Instant::now());
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(left);
+        let ended = lock(&self.ended).recv_timeout(left);
         if matches!(ended, Err(mpsc::RecvTimeoutError::Timeout)) {
             return self.pool.waiting() + self.pool.running();
         }

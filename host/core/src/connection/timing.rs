@@ -109,11 +109,17 @@ impl<S: Wire> Connection<S> {
             unanswered.put_off(unread);
         }
         self.close_deadline = put_off(self.close_deadline);
-        if self.client.is_pinged() {
+        if let Some(patience) = self.awaits_pong() {
             // It may have been pinged meanwhile, but it gets no more than the full time for a pong.
-            let all = self.instance.keepalive().close_after_no_pong.and_then(|patience| now.checked_add(patience));
+            let all = now.checked_add(patience);
             self.next_idle_check = put_off(self.next_idle_check).into_iter().chain(all).min();
         }
+    }
+
+    /// For how long a pong is awaited, if the peer was pinged and is closed without one. Otherwise, the next check is
+    /// for a ping.
+    fn awaits_pong(&self) -> Option<Duration> {
+        self.instance.keepalive().close_after_no_pong.filter(|_| self.client.is_pinged())
     }
 
     /// Notes that bytes came, at this time by the clock.

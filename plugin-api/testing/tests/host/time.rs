@@ -205,6 +205,21 @@ fn a_client_that_is_not_read_from_is_pinged_once_it_is_idle_and_not_before() {
     assert_eq!(alice.received(), [Message::ping(""), Message::text("PingDue")]);
 }
 
+/// FAULTS K1. Found by the simulation: the next ping was put off by all the time in which nothing was read.
+#[test]
+fn a_client_that_is_read_from_again_is_pinged_no_later() {
+    let never = Options { close_after_no_pong: Some(Duration::ZERO), ..Options::default() };
+    let host = TestHost::with_options::<Patient>(never);
+    let alice = host.connect("/");
+    alice.fall_silent();
+    alice.text("pause");
+    host.advance(35 * SECOND);
+    assert_eq!(alice.received().len(), 3 * 2, "a ping and a text each");
+    alice.handle().resume_reading();
+    host.advance(6 * SECOND);
+    assert_eq!(alice.received(), [Message::ping(""), Message::text("PingDue")]);
+}
+
 #[test]
 fn hosts_on_one_thread_have_a_time_each() {
     let (host, other) = (TestHost::new::<Probe>(), TestHost::new::<Probe>());

@@ -260,6 +260,7 @@ impl<S: Wire> Connection<S> {
                 break;
             }
             if self.has_drained() {
+                self.note_room();
                 self.with_batch(|connection| {
                     connection.callback(|session, client| session.on_drain(client));
                 });

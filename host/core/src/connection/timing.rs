@@ -152,7 +152,7 @@ impl<S: Wire> Connection<S> {
 
     fn on_idle(&mut self, idle: Idle) {
         if idle == Idle::PingDue && self.cost() > self.client.outbox().limit() {
-            // There is no room for a ping, and without one no pong is missing.
+            // There is no room for a ping, and without one no pong is missing. It is due again once there is room.
             let later = self.instance.keepalive().ping_after;
             self.next_idle_check = later.and_then(|later| self.time().checked_add(later));
             return;
@@ -162,6 +162,13 @@ impl<S: Wire> Connection<S> {
             connection.callback(|session, client| session.on_idle(client, idle));
         });
         self.plan_idle_check();
+    }
+
+    /// Notes that the backlog has room again. A ping that found none may be due.
+    pub(super) fn note_room(&mut self) {
+        if self.awaits_pong().is_none() {
+            self.plan_idle_check();
+        }
     }
 
     pub(super) fn plan_idle_check(&mut self) {

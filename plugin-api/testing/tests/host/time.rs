@@ -2,7 +2,7 @@
 
 use crate::probe::{Probe, calls};
 use plugin_api::prelude::*;
-use plugin_testing::{Message, NOTHING, Options, TestHost};
+use plugin_testing::{BacklogPolicy, Message, NOTHING, Options, TestHost};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -218,6 +218,20 @@ fn a_client_that_is_read_from_again_is_pinged_no_later() {
     alice.handle().resume_reading();
     host.advance(6 * SECOND);
     assert_eq!(alice.received(), [Message::ping(""), Message::text("PingDue")]);
+}
+
+/// FAULTS K1. Found by the simulation: the next ping was due after another such time.
+#[test]
+fn a_ping_for_which_there_was_no_room_comes_once_there_is() {
+    let full = Options { max_backlog: 1000, backlog_policy: BacklogPolicy::Drop, ..Options::default() };
+    let host = TestHost::with_options::<Patient>(full);
+    let alice = host.connect("/");
+    alice.stop_reading();
+    let long = "x".repeat(1001);
+    alice.handle().send_text(&long);
+    host.advance(12 * SECOND);
+    alice.start_reading();
+    assert_eq!(alice.received(), [Message::text(&long), Message::ping(""), Message::text("PingDue")]);
 }
 
 #[test]

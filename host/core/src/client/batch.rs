@@ -114,9 +114,11 @@ impl Batch {
     pub fn control(&mut self, opcode: Opcode, payload: &[u8], limit: usize) {
         // If nothing waits for the socket, no event would tell when it takes something again.
         let waits = !self.write.is_empty() && (self.blocked || self.cost() > limit);
-        if opcode == Opcode::Pong && waits {
-            self.pong = Some(payload.into());
-        } else {
+        if opcode == Opcode::Pong {
+            // An earlier one that still waits must not come behind this one.
+            self.pong = waits.then(|| payload.into());
+        }
+        if opcode != Opcode::Pong || !waits {
             self.write.push_control_ahead(opcode, payload);
         }
     }
@@ -368,6 +370,19 @@ mod tests {
         assert_eq!(texts(&batch), "data");
         batch.unblocked();
         assert_eq!(texts(&batch), "9data");
+    }
+
+    /// Found by the simulation: the one that had waited came last.
+    #[test]
+    fn a_pong_that_finds_room_replaces_the_one_that_waits() {
+        let mut batch = Batch::default();
+        batch.execute(part(1, "a", false), LIMIT);
+        batch.message(Opcode::Text, b"data");
+        batch.control(Opcode::Pong, b"1", 5);
+        assert_eq!(batch.discard(), 6);
+        batch.control(Opcode::Pong, b"2", 5);
+        batch.unblocked();
+        assert_eq!(texts(&batch), "2a");
     }
 
     #[test]

@@ -143,8 +143,7 @@ impl Account {
         let wire_bytes = super::outbound::wire_length(payload.length);
         for index in perhaps {
             let client = &mut self.clients[index];
-            let refused =
-                !all && !client.may_be_ending() && before[&index] + ENTRY * (client.outbound.owed.len() + 16) > limit;
+            let refused = !all && before[&index] + ENTRY * (client.outbound.owed.len() + 16) > limit;
             client.outbound.exact &= all;
             client.outbound.add(Owed { payload, finished: true, may_be_missing: !all, wire_bytes });
             if refused && self.plan.setup.backlog.policy == BacklogPolicy::Close {

@@ -7,6 +7,7 @@ use super::outbound::Owed;
 use super::{Account, Timer, note};
 use crate::wire::{Kind, Payload};
 use plugin_api::{Idle, Sent};
+use plugin_testing::rig::Peer;
 use std::collections::BTreeMap;
 use wshost_core::client::audience::BacklogPolicy;
 
@@ -353,26 +354,34 @@ impl Account {
     }
 
     /// The engine is told that a client is idle.
+    ///
+    /// A sign of life is what the server reads, when it reads it: an engine that is given the rest of an earlier read has
+    /// heard nothing new.
     pub fn idle(&mut self, index: usize, idle: Idle) {
         let (now, setup) = (self.now(), self.plan.setup);
         let millis = |set: Option<std::time::Duration>| set.map_or(0, |set| set.as_millis() as u64);
         let (ping_after, close_after) = (millis(setup.keepalive.0), millis(setup.keepalive.1));
         note!(self, "client {index}: {idle:?}");
+        let read_at = self.clients[index].peer.as_ref().and_then(Peer::read_at).map(|at| self.millis(at));
+        let unread = self.clients[index].peer.as_ref().map_or(0, Peer::unread);
         let client = &mut self.clients[index];
-        let (heard, pinged) = (client.heard_at, client.ping_due_at);
+        let heard = read_at.unwrap_or(client.asked_at);
+        let pinged = client.ping_due_at.filter(|pinged| *pinged > heard);
         client.quiet_for = 0;
         let (since, patience) = match idle {
             Idle::PingDue => {
                 client.ping_due_at = Some(now);
-                client.last_ping_due_at = Some(now);
                 // While it is not read from, it is pinged again where it would be closed otherwise.
                 let again = if close_after > 0 { close_after.min(ping_after) } else { ping_after };
                 (pinged.unwrap_or(heard), if pinged.is_some() { again } else { ping_after })
             }
-            Idle::PongMissing => (client.last_ping_due_at.unwrap_or(now), close_after),
+            Idle::PongMissing => (pinged.unwrap_or(now), close_after),
         };
         self.must(now + 1 >= since + patience, || {
             format!("client {index}: {idle:?} came {} ms too early", since + patience - now)
+        });
+        self.must(idle != Idle::PongMissing || unread == 0, || {
+            format!("client {index}: a pong is said to be missing, and {unread} bytes are not read")
         });
     }
 

@@ -2,6 +2,7 @@
 
 use super::inbound::Inbound;
 use super::outbound::Outbound;
+use plugin_testing::rig::Peer;
 use std::collections::{BTreeSet, VecDeque};
 
 /// One client, from its handshake on.
@@ -40,12 +41,12 @@ pub struct Client {
     pub unfinished_for: u64,
     /// For how long its end has been under way.
     pub ending_for: u64,
+    /// Its end of the connection.
+    pub peer: Option<Peer>,
+    /// When it asked to connect.
+    pub asked_at: u64,
     /// When the engine was last told to ping it.
-    pub last_ping_due_at: Option<u64>,
-    /// The same, if it was given nothing of the peer's since.
     pub ping_due_at: Option<u64>,
-    /// When the engine was last given something of the peer's.
-    pub heard_at: u64,
     /// The engine was told of the peer's close frame.
     pub told_close: bool,
     /// What the peer's close frame says, once it is sent.
@@ -91,9 +92,9 @@ impl Client {
             unfinished_since: None,
             unfinished_for: 0,
             ending_for: 0,
-            last_ping_due_at: None,
+            peer: None,
+            asked_at: now,
             ping_due_at: None,
-            heard_at: now,
             told_close: false,
             peer_close: None,
             perhaps_since: None,

@@ -150,6 +150,12 @@ impl Account {
         self.looked_at.get()
     }
 
+    /// How many of them had passed at a time of the rig's.
+    pub fn millis(&self, at: std::time::Instant) -> u64 {
+        let since = at.saturating_duration_since(self.started.into_std());
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Something is not as it ought to be.
     pub fn violated(&mut self, what: String) {
         note!(self, "VIOLATED: {what}");

@@ -51,6 +51,7 @@ pub struct Guest {
 impl Guest {
     /// One that has just asked.
     pub fn new(index: usize, attempt: Attempt, deflate: Option<Agreed>) -> Guest {
+        with(|account| account.clients[index].peer = Some(attempt.peer.clone()));
         Guest {
             index,
             attempt,

@@ -251,10 +251,7 @@ impl Ledger {
             let generation = self.hands.generation;
             account.see_take_over(index, generation, callback);
             note!(account, "client {index}: {callback}, {}", came.in_short());
-            // It was read before anything in this turn took time.
-            let now = if account.away { account.settled_at } else { account.now() };
             let known = &mut account.clients[index];
-            (known.heard_at, known.ping_due_at) = (now, None);
             let counted = std::mem::replace(&mut known.messages, messages + 1);
             let checked = known.inbound.check(came);
             let state = std::mem::replace(&mut account.generations[generation].total, total + 1);

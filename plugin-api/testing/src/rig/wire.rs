@@ -7,8 +7,10 @@ use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wshost_core::client::short_way::ShortWay;
+use wshost_core::clock;
 use wshost_core::connection::wire::Wire;
 
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ struct Pipe {
     server_gone: bool,
     /// The server's next read panics.
     faulty: bool,
+    /// When the server last read something.
+    read_at: Option<Instant>,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -37,7 +41,7 @@ pub struct MemoryWire {
 }
 
 /// The client's end. If it is dropped, nothing happens: peers vanish without a word.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Peer(Rc<RefCell<Pipe>>);
 
 thread_local! {
@@ -111,6 +115,9 @@ impl AsyncRead for MemoryWire {
         assert!(!pipe.faulty, "a fault of wshost, as a test wants it");
         if pipe.reset {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        if !pipe.to_server.is_empty() {
+            pipe.read_at = Some(clock::now());
         }
         if let Some(bytes) = pipe.to_server.front_mut() {
             let count = bytes.len().min(buffer.remaining());
@@ -230,6 +237,11 @@ impl Peer {
     /// How many bytes the server has not read.
     pub fn unread(&self) -> usize {
         self.0.borrow().to_server.iter().map(Vec::len).sum()
+    }
+
+    /// When the server last read something, if it has.
+    pub fn read_at(&self) -> Option<Instant> {
+        self.0.borrow().read_at
     }
 
     /// Whether the server will send nothing more: it has shut its side, or let go of the connection.

@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 /// client wait, in order; pings, pongs and closing do not. If this is dropped with its message unfinished, the client
 /// is closed with 1011, since it has got an incomplete message. For the same reason, a part that finds the client's
 /// backlog full closes the client with 1008, whatever the policy.
+/// If a new generation takes over before the message is finished, nobody can finish it, and the client is closed with 1012.
 ///
 /// ```
 /// # use plugin_api::prelude::*;

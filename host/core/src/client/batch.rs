@@ -78,6 +78,11 @@ impl Batch {
         self.backlog() + self.overhead()
     }
 
+    /// Whether parts of a message were sent, and not its last.
+    pub(crate) fn is_within_message(&self) -> bool {
+        self.fragmented.is_some()
+    }
+
     /// Queues a message.
     #[inline]
     pub fn message(&mut self, opcode: Opcode, payload: &[u8]) {

@@ -3,6 +3,7 @@
 use super::Connection;
 use crate::connection::wire::Wire;
 use crate::engine::Step;
+use crate::protocol::close;
 use std::sync::Arc;
 
 /// The connection's state in a swap of its engine.
@@ -35,6 +36,12 @@ impl<S: Wire> Connection<S> {
             Step::Resume(None) if self.swap == Swap::SessionAway => {}
             Step::Resume(session) => {
                 if let Some(session) = session {
+                    // Whoever has begun it reaches nobody any more, and all other messages wait for its end.
+                    let cut_off = !Arc::ptr_eq(session.engine(), &self.instance)
+                        && self.batch.as_ref().is_some_and(|batch| batch.is_within_message());
+                    if cut_off {
+                        self.client.close(close::SERVICE_RESTART, "a new version has taken over: connect again");
+                    }
                     self.instance = Arc::clone(session.engine());
                     self.session = Some(session);
                 }

@@ -257,3 +257,21 @@ fn sessions_of_nothing_pass_over_by_themselves() {
     alice.binary(&[]);
     assert_eq!(alice.received(), [Message::binary([2, 0, 0, 0])]);
 }
+
+/// Found by the simulation: all that was sent later waited for the end of a message that nobody could send any more.
+#[test]
+fn a_message_in_parts_that_a_retired_generation_has_begun_ends_its_connection() {
+    let host = TestHost::new::<WithHandover<Counter<1>>>();
+    let (alice, bob) = (host.connect("/"), host.connect("/"));
+    let mut report = alice.handle().text_fragments();
+    report.send("a");
+    host.swap::<WithHandover<Counter<2>>>().unwrap();
+    assert_eq!((report.send("b"), alice.state()), (Sent::Gone, State::Closed));
+    let frames = alice.received_frames();
+    assert!(
+        matches!(&frames[..], [Frame { last: false, .. }, Frame { content: Message::Close { code: 1012, .. }, .. }]),
+        "{frames:?}"
+    );
+    bob.text("hi");
+    assert_eq!(bob.received(), ["v2: hi 1+0"]);
+}

@@ -75,6 +75,10 @@ pub struct Plan {
     pub largest: usize,
     /// How often in a thousand the driver goes on without having let the loops settle.
     pub haste: u32,
+    /// Timers are worked off apart from jobs.
+    pub timers_apart: bool,
+    /// How often in a thousand a swap is followed by another at once.
+    pub restless: u32,
     /// The server's end comes in the middle of everything.
     pub abrupt_end: bool,
 }
@@ -129,7 +133,7 @@ impl Plan {
         let limit = random.one_of(&[300, 2000, 10_000, 60_000, 1_000_000, 8_000_000]);
         let compressing = random.in_thousand(350);
         let compression = Compression {
-            level: 1,
+            level: random.one_of(&[1, 3, 6]),
             threshold: random.one_of(&[0, 100, 256]),
             context_takeover: random.coin(),
             window_bits: random.one_of(&[9, 12, 15]),
@@ -164,6 +168,8 @@ impl Plan {
             guests: random.among(1..=6),
             largest: random.one_of(&[200, 3000, 70_000, 200_000]),
             haste: random.one_of(&[0, 200, 600]),
+            timers_apart: random.coin(),
+            restless: random.one_of(&[0, 0, 300]),
             abrupt_end: random.in_thousand(300),
         }
     }

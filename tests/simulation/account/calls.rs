@@ -13,6 +13,8 @@ use wshost_core::client::audience::BacklogPolicy;
 
 /// What it costs the core to keep one more message, in bytes, is less than this.
 const ENTRY: usize = 128;
+/// A tick of the loops' wheels, in milliseconds.
+const TICK: u64 = 250;
 
 impl Account {
     /// Kind and number of the next message.
@@ -223,11 +225,17 @@ impl Account {
         let timeout = u64::try_from(self.plan.setup.limits.assembly_timeout.as_millis()).unwrap_or(u64::MAX);
         let (since, perhaps) = (self.clients[index].unfinished_since, self.clients[index].perhaps_since.is_some());
         if code == 1008 && (perhaps || since.is_some_and(|since| self.now() + 1 >= since + timeout)) {
+            let passed = self.now() - self.settled_at;
             let client = &mut self.clients[index];
+            let read_for = client.read_for + passed + TICK;
+            let early = client.close.is_none() && client.reasons.is_empty() && read_for < timeout;
             client.fault = Some(1008);
             if client.close.is_none() {
                 client.reasons.insert(1008);
             }
+            self.must(!early, || {
+                format!("client {index}: it was read from for {read_for} ms at most, and a message was said to be late")
+            });
         }
     }
 

@@ -39,6 +39,10 @@ pub struct Client {
     pub unfinished_since: Option<u64>,
     /// For how long a message has been unfinished, though more would have been read.
     pub unfinished_for: u64,
+    /// For how long at most something of it may have been read.
+    pub read_for: u64,
+    /// It was not read from when this was last looked at, since the engine does not want it.
+    pub was_paused: bool,
     /// For how long its end has been under way.
     pub ending_for: u64,
     /// Its end of the connection.
@@ -91,6 +95,8 @@ impl Client {
             quiet_for: 0,
             unfinished_since: None,
             unfinished_for: 0,
+            read_for: 0,
+            was_paused: false,
             ending_for: 0,
             peer: None,
             asked_at: now,

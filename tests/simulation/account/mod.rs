@@ -216,7 +216,14 @@ impl Account {
         note!(self, "generation {generation} has taken over");
         self.generations[generation].stage = Stage::Present;
         for client in self.generations[generation].imported.clone() {
-            self.clients[client].generation = generation;
+            let known = &mut self.clients[client];
+            known.generation = generation;
+            // Nobody is left who could end it.
+            if known.outbound.is_within_message() {
+                known.reasons.insert(1012);
+                known.outbound.cut_off();
+                self.note_end(client);
+            }
         }
         if let Some(before) = self.generations[generation].imported_from {
             self.retire(before);

@@ -91,6 +91,11 @@ impl Outbound {
         self.owed.iter_mut().skip(unfinished).for_each(|owed| owed.may_be_missing = true);
     }
 
+    /// Whether a message in parts is not finished.
+    pub fn is_within_message(&self) -> bool {
+        self.owed.iter().any(|owed| !owed.finished)
+    }
+
     /// Compares something that came with what was to come.
     ///
     /// # Errors

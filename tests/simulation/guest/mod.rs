@@ -152,7 +152,7 @@ impl Guest {
             if self.whole_until == self.sent {
                 (client.unfinished_since, client.unfinished_for) = (None, 0);
             } else if finished || client.unfinished_since.is_none() {
-                (client.unfinished_since, client.unfinished_for) = (Some(now), 0);
+                (client.unfinished_since, client.unfinished_for, client.read_for) = (Some(now), 0, 0);
             }
         });
         self.attempt.peer.send(piece);

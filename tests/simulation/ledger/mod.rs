@@ -64,6 +64,22 @@ impl Described for Ledger {
     }
 }
 
+/// The same engine without a way to hand over.
+pub struct WithoutHandover;
+
+impl Described for WithoutHandover {
+    type Engine = Ledger;
+    const NAME: &'static str = Ledger::NAME;
+    const VERSION: &'static str = Ledger::VERSION;
+    const DESCRIPTION: &'static str = Ledger::DESCRIPTION;
+    const INTERFACES: &'static [&'static str] = export::INTERFACES;
+    const PANIC_UNWINDS: bool = true;
+
+    fn handover() -> Option<&'static HandoverTable> {
+        None
+    }
+}
+
 /// Which client a handle is of.
 pub fn index(client: &Client) -> usize {
     client.resource().trim_start_matches('/').parse().unwrap_or(usize::MAX)
@@ -160,6 +176,7 @@ impl Engine for Ledger {
     }
 
     fn on_ping(&self, client: &Client, session: &mut Session, data: &[u8]) -> Option<Box<dyn Job>> {
+        self.begin("on_ping", session);
         self.hands.pong(client, session.client, data);
         self.message("on_ping", client, session, Came::Ping(data))
     }
@@ -169,6 +186,7 @@ impl Engine for Ledger {
     }
 
     fn on_event(&self, client: &Client, session: &mut Session, event: Box<dyn Any + Send>) -> Option<Box<dyn Job>> {
+        self.begin("on_event", session);
         match event.downcast::<Posted>() {
             Ok(event) => event.deliver(session.client),
             Err(_) => with(|account| account.violated("an event is not what was posted".to_owned())),
@@ -177,6 +195,7 @@ impl Engine for Ledger {
     }
 
     fn on_idle(&self, client: &Client, session: &mut Session, idle: Idle) -> Option<Box<dyn Job>> {
+        self.begin("on_idle", session);
         with(|account| account.idle(session.client, idle));
         match idle {
             Idle::PingDue => self.hands.ping(client, session.client),
@@ -193,6 +212,7 @@ impl Engine for Ledger {
     }
 
     fn on_drain(&self, client: &Client, session: &mut Session) {
+        self.begin("on_drain", session);
         let (index, buffered) = (session.client, client.buffered());
         with(|account| {
             let half = account.plan.setup.backlog.limit / 2;
@@ -203,6 +223,7 @@ impl Engine for Ledger {
     }
 
     fn on_close(&self, client: &Client, session: &mut Session, code: u16, _: &str) -> Option<Box<dyn Job>> {
+        self.begin("on_close", session);
         let index = session.client;
         let answers = with(|account| {
             if let Err(what) = account.clients[index].inbound.check(Came::Close(code)) {
@@ -236,6 +257,11 @@ impl Engine for Ledger {
 }
 
 impl Ledger {
+    /// A callback is about to be entered: it may be the first sign that this generation has taken over.
+    fn begin(&self, callback: &'static str, session: &Session) {
+        with(|account| account.see_take_over(session.client, self.hands.generation, callback));
+    }
+
     /// Something whole came.
     fn message(
         &self,

@@ -37,6 +37,7 @@ impl Run {
             self.guests.iter().for_each(|guest| self.check_guest(guest));
             self.check_counts();
         });
+        self.swap_again();
     }
 
     fn check_counts(&self) {
@@ -120,6 +121,7 @@ impl Run {
             if guest.client.is_none() {
                 continue;
             }
+            with(|account| account.clients[guest.index].time_passed(passed));
             if guest.is_gone() {
                 guest.check_end(now, CLOSE_DEADLINE, LINGER);
             } else if !away && !swapping {
@@ -128,6 +130,15 @@ impl Run {
                 let unread = guest.unread() > 0 || waits;
                 with(|account| account.time_passed(guest.index, passed, unread, takes_all));
             }
+        }
+    }
+}
+
+impl crate::account::client::Client {
+    /// So much time has passed, whatever happened in it.
+    fn time_passed(&mut self, passed: u64) {
+        if !(std::mem::replace(&mut self.was_paused, self.paused) && self.paused) {
+            self.read_for += passed;
         }
     }
 }

@@ -70,7 +70,7 @@ impl Run {
         for _ in 0..50 {
             self.settle();
             let errand = self.rig.enter(|| self.rig.queues().do_one());
-            let job = self.rig.do_one_job();
+            let job = self.do_one_job();
             let retired = self.rig.enter(|| self.rig.queues().retire_one());
             if !(errand || job || retired) || is_violated() {
                 break;
@@ -82,7 +82,7 @@ impl Run {
     fn check_timers(&mut self) {
         self.all_jobs();
         self.settle();
-        if self.rig.facilities().pool.waiting() > 0 || self.is_swapping() {
+        if self.has_jobs() || self.is_swapping() {
             return;
         }
         self.rig.enter(|| {
@@ -159,17 +159,18 @@ impl Run {
         for _ in 0..10_000 {
             let errand = rig.enter(|| rig.queues().do_one());
             let retired = rig.enter(|| rig.queues().retire_one());
-            if !(rig.do_one_job() || errand || retired) {
+            let (job, timer) = (rig.do_one_job(), rig.do_one_timer());
+            if !(job || timer || errand || retired) {
                 break;
             }
         }
         rig.settle();
-        let pool = Arc::clone(&rig.facilities().pool);
+        let facilities = rig.facilities();
+        let jobs = [&facilities.pool, &facilities.timely].map(|pool| pool.waiting() + pool.running());
         if !violated {
             with(|account| {
-                let jobs = (pool.waiting(), pool.running());
                 account.must(mounts == 1, || format!("the mount is held {mounts} times"));
-                account.must(jobs == (0, 0), || format!("jobs that wait and run: {jobs:?}"));
+                account.must(jobs == [0, 0], || format!("jobs that wait and run: {jobs:?}"));
                 let busy = !audience.activity.is_idle();
                 account.must(!busy, || "something of the engine's is said to be under way".to_owned());
                 let clients = audience.count(Whom::Everyone);

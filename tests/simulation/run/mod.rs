@@ -7,7 +7,7 @@ mod swaps;
 
 use crate::account::{self, Account, note, with};
 use crate::guest::Guest;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, WithoutHandover};
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::trace::Trace;
@@ -15,6 +15,7 @@ use metrics::NoopRecorder;
 use plugin_api::export::engine_module;
 use plugin_testing::rig::Rig;
 use std::rc::Rc;
+use std::sync::Arc;
 use swaps::Swaps;
 use wshost_core::engine::metrics::Metrics;
 use wshost_core::engine::{Config, Unborn};
@@ -25,10 +26,28 @@ use wshost_core::serving::mount::Mount;
 pub struct Run {
     rig: Rig,
     mount: Rc<Mount>,
+    plugins: Plugins,
     guests: Vec<Guest>,
     swaps: Swaps,
     /// When the deadlines were last looked at.
     looked_at: u64,
+}
+
+/// The engine in two guises.
+struct Plugins {
+    with_handover: Arc<Plugin>,
+    without: Arc<Plugin>,
+}
+
+impl Plugins {
+    /// And one to begin with.
+    fn linked() -> Result<(Plugin, Plugins), String> {
+        let linked = |module| Plugin::linked(module).map_err(|error| error.to_string());
+        let (with_handover, without) = (engine_module::<Ledger>, engine_module::<WithoutHandover>);
+        let plugins =
+            Plugins { with_handover: Arc::new(linked(with_handover())?), without: Arc::new(linked(without())?) };
+        Ok((linked(with_handover())?, plugins))
+    }
 }
 
 /// What came of a run.
@@ -54,15 +73,17 @@ pub fn run(seed: u64, trace: Trace) -> Outcome {
     account::live::forget();
     let mut random = Random::new(seed);
     let plan = Plan::draw(&mut random);
-    let rig = Rig::new(plan.setup, Metrics::new(NoopRecorder));
+    let metrics = Metrics::new(NoopRecorder);
+    let rig =
+        if plan.timers_apart { Rig::with_timers_apart(plan.setup, metrics) } else { Rig::new(plan.setup, metrics) };
     let steps = plan.steps;
     rig.enter(|| account::open(plan, random, trace));
     with(|account| note!(account, "seed {seed}: {:?}", account.plan));
-    let made = Plugin::linked(engine_module::<Ledger>()).map_err(|error| error.to_string()).and_then(|plugin| {
+    let made = Plugins::linked().and_then(|(plugin, plugins)| {
         let unborn = Unborn::first(plugin, Config::default(), rig.facilities());
         let file = unborn.plugin().path().to_owned();
         let instance = rig.enter(|| unborn.make()).map_err(|not_made| not_made.failure.to_string())?;
-        Ok(Rc::new(Mount::new(None, instance, file, None)))
+        Ok((Rc::new(Mount::new(None, instance, file, None)), plugins))
     });
     match made {
         Err(why) => with(|account| {
@@ -70,8 +91,8 @@ pub fn run(seed: u64, trace: Trace) -> Outcome {
             let told = account.panics > 0;
             account.must(told, || format!("there is no engine: {why}"));
         }),
-        Ok(mount) => {
-            let mut run = Run { rig, mount, guests: Vec::new(), swaps: Swaps::default(), looked_at: 0 };
+        Ok((mount, plugins)) => {
+            let mut run = Run { rig, mount, plugins, guests: Vec::new(), swaps: Swaps::default(), looked_at: 0 };
             for _ in 0..steps {
                 if is_violated() {
                     break;

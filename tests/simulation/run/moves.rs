@@ -88,18 +88,33 @@ impl Run {
     /// Does a job that waits, or all of them.
     fn job(&mut self) {
         if with(|account| account.random.coin()) {
-            self.rig.do_one_job();
+            self.do_one_job();
         } else {
             self.all_jobs();
         }
     }
 
+    /// Does one, or a run of a timer.
+    pub(super) fn do_one_job(&self) -> bool {
+        if with(|account| account.random.coin()) {
+            self.rig.do_one_job() || self.rig.do_one_timer()
+        } else {
+            self.rig.do_one_timer() || self.rig.do_one_job()
+        }
+    }
+
+    /// Whether there are any.
+    pub(super) fn has_jobs(&self) -> bool {
+        let facilities = self.rig.facilities();
+        facilities.pool.waiting() + facilities.timely.waiting() > 0
+    }
+
     /// Does all jobs, and those that come of them, unless they never end.
     pub(super) fn all_jobs(&mut self) {
         let mut done = 0;
-        while done < 500 && self.rig.do_one_job() {
+        while done < 500 && self.do_one_job() {
             done += 1;
-            if self.rig.facilities().pool.waiting() == 0 {
+            if !self.has_jobs() {
                 self.settle();
             }
         }

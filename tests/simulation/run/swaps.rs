@@ -13,6 +13,11 @@ use wshost_core::serving::swap::{Refused, Reloaded, Successor, Way};
 pub struct Swaps {
     count: u64,
     under_way: Option<(Swapping, usize)>,
+    just_ended: bool,
+    /// The present generation has no handover.
+    serves_without: bool,
+    /// The one that is to follow has none.
+    comes_without: bool,
 }
 
 impl Run {
@@ -23,19 +28,23 @@ impl Run {
         }
         self.swaps.count += 1;
         let number = self.swaps.count;
-        let (gentle, old) = with(|account| {
-            let gentle = account.random.in_thousand(150);
+        let had_handover = !self.swaps.serves_without;
+        let (gently, has_handover, old) = with(|account| {
+            let gently = account.random.in_thousand(100);
+            let has_handover = account.random.in_thousand(900);
+            let gentle = gently || !has_handover || !had_handover;
             let fault = account.random.in_thousand(400).then(|| draw_fault(&mut account.random));
             note!(account, "swap {number} begins, gentle: {gentle}, {fault:?}");
             account.fault = fault;
             account.swap = Some(number);
             account.gentle = gentle;
             account.candidate = None;
-            (gentle, account.serving)
+            (gently, has_handover, account.serving)
         });
-        let plugin = Arc::clone(self.mount.current().plugin());
+        self.swaps.comes_without = !has_handover;
+        let plugin = Arc::clone(if has_handover { &self.plugins.with_handover } else { &self.plugins.without });
         let config = Config { text: number.to_string(), ..Config::default() };
-        let successor = Successor { plugin, config, always_gently: gentle };
+        let successor = Successor { plugin, config, always_gently: gently };
         let limits = with(|account| account.plan.swap);
         self.swaps.under_way = Some((self.rig.swap(&self.mount, successor, limits), old));
     }
@@ -46,6 +55,10 @@ impl Run {
         let Some(outcome) = swapping.take() else { return };
         let old = *old;
         self.swaps.under_way = None;
+        self.swaps.just_ended = true;
+        if outcome.is_ok() {
+            self.swaps.serves_without = self.swaps.comes_without;
+        }
         with(|account| {
             let made = account.candidate;
             account.swap = None;
@@ -71,6 +84,14 @@ impl Run {
         });
     }
 
+    /// Begins another at once behind one that is over, if the run is restless.
+    pub(super) fn swap_again(&mut self) {
+        let again = std::mem::take(&mut self.swaps.just_ended);
+        if again && with(|account| !account.calm && account.random.in_thousand(account.plan.restless)) {
+            self.begin_swap();
+        }
+    }
+
     /// Whether one is under way.
     pub(super) fn is_swapping(&self) -> bool {
         self.swaps.under_way.is_some()
@@ -82,6 +103,7 @@ fn succeeded(account: &mut crate::account::Account, reloaded: &Reloaded, old: us
     match reloaded.way {
         Way::Handover { sessions, .. } => {
             let imported = account.generations[new].imported.len();
+            account.must(!account.gentle, || "a swap handed over what it was to leave alone".to_owned());
             account.must(sessions == imported, || format!("{sessions} passed over, and {imported} were imported"));
             let from = account.generations[new].imported_from;
             account.must(from == Some(old), || format!("generation {new} has the state of {from:?}, and not of {old}"));

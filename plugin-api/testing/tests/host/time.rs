@@ -252,3 +252,18 @@ fn hosts_on_one_thread_have_a_time_each() {
     host.advance(SECOND / 2);
     assert_eq!(alice.received(), ["after a second"]);
 }
+
+/// Found by the simulation: the next ping came later by as much as nothing had been read before the last.
+#[test]
+fn a_client_that_is_read_from_again_is_pinged_as_every_other() {
+    let never = Options { close_after_no_pong: Some(Duration::ZERO), ..Options::default() };
+    let host = TestHost::with_options::<Patient>(never);
+    let alice = host.connect("/");
+    alice.text("pause");
+    alice.fall_silent();
+    host.advance(10 * SECOND);
+    assert_eq!(alice.received().len(), 2, "a ping and a text");
+    alice.handle().resume_reading();
+    host.advance(11 * SECOND);
+    assert_eq!(alice.received().len(), 2);
+}

@@ -222,20 +222,13 @@ impl Account {
 
     /// A client was closed with this code: it may be since a message was not finished in time.
     fn see_overdue(&mut self, index: usize, code: u16) {
-        let timeout = u64::try_from(self.plan.setup.limits.assembly_timeout.as_millis()).unwrap_or(u64::MAX);
-        let (since, perhaps) = (self.clients[index].unfinished_since, self.clients[index].perhaps_since.is_some());
-        if code == 1008 && (perhaps || since.is_some_and(|since| self.now() + 1 >= since + timeout)) {
-            let passed = self.now() - self.settled_at;
-            let client = &mut self.clients[index];
-            let read_for = client.read_for + passed + TICK;
-            let early = client.close.is_none() && client.reasons.is_empty() && read_for < timeout;
+        self.refresh();
+        let client = &mut self.clients[index];
+        if code == 1008 && client.may_be_late {
             client.fault = Some(1008);
             if client.close.is_none() {
                 client.reasons.insert(1008);
             }
-            self.must(!early, || {
-                format!("client {index}: it was read from for {read_for} ms at most, and a message was said to be late")
-            });
         }
     }
 
@@ -244,8 +237,14 @@ impl Account {
         let now = self.now();
         let timeout = u64::try_from(self.plan.setup.limits.assembly_timeout.as_millis()).unwrap_or(u64::MAX);
         for client in &mut self.clients {
-            let overdue = client.unfinished_since.map(|since| since + timeout).filter(|at| *at <= now);
-            client.perhaps_since = client.perhaps_since.or(overdue);
+            // At most so long was it read from since its unfinished message began.
+            let read_for = client.read_for + (now - self.settled_at) + TICK;
+            if let Some(since) = client.unfinished_since
+                && read_for >= timeout
+            {
+                client.may_be_late = true;
+                client.perhaps_since.get_or_insert(since + timeout.saturating_sub(TICK));
+            }
         }
         while let Some(index) = self.restarts.iter().position(|(at, _)| *at <= now) {
             let (at, generation) = self.restarts.swap_remove(index);

@@ -41,6 +41,8 @@ pub struct Client {
     pub unfinished_for: u64,
     /// For how long at most something of it may have been read.
     pub read_for: u64,
+    /// The core may have said by now that a message of its is late.
+    pub may_be_late: bool,
     /// It was not read from when this was last looked at, since the engine does not want it.
     pub was_paused: bool,
     /// For how long its end has been under way.
@@ -96,6 +98,7 @@ impl Client {
             unfinished_since: None,
             unfinished_for: 0,
             read_for: 0,
+            may_be_late: false,
             was_paused: false,
             ending_for: 0,
             peer: None,

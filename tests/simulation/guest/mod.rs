@@ -176,7 +176,10 @@ impl Guest {
         if self.is_there() {
             self.shut = true;
             self.attempt.peer.shut();
-            with(|account| note!(account, "client {}: shuts its side", self.index));
+            with(|account| {
+                note!(account, "client {}: shuts its side", self.index);
+                account.clients[self.index].ending = true;
+            });
         }
     }
 
@@ -185,7 +188,10 @@ impl Guest {
         if self.is_there() {
             self.reset = true;
             self.attempt.peer.reset();
-            with(|account| note!(account, "client {}: resets", self.index));
+            with(|account| {
+                note!(account, "client {}: resets", self.index);
+                account.clients[self.index].ending = true;
+            });
         }
     }
 
@@ -194,6 +200,7 @@ impl Guest {
         if self.is_there() {
             self.set_window(Some(0));
             self.vanished = true;
+            with(|account| note!(account, "client {}: vanishes", self.index));
         }
     }
 
@@ -276,7 +283,7 @@ impl Guest {
             let least = if known.peer_close.is_some() { linger } else { close_deadline };
             let began = known.end_began.into_iter().chain(known.perhaps_since).min();
             // The wheel's time may be behind by up to a tick.
-            let legal = began.is_some_and(|began| now + TICK > began + least);
+            let legal = began.is_some_and(|began| now + TICK + 1 >= began + least);
             account.must(legal, || {
                 format!("client {}: its connection is gone at {now}, and its end began at {began:?}", self.index)
             });

@@ -80,7 +80,7 @@ impl Hands {
             (Act::Fragment, None) => self.to_another(|client, other| self.fragment(client, other)),
             (Act::Ping, Some((client, own))) => self.ping(client, own),
             (Act::Pong, Some((client, own))) => {
-                let data = with(|account| account.random.key());
+                let data = with(|account| account.id() as u32).to_le_bytes();
                 self.pong(client, own, &data);
             }
             (Act::Post, Some((client, own))) => self.post(client, own),
@@ -235,7 +235,7 @@ impl Hands {
     }
 
     pub fn ping(&self, client: &Client, to: usize) {
-        let data = with(|account| account.random.key());
+        let data = with(|account| account.id() as u32).to_le_bytes();
         let before = client.buffered();
         let sent = client.ping(&data);
         with(|account| {

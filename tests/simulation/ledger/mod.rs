@@ -145,6 +145,10 @@ impl Engine for Ledger {
         let generation = self.hands.generation;
         let (rejects, panics) = with(|account| {
             account.see_served_by(generation);
+            if account.candidate == Some(generation) {
+                // The gate has opened behind it.
+                account.take_over(generation);
+            }
             (account.random.in_thousand(20), account.plan.bombs > 0 && account.random.in_thousand(20))
         });
         if panics {

@@ -83,7 +83,7 @@ impl Run {
                 }
             }
             if let Some(expected) = known.outbound.waits(guest.received())
-                && !guest.is_compressing
+                && !(guest.is_compressing || guest.vanished)
                 && buffered != expected
             {
                 return account
@@ -137,7 +137,9 @@ impl Run {
 impl crate::account::client::Client {
     /// So much time has passed, whatever happened in it.
     fn time_passed(&mut self, passed: u64) {
-        if !(std::mem::replace(&mut self.was_paused, self.paused) && self.paused) {
+        // Behind a close frame it is read from again.
+        let paused = self.paused && !self.may_be_ending();
+        if !(std::mem::replace(&mut self.was_paused, paused) && paused) {
             self.read_for += passed;
         }
     }

@@ -94,13 +94,10 @@ impl Run {
         }
     }
 
-    /// Does one, or a run of a timer.
+    /// Does one, or a run of a timer: either may come first.
     pub(super) fn do_one_job(&self) -> bool {
-        if with(|account| account.random.coin()) {
-            self.rig.do_one_job() || self.rig.do_one_timer()
-        } else {
-            self.rig.do_one_timer() || self.rig.do_one_job()
-        }
+        let timers_first = with(|account| account.random.coin());
+        (timers_first && self.rig.do_one_timer()) || self.rig.do_one_job() || self.rig.do_one_timer()
     }
 
     /// Whether there are any.

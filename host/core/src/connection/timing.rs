@@ -161,6 +161,8 @@ impl<S: Wire> Connection<S> {
         self.with_batch(|connection| {
             connection.callback(|session, client| session.on_idle(client, idle));
         });
+        // The ping leaves now, and not before: the engine may have taken long.
+        self.client.note_pinged(clock::now());
         self.plan_idle_check();
     }
 

@@ -3,6 +3,8 @@
 use crate::probe::{Probe, calls};
 use plugin_api::prelude::*;
 use plugin_testing::{BacklogPolicy, Message, NOTHING, Options, TestHost};
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -232,6 +234,42 @@ fn a_ping_for_which_there_was_no_room_comes_once_there_is() {
     host.advance(12 * SECOND);
     alice.start_reading();
     assert_eq!(alice.received(), [Message::text(&long), Message::ping(""), Message::text("PingDue")]);
+}
+
+/// Pings, and then takes long.
+struct Slow;
+
+impl Engine for Slow {
+    type Session = u32;
+
+    fn new(_: Host, _: &Config) -> Result<Self> {
+        Ok(Slow)
+    }
+
+    fn on_idle(&self, client: &Client, _: &mut u32, idle: Idle) -> Option<Box<dyn Job>> {
+        client.ping(format!("{idle:?}").as_bytes());
+        if idle == Idle::PingDue {
+            let time_passes = pin!(tokio::time::advance(7 * SECOND));
+            let _ = time_passes.poll(&mut Context::from_waker(Waker::noop()));
+        }
+        None
+    }
+}
+
+/// FAULTS K2.
+#[test]
+fn a_ping_that_leaves_late_is_awaited_no_less() {
+    let keepalive =
+        Options { ping_after: Some(10 * SECOND), close_after_no_pong: Some(5 * SECOND), ..Options::default() };
+    let host = TestHost::with_options::<Slow>(keepalive);
+    let alice = host.connect("/");
+    alice.fall_silent();
+    host.advance(10 * SECOND);
+    assert_eq!(alice.received(), [Message::ping("PingDue")]);
+    host.advance(4 * SECOND);
+    assert_eq!(alice.received(), NOTHING);
+    host.advance(2 * SECOND);
+    assert_eq!(alice.received(), [Message::ping("PongMissing")]);
 }
 
 #[test]

@@ -377,7 +377,6 @@ impl Account {
         client.quiet_for = 0;
         let (since, patience) = match idle {
             Idle::PingDue => {
-                client.ping_due_at = Some(now);
                 // While it is not read from, it is pinged again where it would be closed otherwise.
                 let again = if close_after > 0 { close_after.min(ping_after) } else { ping_after };
                 (pinged.unwrap_or(heard), if pinged.is_some() { again } else { ping_after })
@@ -390,6 +389,13 @@ impl Account {
         self.must(idle != Idle::PongMissing || unread == 0, || {
             format!("client {index}: a pong is said to be missing, and {unread} bytes are not read")
         });
+    }
+
+    /// The engine has been told. A ping leaves now, and not before, however long that has taken.
+    pub fn has_been_idle(&mut self, index: usize, idle: Idle) {
+        if idle == Idle::PingDue {
+            self.clients[index].ping_due_at = Some(self.now());
+        }
     }
 
     /// `on_closed` came.

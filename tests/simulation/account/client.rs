@@ -51,7 +51,7 @@ pub struct Client {
     pub peer: Option<Peer>,
     /// When it asked to connect.
     pub asked_at: u64,
-    /// When the engine was last told to ping it.
+    /// When the engine had last been told to ping it.
     pub ping_due_at: Option<u64>,
     /// The engine was told of the peer's close frame.
     pub told_close: bool,

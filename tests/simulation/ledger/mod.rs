@@ -205,7 +205,9 @@ impl Engine for Ledger {
             Idle::PingDue => self.hands.ping(client, session.client),
             Idle::PongMissing => self.hands.close(client, session.client, close_code::POLICY, true),
         }
-        self.callback("on_idle", client, session)
+        let job = self.callback("on_idle", client, session);
+        with(|account| account.has_been_idle(session.client, idle));
+        job
     }
 
     fn on_read_complete(&self, client: &Client, session: &mut Session) {

@@ -195,9 +195,10 @@ impl Guest {
         }
     }
 
-    /// Is not heard of any more.
+    /// Is not heard of any more. It has read what had come by then.
     pub fn vanish(&mut self) {
         if self.is_there() {
+            self.read();
             self.set_window(Some(0));
             self.vanished = true;
             with(|account| note!(account, "client {}: vanishes", self.index));

@@ -52,7 +52,7 @@ impl Run {
             Move::Close => guest.close(),
             Move::Shut => guest.shut(),
             Move::Reset => guest.reset(),
-            Move::Vanish => guest.vanish(),
+            Move::Vanish => self.rig.enter(|| guest.vanish()),
             Move::Misbehave => guest.misbehave(),
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Arguments, Task};
 use crate::run::{self, Facts, Outcome};
-use crate::trace::Trace;
+use crate::trace::{Trace, without_numbers};
 use crate::watch::listening;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use std::process::ExitCode;
@@ -140,10 +140,7 @@ fn report(mut failed: Vec<Failed>, done: u64, facts: &Facts, took: Duration) -> 
 fn by_kind(failed: &[Failed]) -> Vec<(String, Vec<u64>)> {
     let mut kinds: Vec<(String, Vec<u64>)> = Vec::new();
     for failed in failed {
-        let mut kind = failed.what.replace(|character: char| character.is_ascii_digit(), "#");
-        while kind.contains("##") {
-            kind = kind.replace("##", "#");
-        }
+        let kind = without_numbers(&failed.what);
         match kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, seeds)) => seeds.push(failed.seed),
             None => kinds.push((kind, vec![failed.seed])),

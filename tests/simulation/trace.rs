@@ -3,6 +3,15 @@
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
+/// A text in which each number, however long, is `#`.
+pub fn without_numbers(text: &str) -> String {
+    let mut without = text.replace(|character: char| character.is_ascii_digit(), "#");
+    while without.contains("##") {
+        without = without.replace("##", "#");
+    }
+    without
+}
+
 /// The lines of a run.
 #[derive(Default)]
 pub struct Trace {

@@ -3,6 +3,7 @@
 use super::Run;
 use crate::account::generation::{Call, Failing, Fault, Stage};
 use crate::account::{note, with};
+use crate::trace::without_numbers;
 use plugin_testing::rig::Swapping;
 use std::sync::Arc;
 use wshost_core::engine::Config;
@@ -69,7 +70,7 @@ impl Run {
                 (Ok(_), None) => account.violated("a generation took over that was not made".to_owned()),
                 (Err(refused), candidate) => {
                     // The core's numbers of clients count over all runs.
-                    let why = refused.to_string().replace(|character: char| character.is_ascii_digit(), "#");
+                    let why = without_numbers(&refused.to_string());
                     note!(account, "the swap is refused: {why}");
                     let busy = matches!(refused, Refused::Busy);
                     account.must(!busy, || "a swap is said to be under way".to_owned());

@@ -1,8 +1,9 @@
 //! A connection's part in a swap: the steps that it is told, and the session that it hands in.
 
 use super::{Client, Session};
+use std::convert::Infallible;
 use std::sync::Arc;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{Sender, UnboundedSender};
 
 /// The steps of a connection in a swap, one after another.
 #[derive(Debug)]
@@ -19,12 +20,16 @@ pub enum Step {
 
 /// The right and duty to answer once. Dropping it is an answer.
 #[derive(Debug)]
-pub struct Ticket(UnboundedSender<HandedIn>);
+pub struct Ticket {
+    sessions: UnboundedSender<HandedIn>,
+    /// It says nothing. It hangs up behind the session, so that one wake-up tells of all answers.
+    _done: Sender<Infallible>,
+}
 
 impl Ticket {
-    /// A ticket whose answer goes there.
-    pub(crate) fn new(answer: UnboundedSender<HandedIn>) -> Self {
-        Self(answer)
+    /// A ticket whose session goes to `sessions`. `done` hangs up when all tickets that have it are answered.
+    pub(crate) fn new(sessions: UnboundedSender<HandedIn>, done: Sender<Infallible>) -> Self {
+        Ticket { sessions, _done: done }
     }
 
     /// Hands a session in.
@@ -34,7 +39,7 @@ impl Ticket {
     /// The session, if nobody waits for it any more.
     pub(crate) fn hand_in(self, client: &Arc<Client>, session: Session) -> Result<(), Session> {
         let handed_in = HandedIn { client: Arc::clone(client), session };
-        self.0.send(handed_in).map_err(|refused| refused.0.session)
+        self.sessions.send(handed_in).map_err(|refused| refused.0.session)
     }
 }
 

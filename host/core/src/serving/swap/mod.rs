@@ -167,13 +167,13 @@ async fn try_once(
     let seats = Arc::new(Seats::default());
     old.hold_timers();
     let gone_on = async {
-        if !Answers::ask(&clients, Step::Freeze).wait(&seats, until).await {
+        if !Answers::ask(&clients, Step::Freeze).wait_for_all(&seats, until).await {
             return Err(late("a callback was at work"));
         }
         if !old.audience().activity.wait_until_idle(until).await {
             return Err(late("jobs were at work"));
         }
-        if !Answers::ask(&clients, Step::HandIn).wait(&seats, until).await {
+        if !Answers::ask(&clients, Step::HandIn).wait_for_all(&seats, until).await {
             return Err(late("a connection did not answer"));
         }
         exchange(from, to, &seats, errands, until).await
@@ -216,7 +216,7 @@ async fn wait_for_those_at_work(old: &Instance, until: Instant) -> Result<(), No
     let mut clients = clients_of(old);
     clients.sort_unstable_by_key(|client| client.event_loop());
     clients.dedup_by_key(|client| client.event_loop());
-    if !Answers::ask(&clients, Step::Answer).wait(&Seats::default(), until).await {
+    if !Answers::ask(&clients, Step::Answer).wait_for_all(&Seats::default(), until).await {
         return Err(NotHandedOver::Late("a callback was at work".to_owned()));
     }
     if !old.audience().activity.wait_for_present(until).await {

@@ -4,11 +4,12 @@
 use crate::engine::{Client, HandedIn, Session, Step, Ticket};
 use crate::lock::{Held, Lock};
 use plugin_api::Sent;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel, unbounded_channel};
 use tokio::time::timeout_at;
 
 /// A client whose session the swap has.
@@ -51,21 +52,35 @@ pub(super) fn tell(client: &Client, step: Step) {
 
 /// The answers of connections to a step.
 #[derive(Debug)]
-pub(super) struct Answers(UnboundedReceiver<HandedIn>);
+pub(super) struct Answers {
+    sessions: UnboundedReceiver<HandedIn>,
+    done: Receiver<Infallible>,
+}
 
 impl Answers {
     /// Sends a step to these clients' connections.
     pub(super) fn ask(clients: &[Arc<Client>], step: fn(Ticket) -> Step) -> Answers {
-        let (answer, answers) = unbounded_channel();
-        clients.iter().for_each(|client| tell(client, step(Ticket::new(answer.clone()))));
-        Answers(answers)
+        let (hand_in, sessions) = unbounded_channel();
+        let (say_nothing, done) = channel(1);
+        clients.iter().for_each(|client| tell(client, step(Ticket::new(hand_in.clone(), say_nothing.clone()))));
+        Answers { sessions, done }
     }
 
-    /// Waits until everyone has answered, and seats the sessions that are handed in. Returns whether all had answered
-    /// at `until`; it may be called again.
+    /// Waits until everyone has answered, or until `until`, and then seats the sessions that are there: it is woken once,
+    /// however many there are. Returns whether all had answered.
+    pub(super) async fn wait_for_all(&mut self, seats: &Seats, until: Instant) -> bool {
+        let all_answered = timeout_at(until.into(), self.done.recv()).await.is_ok();
+        while let Ok(handed_in) = self.sessions.try_recv() {
+            seats.add(Seat::of(handed_in));
+        }
+        all_answered
+    }
+
+    /// Waits until everyone has answered, and seats each session as soon as it is handed in. Returns whether all had
+    /// answered at `until`; it may be called again.
     pub(super) async fn wait(&mut self, seats: &Seats, until: Instant) -> bool {
         let all = async {
-            while let Some(handed_in) = self.0.recv().await {
+            while let Some(handed_in) = self.sessions.recv().await {
                 seats.add(Seat::of(handed_in));
             }
         };
@@ -76,7 +91,7 @@ impl Answers {
 impl Drop for Answers {
     /// Stops waiting. A connection that has not handed in its session keeps it, or gets it back at once.
     fn drop(&mut self) {
-        close(&mut self.0, |handed_in| {
+        close(&mut self.sessions, |handed_in| {
             let _none_left_behind = Seat::of(handed_in).resume(false);
         });
     }

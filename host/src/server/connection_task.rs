@@ -11,7 +11,6 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::Notify;
 use wshost_core::connection::wire::Wire;
 use wshost_core::connection::{Connection, Shared};
-use wshost_core::serving::admission::Admitted;
 
 /// The connections of one loop.
 #[derive(Debug)]
@@ -71,13 +70,10 @@ pub(crate) fn start<S>(
     let (server, shared) = (Arc::clone(server), Rc::clone(shared));
     let opening = async move {
         let opened = handshake::run(stream, &peer, &server, index).await?;
-        let Admitted { client, session, pass, .. } = opened.admitted;
+        let handshake::Opening { stream, leftover, admitted } = opened;
+        let client = Arc::clone(&admitted.client);
         tracing::debug!(peer, event_loop = index, resource = client.resource(), "connection opened");
-        let limits = server.settings.limits();
-        // From here on it is the connection that takes the client out of the audience, whatever happens.
-        let connection = Connection::new(opened.stream, &opened.leftover, Arc::clone(&client), session, limits, shared);
-        client.audience().enter(&client);
-        drop(pass);
+        let connection = Connection::open(stream, &leftover, admitted, server.settings.limits(), shared);
         if *server.draining.borrow() {
             server.say_goodbye(&client);
         }

@@ -35,6 +35,7 @@ use crate::loops::deadlines::{Alarm, Deadlines};
 use crate::loops::prefer_read::Turn;
 use crate::loops::turnstile::{Place, Turnstile};
 use crate::protocol::{self, Limits, Receiver, close};
+use crate::serving::admission::Admitted;
 use allowance::Allowance;
 use input::Unanswered;
 use stage::Stage;
@@ -142,7 +143,7 @@ impl<S: Wire> Future for Connection<S> {
         }
         connection.borrow_memory(&shared);
         if !std::mem::replace(&mut connection.opened, true) {
-            connection.open();
+            connection.begin();
         }
         let turn = connection.turn(cx, &shared);
         connection.return_memory(&shared);
@@ -159,8 +160,18 @@ impl<S: Wire> Future for Connection<S> {
 }
 
 impl<S: Wire> Connection<S> {
-    /// A connection whose handshake is over. `leftover` are the bytes after its request.
-    pub fn new(
+    /// Opens the connection of a client whose handshake is over: from now on, broadcasts reach the client. `leftover` are
+    /// the bytes after its request.
+    pub fn open(stream: S, leftover: &[u8], admitted: Admitted, limits: Limits, shared: Rc<Shared>) -> Self {
+        let Admitted { client, session, pass, .. } = admitted;
+        // From here on it is the connection that takes the client out of the audience, whatever happens.
+        let connection = Self::new(stream, leftover, Arc::clone(&client), session, limits, shared);
+        client.audience().enter(&client);
+        drop(pass);
+        connection
+    }
+
+    fn new(
         stream: S,
         leftover: &[u8],
         client: Arc<Client>,
@@ -199,7 +210,7 @@ impl<S: Wire> Connection<S> {
         }
     }
 
-    fn open(&mut self) {
+    fn begin(&mut self) {
         self.with_batch(|connection| {
             connection.callback(|session, client| session.on_open(client));
         });

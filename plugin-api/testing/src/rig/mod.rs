@@ -305,8 +305,14 @@ impl Rig {
                     }));
                     return;
                 }
-                Ruling::Admitted(admitted) => match check(&admitted, &headers) {
-                    Ok(()) => open(admitted, &told, wire, limits, shared),
+                Ruling::Admitted(mut admitted) => match check(&admitted, &headers) {
+                    Ok(()) => {
+                        let client = Arc::clone(&admitted.client);
+                        let subprotocol = std::mem::take(&mut admitted.subprotocol);
+                        let headers = std::mem::take(&mut admitted.headers);
+                        told.replace(Some(Outcome::Open { client, subprotocol, headers }));
+                        Connection::open(wire, &[], admitted, limits, shared)
+                    }
                     Err(why) => {
                         told.replace(Some(Outcome::Unsendable(why)));
                         return;
@@ -331,21 +337,6 @@ impl Rig {
         });
         Swapping(outcome)
     }
-}
-
-fn open(
-    admitted: Admitted,
-    told: &RefCell<Option<Outcome>>,
-    wire: MemoryWire,
-    limits: Limits,
-    shared: Rc<Shared>,
-) -> Connection<MemoryWire> {
-    let Admitted { client, session, pass, subprotocol, headers } = admitted;
-    let connection = Connection::new(wire, &[], Arc::clone(&client), session, limits, shared);
-    client.audience().enter(&client);
-    drop(pass);
-    told.replace(Some(Outcome::Open { client, subprotocol, headers }));
-    connection
 }
 
 /// Whether the engine's part of the response can be sent.

@@ -2,8 +2,7 @@
 
 use super::host;
 use ::http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, Method, Version};
@@ -76,11 +75,6 @@ pub(super) fn sort(parts: &Parts, max_target_bytes: usize) -> Result<Asked, Inva
         Some(key) => Ok(Asked::WebSocket { key: key.to_owned() }),
         None => Err(Invalid::Request("Sec-WebSocket-Key must be there once, as 16 bytes in base64")),
     }
-}
-
-/// Whether the client offers this subprotocol.
-pub(super) fn offers(headers: &HeaderMap, protocol: &str) -> bool {
-    tokens(headers, &SEC_WEBSOCKET_PROTOCOL).any(|offered| offered == protocol)
 }
 
 /// Whether a body follows. A length of 0 announces none: proxies and devices send it with every request.

@@ -1,7 +1,6 @@
 //! Responses, each checked before it is sent.
 
 use super::file_body::FileBody;
-use super::request::offers;
 use ::http::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -12,7 +11,7 @@ use bytes::Bytes;
 use http_body_util::{Either, Full};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use wshost_core::serving::admission::{check_headers, start_of};
+use wshost_core::serving::admission::{check_headers, check_subprotocol};
 
 pub(super) type Answer = Response<Either<Full<Bytes>, FileBody>>;
 
@@ -32,10 +31,8 @@ pub(super) fn switching(
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     add(answer.headers_mut(), headers)?;
     if let Some(protocol) = protocol {
-        // 4.2.2, 5, /subprotocol/: one of the client's offers.
-        if !offers(&parts.headers, protocol) {
-            return Err(format!("the client did not offer the subprotocol {:?}", start_of(protocol)));
-        }
+        let offers = parts.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+        check_subprotocol(protocol, offers.map(HeaderValue::as_bytes))?;
         let value = HeaderValue::from_str(protocol).map_err(|_| format!("{protocol:?} is no subprotocol"))?;
         answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, value);
     }

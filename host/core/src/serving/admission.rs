@@ -153,6 +153,21 @@ pub fn check_headers(headers: &[(String, Vec<u8>)]) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks the subprotocol that an engine agrees on; an empty one is none. `offers` are the lines of the request's
+/// `Sec-WebSocket-Protocol`.
+///
+/// # Errors
+///
+/// The client did not offer it (RFC 6455 section 4.2.2, 5, /subprotocol/).
+pub fn check_subprotocol<'h>(subprotocol: &str, offers: impl Iterator<Item = &'h [u8]>) -> Result<(), String> {
+    // A line with anything but ASCII is no list of tokens.
+    let mut offered = offers.filter(|line| line.is_ascii()).flat_map(|line| line.split(|byte| *byte == b','));
+    if subprotocol.is_empty() || offered.any(|name| name.trim_ascii() == subprotocol.as_bytes()) {
+        return Ok(());
+    }
+    Err(format!("the client did not offer the subprotocol {:?}", start_of(subprotocol)))
+}
+
 /// A token of RFC 9110 section 5.6.2.
 pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
@@ -164,7 +179,7 @@ pub fn is_header_value(value: &[u8]) -> bool {
 }
 
 /// The start of a text, short enough for a message.
-pub fn start_of(text: &str) -> &str {
+fn start_of(text: &str) -> &str {
     text.char_indices().nth(100).map_or(text, |(end, _)| &text[..end])
 }
 
@@ -190,5 +205,25 @@ mod tests {
             assert!(why.contains(expected), "{why}");
         }
         assert!(check("x", &[b'x'; MOST_HEADER_BYTES]).unwrap_err().contains("1 headers of 262145 bytes"));
+    }
+
+    /// RFC 6455 section 4.2.2: "the value chosen MUST be derived from the client's handshake".
+    #[test]
+    fn a_subprotocol_is_one_of_the_client_s_offers() {
+        let offers: [&[u8]; 3] = [b"v1 ,\tv2,", b"v3", b"v4, caf\xC3\xA9"];
+        for (subprotocol, is_offered) in [
+            ("", true),
+            ("v1", true),
+            ("v2", true),
+            ("v3", true),
+            ("v4", false),
+            ("v", false),
+            ("V1", false),
+            ("v1 ,\tv2", false),
+        ] {
+            assert_eq!(check_subprotocol(subprotocol, offers.into_iter()).is_ok(), is_offered, "{subprotocol}");
+        }
+        let why = check_subprotocol(&"x".repeat(1000), offers.into_iter()).unwrap_err();
+        assert!(why.contains("did not offer") && why.len() < 200, "{why}");
     }
 }

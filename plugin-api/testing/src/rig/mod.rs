@@ -342,13 +342,8 @@ impl Rig {
 /// Whether the engine's part of the response can be sent.
 fn check(admitted: &Admitted, request: &[(String, Vec<u8>)]) -> Result<(), String> {
     admission::check_headers(&admitted.headers)?;
-    let offered = request.iter().filter(|(name, _)| name == "sec-websocket-protocol");
-    let mut offered = offered.flat_map(|(_, value)| value.split(|byte| *byte == b','));
-    let subprotocol = &admitted.subprotocol;
-    if subprotocol.is_empty() || offered.any(|name| name.trim_ascii() == subprotocol.as_bytes()) {
-        return Ok(());
-    }
-    Err(format!("the client did not offer the subprotocol {:?}", admission::start_of(subprotocol)))
+    let offers = request.iter().filter(|(name, _)| name == "sec-websocket-protocol");
+    admission::check_subprotocol(&admitted.subprotocol, offers.map(|(_, line)| line.as_slice()))
 }
 
 /// What a client asks for.

@@ -2,6 +2,7 @@
 
 use super::Callback;
 use crate::abi::Failure;
+use std::error::Error;
 use std::fmt;
 
 /// A failure inside an engine: its message and, for a panic, the source line.
@@ -17,8 +18,8 @@ pub struct EngineFailure {
 
 impl fmt::Display for EngineFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An assertion's message has several lines, and the log has one line per event.
-        let message = self.message.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        // The log has one line per event.
+        let message = self.message_in_one_line();
         if self.location.is_empty() {
             write!(f, "{} failed: {message}", self.callback)
         } else {
@@ -27,7 +28,14 @@ impl fmt::Display for EngineFailure {
     }
 }
 
+impl Error for EngineFailure {}
+
 impl EngineFailure {
+    /// The message, its lines joined by `; `: that of an assertion has several.
+    pub fn message_in_one_line(&self) -> String {
+        self.message.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+    }
+
     /// The failure of a call for a reason of the host's.
     pub fn of_host(callback: Callback, message: impl Into<String>) -> EngineFailure {
         EngineFailure { callback: callback.name(), message: message.into(), location: String::new() }

@@ -7,9 +7,9 @@
 use crate::report::{EngineFailure, LogLine};
 use log::{Log, Record};
 use plugin_api::ClientId;
-use plugin_api::hosting::Callback;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Once;
@@ -135,7 +135,7 @@ impl Subscriber for Events {
         let of_engine = event.metadata().target() == "engine";
         let records = CURRENT.try_with(|current| current.borrow().clone()).ok().flatten();
         let Some(records) = records else { return eprintln!("{level} wshost: {}", told.message) };
-        match parse(&told.message).filter(|_| level == log::Level::Error && !of_engine) {
+        match told.failure {
             Some(failure) => records.note_failure(failure, &told.peer),
             None => {
                 let target = if of_engine { told.module } else { "wshost".to_owned() };
@@ -163,6 +163,8 @@ fn level(level: tracing::Level) -> log::Level {
 #[derive(Debug, Default)]
 struct Told {
     message: String,
+    /// If that is what the message says.
+    failure: Option<EngineFailure>,
     peer: String,
     module: String,
 }
@@ -183,42 +185,12 @@ impl Visit for Told {
         self.note(field, || value.to_owned());
     }
 
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.failure = value.downcast_ref().map(EngineFailure::of);
+        self.note(field, || value.to_string());
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.note(field, || format!("{value:?}"));
-    }
-}
-
-/// A failure of an engine, from the words in which the core logs it.
-fn parse(text: &str) -> Option<EngineFailure> {
-    (0..).map_while(Callback::numbered).map(Callback::name).find_map(|callback| {
-        let rest = text.strip_prefix(callback)?;
-        let (location, message) = match (rest.strip_prefix(" panicked at "), rest.strip_prefix(" failed: ")) {
-            (Some(panicked), _) => panicked.split_once(": ")?,
-            (None, Some(message)) => ("", message),
-            (None, None) => return None,
-        };
-        Some(EngineFailure { callback, message: message.to_owned(), location: location.to_owned(), client: None })
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use plugin_api::hosting;
-
-    #[test]
-    fn failures_are_read_as_the_core_writes_them() {
-        for (message, location) in [("no: mood", "src/lib.rs:7:9"), ("the disk is full", "")] {
-            for callback in [Callback::Event, Callback::DropOfJob, Callback::New] {
-                let failure = hosting::EngineFailure {
-                    callback: callback.name(),
-                    message: message.to_owned(),
-                    location: location.to_owned(),
-                };
-                assert_eq!(parse(&failure.to_string()), Some(EngineFailure::of(&failure)));
-            }
-        }
-        assert_eq!(parse("on_eventually failed: not a callback"), None);
-        assert_eq!(parse("a job was not done because of a fault of wshost, please report it"), None);
     }
 }

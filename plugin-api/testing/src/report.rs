@@ -22,8 +22,8 @@ pub struct EngineFailure {
 impl EngineFailure {
     /// As the core tells it, without a client.
     pub(crate) fn of(failure: &hosting::EngineFailure) -> Self {
-        let hosting::EngineFailure { callback, message, location } = failure.clone();
-        EngineFailure { callback, message, location, client: None }
+        let (message, location) = (failure.message_in_one_line(), failure.location.clone());
+        EngineFailure { callback: failure.callback, message, location, client: None }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::calls::{CallFor, watched};
 use crate::engine::metrics::Metric;
 use crate::executor::Executor;
 use plugin_api::hosting::{self, Callback, CalledFor, EngineFailure, Generation, Hosting, Whose};
+use std::error::Error;
 use std::sync::Arc;
 
 /// The core, as `plugin_api::hosting` knows it. Each generation of an engine has one.
@@ -56,7 +57,8 @@ impl Hosting for Core {
     }
 
     fn report_failed_drop(generation: &'static Generation<Core>, failure: &EngineFailure) {
-        tracing::error!(engine = generation.name(), "{failure}");
+        let failure: &(dyn Error + 'static) = failure;
+        tracing::error!(message = failure, engine = generation.name());
     }
 
     fn report_fault(function: &'static str, why: &str) {

@@ -17,6 +17,7 @@ use plugin_api::hosting::{
     CalledFor, EngineFailure, EngineJob, EngineTimer, Generation, HostServices, Recipients, Whose,
 };
 use plugin_api::log::{self, Level};
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -100,10 +101,12 @@ impl Services {
             self.panics.note();
         }
         let (engine, version, kind) = (self.engine, self.version, failure.callback);
+        // The message is the failure itself: a subscriber can have all of it, and not only its words.
+        let failure: &(dyn Error + 'static) = failure;
         if peer.is_empty() {
-            tracing::error!(engine, version, kind, "{failure}");
+            tracing::error!(message = failure, engine, version, kind);
         } else {
-            tracing::error!(engine, version, peer, kind, "{failure}");
+            tracing::error!(message = failure, engine, version, peer, kind);
         }
     }
 

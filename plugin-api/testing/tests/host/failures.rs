@@ -21,12 +21,12 @@ fn a_panic_in_a_callback_ends_that_connection_alone() {
     calls(&host);
     in_callback(&alice, |client, _| {
         client.send_text("before");
-        panic!("alice again");
+        panic!("alice:\n  again");
     });
     assert_eq!(alice.received(), ["before".into(), Message::close(1011, "the engine failed")]);
     assert_eq!(calls(&host), ["closed alice 1011 after 0 texts"]);
     let [failure] = host.failures().try_into().expect("one failure");
-    assert_eq!((failure.callback, failure.message.as_str()), ("on_event", "alice again"));
+    assert_eq!((failure.callback, failure.message.as_str()), ("on_event", "alice:; again"));
     assert_eq!(failure.client, Some(alice.id()));
     assert!(failure.location.contains("failures.rs:"), "{}", failure.location);
     assert!(failure.to_string().starts_with("on_event panicked at "));
@@ -98,7 +98,7 @@ impl Engine for Picky {
         let picky: Picky = config.parse()?;
         match picky.level {
             0 => Err("level 0 is too low")?,
-            9 => panic!("level 9"),
+            9 => panic!("level 9\n  is too high"),
             _ => Ok(picky),
         }
     }
@@ -134,4 +134,5 @@ fn an_engine_may_refuse_to_start() {
     assert!(refused.failure.message.starts_with("no configuration was given"), "{refused}");
     let refused = start("level = 9");
     assert!(refused.failure.location.contains("failures.rs"), "{refused}");
+    assert_eq!(refused.failure.message, "level 9; is too high");
 }

@@ -4,7 +4,7 @@ use super::client::{Client, Life};
 use super::generation::Stage;
 use super::inbound::Due;
 use super::outbound::Owed;
-use super::{Account, Timer, note};
+use super::{Account, TICK, Timer, note};
 use crate::wire::{Kind, Payload};
 use plugin_api::{Idle, Sent};
 use plugin_testing::rig::Peer;
@@ -13,8 +13,6 @@ use wshost_core::client::audience::BacklogPolicy;
 
 /// What it costs the core to keep one more message, in bytes, is less than this.
 const ENTRY: usize = 128;
-/// A tick of the loops' wheels, in milliseconds.
-const TICK: u64 = 250;
 
 impl Account {
     /// Kind and number of the next message.

@@ -1,4 +1,4 @@
-//! The account of a run: what ought to be, by what the peers, the engine and the driver did. It knows nothing of the core.
+//! The account of a run: what ought to be, by what the peers, the engine and the driver did. It calls nothing of the core.
 //!
 //! The engine's callbacks reach it through a thread-local, since a run has one thread.
 
@@ -18,6 +18,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+
+/// A tick of the loops' wheels, in milliseconds.
+pub const TICK: u64 = 250;
 
 /// Everything that is known of a run.
 pub struct Account {

@@ -3,7 +3,7 @@
 mod compose;
 
 use crate::account::inbound::Due;
-use crate::account::{note, with};
+use crate::account::{TICK, note, with};
 use crate::wire::{Read, Reader};
 use compose::Composer;
 use plugin_testing::rig::{Attempt, Outcome};
@@ -11,9 +11,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use wshost_core::engine;
 use wshost_core::protocol::deflate::Agreed;
-
-/// A tick of the loops' wheels, in milliseconds.
-const TICK: u64 = 250;
 
 /// One client, from its request on.
 pub struct Guest {

@@ -51,27 +51,18 @@ impl Hands {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Acts as often as chance has it, in a callback of this client's or of nobody's.
+    /// Acts as often as chance has it, in a callback or job of this client's or of nobody's.
     pub fn act(&self, own: Option<(&Client, usize)>) {
-        self.act_often(own, true);
-    }
-
-    /// The same in a job.
-    pub fn act_in_job(&self, client: &Client, own: usize) {
-        self.act_often(Some((client, own)), false);
-    }
-
-    fn act_often(&self, own: Option<(&Client, usize)>, may_discard_exactly: bool) {
         while let Some(act) = with(|account| {
             let acts = !account.calm && account.random.in_thousand(account.plan.lively);
             acts.then(|| account.random.weighted(&account.plan.acts))
         }) {
             with(|account| account.acts += 1);
-            self.act_once(act, own, may_discard_exactly);
+            self.act_once(act, own);
         }
     }
 
-    fn act_once(&self, act: Act, own: Option<(&Client, usize)>, _in_callback: bool) {
+    fn act_once(&self, act: Act, own: Option<(&Client, usize)>) {
         match (act, own) {
             (Act::Send, Some((client, own))) => self.send(client, own),
             (Act::SendToAnother, _) => self.to_another(|client, other| self.send(client, other)),
@@ -229,8 +220,6 @@ impl Hands {
             // Beside one that another thread of the engine's has begun meanwhile, it is given up.
             let replaced = self.kept().writers.insert(to, begun);
             drop(replaced);
-        } else if !last && sent == Sent::Gone {
-            // Its drop closes nobody who is gone already.
         }
     }
 

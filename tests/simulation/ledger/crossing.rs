@@ -133,7 +133,7 @@ impl Job for ClientJob {
                 format!("client {}: job {} ran, and {next:?} is the next", self.index, self.id)
             });
         });
-        self.hands.act_in_job(&self.client, self.index);
+        self.hands.act(Some((&self.client, self.index)));
     }
 }
 

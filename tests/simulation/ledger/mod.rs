@@ -210,11 +210,10 @@ impl Engine for Ledger {
         job
     }
 
-    fn on_read_complete(&self, client: &Client, session: &mut Session) {
+    fn on_read_complete(&self, _: &Client, session: &mut Session) {
         let index = session.client;
         with(|account| account.enter(index, self.hands.generation, "on_read_complete"));
         with(|account| account.leave(index));
-        let _ = client;
     }
 
     fn on_drain(&self, client: &Client, session: &mut Session) {
@@ -246,14 +245,13 @@ impl Engine for Ledger {
         self.callback("on_close", client, session)
     }
 
-    fn on_closed(&self, client: &Client, session: Session, code: u16) {
+    fn on_closed(&self, _: &Client, session: Session, code: u16) {
         let index = session.client;
         with(|account| {
             account.enter(index, self.hands.generation, "on_closed");
             account.leave(index);
             account.closed(index, code);
         });
-        let _ = client;
         self.hands.forget(index);
         if with(|account| account.plan.bombs > 0 && account.random.in_thousand(30)) {
             with(|account| account.note_panic(None));

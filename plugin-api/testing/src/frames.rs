@@ -242,9 +242,8 @@ mod tests {
         let bytes = [unmasked(0x01, b"a"), unmasked(0x89, b"p"), unmasked(0x80, b"b"), unmasked(0x88, b"\x03\xE8bye")];
         let mut decoder = Decoder::default();
         let frames: Vec<_> = bytes.concat().chunks(1).flat_map(|byte| decoder.decode(byte)).collect();
-        let part = |text: &str, last| Frame { content: Message::text(text), last, compressed: false };
-        let close = Frame::whole(Message::close(1000, "bye"));
-        assert_eq!(frames, [part("a", false), Frame::whole(Message::ping("p")), part("b", true), close]);
+        let [ping, close] = [Message::ping("p"), Message::close(1000, "bye")].map(Frame::whole);
+        assert_eq!(frames, [Frame::part("a"), ping, Frame::whole("b"), close]);
     }
 
     #[test]

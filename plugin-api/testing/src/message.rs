@@ -131,17 +131,13 @@ fn append(whole: Message, part: Message) -> Message {
 mod tests {
     use super::*;
 
-    fn part(text: &str, last: bool) -> Frame {
-        Frame { content: Message::text(text), last, compressed: false }
-    }
-
     #[test]
     fn frames_are_joined_to_messages_and_a_torso_stays() {
         let ping = Frame::whole(Message::ping("p"));
-        let mut frames = vec![part("a", false), ping, part("b", true), part("c", true), part("d", false)];
+        let mut frames = vec![Frame::part("a"), ping, Frame::whole("b"), Frame::whole("c"), Frame::part("d")];
         assert_eq!(join(&mut frames), [Message::ping("p"), Message::text("ab"), Message::text("c")]);
-        assert_eq!(frames, [part("d", false)]);
-        frames.push(part("e", true));
+        assert_eq!(frames, [Frame::part("d")]);
+        frames.push(Frame::whole("e"));
         assert_eq!(join(&mut frames), ["de"]);
     }
 }

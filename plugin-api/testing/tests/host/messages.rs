@@ -52,14 +52,13 @@ fn fragments_keep_a_message_together() {
     assert_eq!(alice.received(), ["abc".into(), "waits".into(), Message::binary("12")]);
 
     in_callback(&alice, script);
-    let frame = |content, last| Frame { content, last, compressed: false };
     let expected = [
-        frame(Message::text("a"), false),
-        frame(Message::text("b"), false),
-        frame(Message::text("c"), true),
-        frame(Message::text("waits"), true),
-        frame(Message::binary("1"), false),
-        frame(Message::binary("2"), true),
+        Frame::part("a"),
+        Frame::part("b"),
+        Frame::whole("c"),
+        Frame::whole("waits"),
+        Frame::part(Message::binary("1")),
+        Frame::whole(Message::binary("2")),
     ];
     assert_eq!(alice.received_frames(), expected);
 }

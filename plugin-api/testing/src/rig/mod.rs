@@ -307,10 +307,8 @@ impl Rig {
                 }
                 Ruling::Admitted(mut admitted) => match check(&admitted, &headers) {
                     Ok(()) => {
-                        let client = Arc::clone(&admitted.client);
-                        let subprotocol = std::mem::take(&mut admitted.subprotocol);
-                        let headers = std::mem::take(&mut admitted.headers);
-                        told.replace(Some(Outcome::Open { client, subprotocol, headers }));
+                        let (client, headers) = (Arc::clone(&admitted.client), std::mem::take(&mut admitted.headers));
+                        told.replace(Some(Outcome::Open { client, headers }));
                         Connection::open(wire, &[], admitted, limits, shared)
                     }
                     Err(why) => {
@@ -376,8 +374,6 @@ pub enum Outcome {
     Open {
         /// What the core has of it.
         client: Arc<Client>,
-        /// The subprotocol agreed on, or empty.
-        subprotocol: String,
         /// What the engine added to the response.
         headers: Vec<(String, Vec<u8>)>,
     },

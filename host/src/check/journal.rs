@@ -48,6 +48,7 @@ pub(super) struct StepUnderway<'a> {
 
 impl Journal {
     /// Takes over the pipe, which the parent has put in place of stdin, and the log.
+    ///
     /// # Errors
     ///
     /// The system refuses a descriptor.

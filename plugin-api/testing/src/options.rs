@@ -54,7 +54,7 @@ pub enum BacklogPolicy {
 pub struct Compression {
     /// `--compress-threshold` in bytes: shorter messages are sent as they are. Default: 256.
     pub threshold: usize,
-    /// `--compress-context`: whether messages refer to those before them. Default: they do not.
+    /// `--compress-context-takeover`: whether messages refer to those before them. Default: they do not.
     pub context_takeover: bool,
 }
 

@@ -9,12 +9,11 @@ use crate::exit::NotDone;
 use crate::http::HttpLimits;
 use crate::net::listener::{Address, Listener};
 use crate::rehearsal::findings::{Finding, Step};
-use crate::server::facilities;
+use crate::server::facilities::StaffedFacilities;
 use crate::server::loading::LoadRules;
 use crate::server::settings::ReloadLimits;
 use crate::server::settings::{MAX_BACKLOG, MAX_MESSAGE, READ_SIZE, Settings};
 use crate::server::{Left, Running};
-use crate::threads::Threads;
 use anyhow::Context;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use signal_hook::low_level;
@@ -25,7 +24,7 @@ use tokio::runtime::Runtime;
 use tokio::task::spawn_blocking;
 use tokio_tungstenite::tungstenite::Message;
 use wshost_core::client::audience::{Backlog, BacklogPolicy};
-use wshost_core::engine::{Config, Facilities, Unborn};
+use wshost_core::engine::{Config, Unborn};
 use wshost_core::plugin::Plugin;
 use wshost_core::serving::mount::Mount;
 use wshost_core::serving::newborn;
@@ -64,12 +63,12 @@ fn live(args: &CheckArgs, journal: &Journal) -> Result<(), Stop> {
         low_level::exit(0);
     }
     let settings = settings(args.timeout);
-    let (runtime, mount, facilities) = make(args, journal, plugin, &settings)?;
+    let (runtime, mount, staffed) = make(args, journal, plugin, &settings)?;
 
     let step = journal.begin(Step::Connect);
     let started = Listener::bind(&Address::Tcp(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0))).and_then(|listener| {
         let url = listener.url();
-        Ok((url, Running::start(settings, facilities, vec![mount], vec![listener], runtime.handle().clone())?))
+        Ok((url, Running::start(settings, staffed, vec![mount], vec![listener], runtime.handle().clone())?))
     });
     let (url, running) = match started {
         Ok(started) => started,
@@ -136,7 +135,7 @@ fn make(
     journal: &Journal,
     plugin: Plugin,
     settings: &Settings,
-) -> Result<(Runtime, Mount, (Facilities, Threads)), Stop> {
+) -> Result<(Runtime, Mount, StaffedFacilities), Stop> {
     let step = journal.begin(Step::New);
     let config = args.engine_config.as_deref();
     let read = match config.map(Config::read).transpose() {
@@ -147,17 +146,14 @@ fn make(
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let started = runtime.and_then(|runtime| {
-        let facilities = facilities::start(settings)?;
-        Ok((runtime, facilities))
-    });
-    let (runtime, facilities) = match started {
+    let started = runtime.and_then(|runtime| Ok((runtime, StaffedFacilities::start(settings)?)));
+    let (runtime, staffed) = match started {
         Ok(started) => started,
         Err(error) => return Err(step.failed(format_args!("cannot start the workers: {error}"))),
     };
     // The parent ends this process before that.
     let deadline = 2 * args.timeout;
-    let instance = match runtime.block_on(newborn::first(Unborn::first(plugin, read, &facilities.0), deadline)) {
+    let instance = match runtime.block_on(newborn::first(Unborn::first(plugin, read, &staffed.facilities), deadline)) {
         Some(Ok(instance)) => instance,
         Some(Err(not_made)) => return Err(step.failed(not_made.failure)),
         None => return Err(step.failed(format_args!("it has not returned after {deadline:?}"))),
@@ -168,7 +164,7 @@ fn make(
     }
     let config = args.engine_config.clone();
     let mount = Mount::new(None, instance, args.file.clone(), config);
-    Ok((runtime, mount, facilities))
+    Ok((runtime, mount, staffed))
 }
 
 /// Does all steps over connections, beginning with the one given.

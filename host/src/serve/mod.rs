@@ -15,7 +15,7 @@ use crate::http::Folder;
 use crate::log;
 use crate::net::listener::{Address, Listener, NotBound};
 use crate::server::Running;
-use crate::server::facilities;
+use crate::server::facilities::StaffedFacilities;
 use crate::server::loading::load_first;
 use crate::server::settings::Settings;
 use crate::threads::standby::{Standby, touch_thread_locals};
@@ -57,13 +57,13 @@ pub fn serve(args: &ServeArgs) -> Result<Infallible, NotDone> {
         .context("cannot start the runtime for reloads")
         .map_err(NotDone::internal)?;
     let settings = Settings { static_folder: static_folder(args)?, ..args.settings() };
-    let facilities = facilities::start(&settings).context("cannot start the workers").map_err(NotDone::internal)?;
-    let mounts = load(args, &facilities.0, &runtime)?;
+    let staffed = StaffedFacilities::start(&settings).context("cannot start the workers").map_err(NotDone::internal)?;
+    let mounts = load(args, &staffed.facilities, &runtime)?;
     let listeners = listen(&args.listen)?;
     let addresses = listeners.iter().map(Listener::url).collect::<Vec<_>>().join(", ");
     let engines = describe(&mounts);
     let control = ControlSocket::open(args.control.as_ref())?;
-    let running = Running::start(settings, facilities, mounts, listeners, runtime.handle().clone())
+    let running = Running::start(settings, staffed, mounts, listeners, runtime.handle().clone())
         .context("cannot start the event loops")
         .map_err(NotDone::internal)?;
     let plugin_watch = args.watch.then(|| PluginWatch::start(Arc::clone(running.server()))).transpose();

@@ -1,7 +1,7 @@
-//! The facilities that all engines of a server share.
+//! The facilities that all engines of a server share, with the threads that work for them.
 
 use super::settings::Settings;
-use crate::threads::Threads;
+use crate::threads::{Threads, Workers};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::io;
 use std::sync::Arc;
@@ -9,25 +9,35 @@ use wshost_core::engine::Facilities;
 use wshost_core::engine::metrics::Metrics;
 use wshost_core::loops::wakes::Wakes;
 
-/// Starts the threads that work for the engines. Call this before any engine is loaded.
-///
-/// # Errors
-///
-/// The system has no thread left.
-pub fn start(settings: &Settings) -> io::Result<(Facilities, Threads)> {
-    let threads = Threads::start(settings.workers, settings.worker_nice)?;
-    let facilities = Facilities {
-        executor: Arc::clone(&threads.executor),
-        pool: Arc::clone(&threads.pool),
-        timely: Arc::clone(&threads.pool),
-        wakes: Arc::new(Wakes::new(settings.loops)),
-        metrics: Arc::new(Metrics::new(PrometheusBuilder::new().build_recorder())),
-        clock: Arc::clone(&threads.clock),
-        backlog: settings.backlog,
-        compression: settings.compression,
-        keepalive: (settings.ping_after, settings.close_after_no_pong),
-    };
-    Ok((facilities, threads))
+/// Facilities with threads that work for them.
+#[derive(Debug)]
+pub struct StaffedFacilities {
+    /// The facilities, which engines are made with.
+    pub facilities: Facilities,
+    pub(super) workers: Workers,
+}
+
+impl StaffedFacilities {
+    /// Starts the threads that work for the engines. Call this before any engine is loaded.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread left.
+    pub fn start(settings: &Settings) -> io::Result<StaffedFacilities> {
+        let Threads { executor, pool, clock, workers } = Threads::start(settings.workers, settings.worker_nice)?;
+        let facilities = Facilities {
+            executor,
+            timely: Arc::clone(&pool),
+            pool,
+            wakes: Arc::new(Wakes::new(settings.loops)),
+            metrics: Arc::new(Metrics::new(PrometheusBuilder::new().build_recorder())),
+            clock,
+            backlog: settings.backlog,
+            compression: settings.compression,
+            keepalive: (settings.ping_after, settings.close_after_no_pong),
+        };
+        Ok(StaffedFacilities { facilities, workers })
+    }
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use super::blocking;
 use super::event_loop::EventLoop;
+use super::facilities::StaffedFacilities;
 use super::handle::{Command, LoopHandle};
 use super::settings::Settings;
 use super::state::Server;
 use crate::descriptors::Reserve;
 use crate::net::listener::Listener;
 use crate::threads::standby::Standby;
-use crate::threads::{Threads, Watchdog, wait_until_retired};
+use crate::threads::{Watchdog, wait_until_retired};
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -16,7 +17,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use wshost_core::client::audience::Whom;
-use wshost_core::engine::Facilities;
 use wshost_core::serving::mount::Mount;
 
 /// How many clients are closed at a time when the server ends.
@@ -58,13 +58,13 @@ impl Running {
     /// The system refuses something, for example because no threads or descriptors are left.
     pub fn start(
         settings: Settings,
-        facilities: (Facilities, Threads),
+        staffed: StaffedFacilities,
         mounts: Vec<Mount>,
         listeners: Vec<Listener>,
         runtime: Handle,
     ) -> io::Result<Running> {
         let (dropping, dropped) = mpsc::channel();
-        let server = Server::new(settings, facilities, runtime, mounts, dropping);
+        let server = Server::new(settings, staffed, runtime, mounts, dropping);
 
         let (event_loops, handles): (Vec<_>, Vec<_>) = (0..server.settings.loops).map(EventLoop::new).unzip();
         let loops: Arc<[LoopHandle]> = handles.into();
@@ -124,7 +124,7 @@ impl Running {
         // From here on data of engines is dropped, now that everybody has been told.
         last.run(move || engines.iter().for_each(|engine| engine.end_timers()));
         let all_gone = has_hung_up(&ended, until);
-        let jobs = server.threads.drain_jobs(until);
+        let jobs = server.workers.drain(until);
         if !all_gone || jobs > 0 {
             return Left { connections: load(&loops), jobs, engines: true };
         }

@@ -1,8 +1,9 @@
 //! The state that all event loops share: the engines, and the settings.
 
+use super::facilities::StaffedFacilities;
 use super::settings::Settings;
 use crate::http::{Site, SiteEngine};
-use crate::threads::Threads;
+use crate::threads::Workers;
 use arc_swap::ArcSwap;
 use std::sync::mpsc;
 use std::sync::{Arc, Weak};
@@ -20,7 +21,7 @@ pub(crate) struct Server {
     site: ArcSwap<Site>,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) facilities: Facilities,
-    pub(super) threads: Threads,
+    pub(super) workers: Workers,
     /// The clock of swaps.
     pub(super) runtime: Handle,
     pub(crate) draining: watch::Sender<bool>,
@@ -35,16 +36,17 @@ impl Server {
     /// A server that serves nobody yet. `dropped` hangs up when the engines are dropped.
     pub(super) fn new(
         settings: Settings,
-        (facilities, threads): (Facilities, Threads),
+        staffed: StaffedFacilities,
         runtime: Handle,
         mounts: Vec<Mount>,
         dropped: mpsc::Sender<()>,
     ) -> Arc<Server> {
+        let StaffedFacilities { facilities, workers } = staffed;
         let site = ArcSwap::from_pointee(site_of(&mounts, &settings));
         let draining = watch::Sender::new(false);
         Arc::new_cyclic(|this| {
             let this = Weak::clone(this);
-            Server { settings, site, mounts, facilities, threads, runtime, draining, this, _dropped: dropped }
+            Server { settings, site, mounts, facilities, workers, runtime, draining, this, _dropped: dropped }
         })
     }
 

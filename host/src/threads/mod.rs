@@ -21,27 +21,26 @@ pub(crate) use opener::NotOpened;
 pub(crate) use opener::{check as check_opening, open};
 pub(crate) use retirement::wait_until_done as wait_until_retired;
 pub(crate) use watchdog::Watchdog;
+pub(crate) use workers::Workers;
 
 use standby::touch_thread_locals;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::Instant;
-use workers::Workers;
 use wshost_core::engine::timers::{Clock, NextRun, Ticker};
 use wshost_core::executor::{Executor, Thread};
 use wshost_core::jobs::{Pool, Work};
 
-/// The threads that work for the engines.
+/// The threads that work for the engines, and what the core gets for each.
 #[derive(Debug)]
-pub struct Threads {
+pub(crate) struct Threads {
     /// Runs work that may block.
     pub(crate) executor: Arc<dyn Executor>,
     /// The pool whose jobs the workers do.
     pub(crate) pool: Arc<Pool>,
     /// Hands out timers that are due.
     pub(crate) clock: Arc<Clock>,
-    workers: Workers,
+    pub(crate) workers: Workers,
 }
 
 impl Threads {
@@ -59,11 +58,6 @@ impl Threads {
         let (clock, ticker) = Clock::new();
         tick(ticker)?;
         Ok(Threads { executor: Arc::new(OfServer), pool, clock: Arc::new(clock), workers })
-    }
-
-    /// Lets the queued jobs run, and ends the workers. Returns how many jobs waited or ran at `until`.
-    pub(crate) fn drain_jobs(&self, until: Instant) -> usize {
-        self.workers.drain(until)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::handshake;
 use super::state::Server;
+use crate::http::Upgraded;
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -69,11 +70,11 @@ pub(crate) fn start<S>(
 {
     let (server, shared) = (Arc::clone(server), Rc::clone(shared));
     let opening = async move {
-        let opened = handshake::run(stream, &peer, &server, index).await?;
-        let handshake::Opening { stream, leftover, admitted } = opened;
+        let upgraded = handshake::run(stream, &peer, &server, index).await?;
+        let Upgraded { io, leftover, keep: admitted } = upgraded;
         let client = Arc::clone(&admitted.client);
         tracing::debug!(peer, event_loop = index, resource = client.resource(), "connection opened");
-        let connection = Connection::open(stream, &leftover, admitted, server.settings.limits(), shared);
+        let connection = Connection::open(io, &leftover, admitted, server.settings.limits(), shared);
         if *server.draining.borrow() {
             server.say_goodbye(&client);
         }

@@ -4,24 +4,14 @@ use super::state::Server;
 use crate::http::{self, Decision, HttpError, Upgraded};
 use ::http::header::SEC_WEBSOCKET_EXTENSIONS;
 use ::http::request::Parts;
-use bytes::Bytes;
 use wshost_core::connection::wire::Wire;
 use wshost_core::protocol::deflate::{self, Accepted};
 use wshost_core::serving::admission::{self, Admitted, Applicant, Ruling};
 
-/// A connection that is about to open.
-#[derive(Debug)]
-pub(crate) struct Opening<S> {
-    pub stream: S,
-    /// The client's bytes after its request.
-    pub leftover: Bytes,
-    pub admitted: Admitted,
-}
-
 /// Runs the handshake. Returns `None` if it fails, after answering and logging that.
 ///
 /// The connection is to live on `event_loop`.
-pub(crate) async fn run<S>(stream: S, peer: &str, server: &Server, event_loop: usize) -> Option<Opening<S>>
+pub(crate) async fn run<S>(stream: S, peer: &str, server: &Server, event_loop: usize) -> Option<Upgraded<S, Admitted>>
 where
     S: Wire + 'static,
 {
@@ -35,8 +25,7 @@ where
         decide(parts, peer, server, event_loop).await
     });
     match upgrade.await {
-        Ok(Some(Upgraded { io, leftover, keep })) => Some(Opening { stream: io, leftover, admitted: keep }),
-        Ok(None) => None,
+        Ok(upgraded) => upgraded,
         Err(error @ HttpError::BadResponse { .. }) => {
             tracing::error!(peer, "handshake failed by the fault of the engine: {error}");
             None

@@ -11,6 +11,7 @@ pub mod crash;
 pub mod descriptors;
 pub mod exit;
 mod http;
+mod lock;
 pub mod log;
 pub mod net;
 mod rehearsal;

@@ -3,6 +3,7 @@
 //! The host logs an error if an engine fails in a way that clients do not notice, such as a panic in a job. So a step
 //! with such a line has failed, even if the step itself saw nothing wrong.
 
+use crate::lock::lock;
 use crate::log::ENGINE;
 use crate::rehearsal::findings::{Finding, LogLine, Step, StepOutcome};
 use std::fmt::{self, Debug, Display};
@@ -10,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::mem::take;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -75,7 +76,7 @@ impl Journal {
     }
 
     fn state(&self) -> MutexGuard<'_, Telling> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! It knows paths and modes, but nothing about connections.
 
+use crate::lock::lock;
 use rustix::fs::{FlockOperation, Mode, fchmod, flock};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -10,7 +11,7 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,7 +54,7 @@ pub(crate) fn remove_all() {
 }
 
 fn bound() -> MutexGuard<'static, Vec<PathBuf>> {
-    BOUND.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&BOUND)
 }
 
 /// Binds and listens, without blocking. The file gets this mode minus the umask; `None` means the default mode. The

@@ -1,6 +1,7 @@
 //! The child, as its parent sees it.
 
 use super::findings::Finding;
+use crate::lock::lock;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
@@ -8,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use wshost_core::plugin::scratch::Scratch;
@@ -152,7 +153,7 @@ impl Subject {
     pub(crate) fn end(mut self) -> Vec<String> {
         let _ = self.reap();
         let _ = self.all_written.recv_timeout(PATIENCE);
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = lock(&self.written);
         let text = String::from_utf8_lossy(written.make_contiguous()).into_owned();
         let lines: Vec<_> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
         lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect()
@@ -182,7 +183,7 @@ fn keep(mut output: PipeReader, written: Arc<Mutex<VecDeque<u8>>>) -> io::Result
     let body = move || {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = output.read(&mut buffer) {
-            let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut written = lock(&written);
             written.extend(&buffer[..count]);
             let too_many = written.len().saturating_sub(TAIL);
             written.drain(..too_many);

@@ -6,10 +6,10 @@
 //! process then leaves by [`leave`], which runs no code of anybody else.
 
 use crate::exit::{self, NotDone, by_ourselves};
+use crate::lock::lock;
 use crate::net::unix_socket;
 use crate::server::{Left, Running, Server};
 use crate::signals::{Ending, Signals, Told};
-use crate::threads::lock;
 use crate::threads::standby::Standby;
 use crate::watch::plugin_watch::PluginWatch;
 use crate::{crash, log};

@@ -25,7 +25,7 @@ pub(crate) use workers::Workers;
 
 use standby::touch_thread_locals;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use wshost_core::engine::timers::{Clock, NextRun, Ticker};
 use wshost_core::executor::{Executor, Thread};
@@ -74,11 +74,6 @@ fn tick(ticker: Ticker) -> io::Result<()> {
     };
     thread::Builder::new().name("wshost-timers".into()).spawn(body)?;
     Ok(())
-}
-
-/// Locks a mutex of which every holder leaves the data consistent, also by a panic.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Threads of the system.

@@ -3,8 +3,8 @@
 //! Opening a library runs its initialisers under the lock of the system's loader. An initialiser that hangs keeps this
 //! thread for good, and every thread that needs that lock. All others go on.
 
-use super::lock;
 use super::standby::{Standby, contained};
+use crate::lock::lock;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;

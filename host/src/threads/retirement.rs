@@ -5,8 +5,8 @@
 //! the others wait to take over if it does not come back. All are started before the first engine is loaded, since a
 //! library that hangs in the loader keeps new threads from starting. This knows closures, not engines.
 
-use super::lock;
 use super::standby::touch_thread_locals;
+use crate::lock::lock;
 use rustix::process::{getpriority_process, setpriority_process};
 use std::collections::VecDeque;
 use std::fmt;

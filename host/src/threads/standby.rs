@@ -4,7 +4,7 @@
 //! thread-local with a destructor, for which the C library takes the same lock. So everything that must work at any
 //! time runs on threads that were started in advance and have touched their thread-locals.
 
-use super::lock;
+use crate::lock::lock;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

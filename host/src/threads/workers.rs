@@ -6,8 +6,9 @@
 //! first message. For the same reason, the host's own work in a job, such as a broadcast to 10,000 clients, does not
 //! make the job a long one.
 
+use super::allocator;
 use super::standby::touch_thread_locals;
-use super::{allocator, lock};
+use crate::lock::lock;
 use rustix::process::{getpriority_process, setpriority_process};
 use rustix::time::{ClockId, clock_gettime};
 use std::io;

@@ -116,18 +116,8 @@ fn slot(tick: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loops::count::Count;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 
     /// Lets time pass on a loop that is never away.
     fn pass(wheel: &mut Deadlines, from: Instant, to: Instant) {
@@ -142,19 +132,19 @@ mod tests {
     fn wakes_once_and_not_before_the_deadline() {
         for micros in [0, 1, 1000, 249_000, 250_000, 250_001, 251_000, 1_000_000, 5_000_000, 5_000_500, 255_000_000] {
             let now = Instant::now();
-            let count = Arc::new(Count::default());
+            let count = Count::new();
             let mut wheel = Deadlines::new(now);
             let deadline = now + Duration::from_micros(micros);
-            wheel.wake_at(deadline, &Arc::clone(&count).into());
+            wheel.wake_at(deadline, &count.waker());
             let mut time = now;
-            while count.0.load(Ordering::Relaxed) == 0 {
+            while count.get() == 0 {
                 time += Duration::from_millis(100);
                 wheel.advance(time);
                 assert!(time <= deadline + 2 * TICK, "{micros} us: too late");
             }
             assert!(time >= deadline, "{micros} us: too early");
             pass(&mut wheel, time, time + 1100 * TICK);
-            assert_eq!(count.0.load(Ordering::Relaxed), 1);
+            assert_eq!(count.get(), 1);
         }
     }
 
@@ -162,23 +152,23 @@ mod tests {
     #[test]
     fn time_stands_still_while_the_loop_is_away() {
         let now = Instant::now();
-        let count = Arc::new(Count::default());
+        let count = Count::new();
         let mut wheel = Deadlines::new(now);
         wheel.advance(now);
         let deadline = wheel.time(now) + 4 * TICK;
-        wheel.wake_at(deadline, &Arc::clone(&count).into());
+        wheel.wake_at(deadline, &count.waker());
         let back = now + 100 * TICK;
         assert!(wheel.time(back) <= now + TICK, "before anybody has noticed, too");
         wheel.advance(back);
         assert!(wheel.time(back) <= now + TICK);
         assert_eq!(away(), 99 * TICK);
-        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        assert_eq!(count.get(), 0);
         pass(&mut wheel, back, back + 2 * TICK);
         assert!(wheel.time(back + 2 * TICK) < deadline);
-        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        assert_eq!(count.get(), 0);
         pass(&mut wheel, back + 2 * TICK, back + 4 * TICK);
         assert!(wheel.time(back + 4 * TICK) >= deadline);
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(count.get(), 1);
     }
 
     #[test]
@@ -196,39 +186,39 @@ mod tests {
     #[test]
     fn wakes_at_the_horizon_for_what_lies_beyond() {
         let now = Instant::now();
-        let count = Arc::new(Count::default());
+        let count = Count::new();
         let mut wheel = Deadlines::new(now);
-        let alarm = wheel.wake_at(now + Duration::from_secs(600), &Arc::clone(&count).into());
+        let alarm = wheel.wake_at(now + Duration::from_secs(600), &count.waker());
         let woken = wheel.time_of(alarm);
         assert!(woken < now + Duration::from_secs(600));
         pass(&mut wheel, now, woken);
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(count.get(), 1);
     }
 
     #[test]
     fn a_task_that_needs_no_waking_any_more_is_let_go() {
         let now = Instant::now();
-        let (gone, other) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let (gone, other) = (Count::new(), Count::new());
         let mut wheel = Deadlines::new(now);
-        let alarm = wheel.wake_at(now + TICK, &Arc::clone(&gone).into());
-        wheel.wake_at(now + TICK, &Arc::clone(&other).into());
+        let alarm = wheel.wake_at(now + TICK, &gone.waker());
+        wheel.wake_at(now + TICK, &other.waker());
         wheel.cancel(alarm);
         assert_eq!(Arc::strong_count(&gone), 1);
         pass(&mut wheel, now, now + 2 * TICK);
-        assert_eq!((gone.0.load(Ordering::Relaxed), other.0.load(Ordering::Relaxed)), (0, 1));
+        assert_eq!((gone.get(), other.get()), (0, 1));
     }
 
     #[test]
     fn an_alarm_of_the_past_is_nobody_elses() {
         let now = Instant::now();
-        let count = Arc::new(Count::default());
+        let count = Count::new();
         let mut wheel = Deadlines::new(now);
         let past = wheel.wake_at(now + TICK, Waker::noop());
         pass(&mut wheel, now, now + 2 * TICK);
         // The same slot, one turn of the wheel later.
-        wheel.wake_at(now + TICK * (SLOTS + 1), &Arc::clone(&count).into());
+        wheel.wake_at(now + TICK * (SLOTS + 1), &count.waker());
         wheel.cancel(past);
         pass(&mut wheel, now + 2 * TICK, now + TICK * (SLOTS + 2));
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(count.get(), 1);
     }
 }

@@ -8,6 +8,8 @@
 //! | `turnstile` | the queue of connections whose last turn was too long |
 //! | `prefer_read` | when writes wait for reads |
 
+#[cfg(test)]
+mod count;
 pub mod deadlines;
 pub mod prefer_read;
 pub(crate) mod turnstile;

@@ -98,40 +98,29 @@ impl Wakes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
+    use crate::loops::count::Count;
 
     #[test]
     fn many_tasks_cost_one_wake_up_of_the_loop() {
         let wakes = Wakes::new(1);
-        let (server, task) = (Arc::new(Count::default()), Arc::new(Count::default()));
-        let server_waker = Waker::from(Arc::clone(&server));
+        let (server, task) = (Count::new(), Count::new());
+        let server_waker = server.waker();
         let mut cx = Context::from_waker(&server_waker);
         let mut serve = std::pin::pin!(wakes.serve(0));
         assert!(serve.as_mut().poll(&mut cx).is_pending());
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..100 {
-                    wakes.wake(0, Arc::clone(&task).into());
+                    wakes.wake(0, task.waker());
                 }
-                wakes.wake_all(0, &mut vec![Arc::clone(&task).into(); 100]);
+                wakes.wake_all(0, &mut vec![task.waker(); 100]);
             });
         });
-        assert_eq!((server.0.load(Ordering::Relaxed), task.0.load(Ordering::Relaxed)), (1, 0));
+        assert_eq!((server.get(), task.get()), (1, 0));
         assert!(serve.as_mut().poll(&mut cx).is_pending());
-        assert_eq!(task.0.load(Ordering::Relaxed), 200);
+        assert_eq!(task.get(), 200);
         // On the loop itself, the detour would save nothing.
-        wakes.wake(0, Arc::clone(&task).into());
-        assert_eq!((server.0.load(Ordering::Relaxed), task.0.load(Ordering::Relaxed)), (1, 201));
+        wakes.wake(0, task.waker());
+        assert_eq!((server.get(), task.get()), (1, 201));
     }
 }

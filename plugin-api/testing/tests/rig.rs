@@ -9,6 +9,7 @@ use plugin_testing::rig::{Asks, Attempt, Outcome, Rig, Setup};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 use wshost_core::client::Closing;
 use wshost_core::client::audience::{Backlog, BacklogPolicy, Whom};
@@ -17,10 +18,14 @@ use wshost_core::engine::{self, Unborn};
 use wshost_core::plugin::Plugin;
 use wshost_core::protocol::Limits;
 use wshost_core::serving::mount::Mount;
-use wshost_core::serving::swap::{Successor, SwapLimits, Way};
+use wshost_core::serving::swap::{Successor, SwapLimits, Way, succeed};
 
 /// Counts texts and answers with the count: at once, from a job, or after 1.5 s.
+/// The text "many" sets the count to [`TOO_MANY`].
 struct Counting(Host);
+
+/// From this count on, a session cannot be exported.
+const TOO_MANY: u32 = 1000;
 
 impl Engine for Counting {
     type Session = u32;
@@ -34,7 +39,7 @@ impl Engine for Counting {
     }
 
     fn on_text(&self, client: &Client, count: &mut u32, text: &str) -> Option<Box<dyn Job>> {
-        *count += 1;
+        *count = if text == "many" { TOO_MANY } else { *count + 1 };
         let (client, answer) = (client.clone(), format!("{text}{count}"));
         let answer = move || {
             client.send_text(&answer);
@@ -54,7 +59,7 @@ impl Handover for Counting {
     const SCHEMA: &'static str = "counting";
 
     fn export_session(&self, _: &Client, count: &u32) -> Result<Vec<u8>> {
-        to_json(count)
+        if *count >= TOO_MANY { Err("too many".into()) } else { to_json(count) }
     }
 
     fn import_session(&self, _: &Client, _: &Schema, count: &[u8]) -> Result<u32> {
@@ -179,6 +184,62 @@ fn a_swap_waits_for_whom_it_must() {
     rig.advance(Duration::from_secs(6), || ());
     let refused = swapping.take().unwrap().unwrap_err().to_string();
     assert!(refused.contains("did not start"), "{refused}");
+}
+
+#[test]
+fn a_swap_that_is_given_up_anywhere_lets_everyone_go_on() {
+    for not_exported in [None, Some(0), Some(1)] {
+        let rig = rig();
+        let mount = mount(&rig);
+        let clients = [connect(&rig, &mount, 0), connect(&rig, &mount, 1)];
+        let mut counts = [0, 0];
+        if let Some(index) = not_exported {
+            say(&clients[index], "many");
+            rig.settle();
+            assert_eq!(heard(&clients[index]), "many1000");
+            counts[index] = TOO_MANY;
+        }
+        let steps = (0..)
+            .find(|steps| {
+                let is_over = swap_for(*steps, &rig, &mount);
+                for client in &clients {
+                    say(client, "later");
+                    say(client, "x");
+                }
+                rig.settle();
+                let answers = clients.each_ref().map(heard);
+                assert_eq!(answers, counts.map(|count| format!("x{}", count + 2)), "after {steps} steps");
+                rig.advance(Duration::from_secs(2), || while rig.do_one_job() {});
+                let answers = clients.each_ref().map(heard);
+                assert_eq!(answers, counts.map(|count| format!("later{}", count + 1)), "after {steps} steps");
+                counts = counts.map(|count| count + 2);
+                is_over
+            })
+            .unwrap();
+        assert!(steps > 10, "{steps} steps");
+    }
+}
+
+/// Does so many steps of a swap and of what it waits for, and then gives it up. Returns whether it was over before.
+fn swap_for(steps: u32, rig: &Rig, mount: &Mount) -> bool {
+    let limits = SwapLimits { deadline: Duration::from_secs(5), max_pause: Duration::from_secs(1), drain: None };
+    let successor = Successor { plugin: Arc::new(plugin()), config: Default::default(), always_gently: false };
+    let mut swapping = Box::pin(succeed(mount, &successor, &limits));
+    let mut poll = || swapping.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    let is_over = (0..steps).any(|step| {
+        match step % 4 {
+            1 => drop(rig.settle()),
+            3 => drop(rig.enter(|| rig.queues().do_one())),
+            _ => return rig.enter(&mut poll),
+        }
+        false
+    });
+    drop(swapping);
+    rig.settle();
+    while rig.enter(|| rig.queues().do_one()) {
+        rig.settle();
+    }
+    is_over
 }
 
 #[test]

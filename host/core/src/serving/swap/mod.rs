@@ -163,20 +163,19 @@ async fn try_once(
     let longest_pause = began + max_pause;
     let (is_last, until) = (until <= longest_pause, until.min(longest_pause));
     let old = from.engine();
-    let clients = clients_of(old);
-    let seats = Arc::new(Seats::default());
-    old.hold_timers();
+    let frozen = Frozen::new(old);
+    let (clients, seats) = (&frozen.clients, &frozen.seats);
     let gone_on = async {
-        if !Answers::ask(&clients, Step::Freeze).wait_for_all(&seats, until).await {
+        if !Answers::ask(clients, Step::Freeze).wait_for_all(seats, until).await {
             return Err(late("a callback was at work"));
         }
         if !old.audience().activity.wait_until_idle(until).await {
             return Err(late("jobs were at work"));
         }
-        if !Answers::ask(&clients, Step::HandIn).wait_for_all(&seats, until).await {
+        if !Answers::ask(clients, Step::HandIn).wait_for_all(seats, until).await {
             return Err(late("a connection did not answer"));
         }
-        exchange(from, to, &seats, errands, until).await
+        exchange(from, to, seats, errands, until).await
     }
     .await;
     match gone_on {
@@ -184,8 +183,7 @@ async fn try_once(
             mount.set_current(Arc::clone(to.engine()));
             old.retire();
             to.engine().release_timers();
-            let Ended { resumed, left_behind, .. } = seats.end(true);
-            resume_others(&clients, resumed);
+            let Ended { resumed, left_behind, .. } = frozen.end(true);
             drop(closed_gate);
             let pause = clock::since(began);
             // Everyone has gone on, so the data that is left behind may be dropped.
@@ -195,9 +193,7 @@ async fn try_once(
         }
         Err(held) => {
             let at_work = errands.at_work(from.engine().audience());
-            let ended = seats.end(false);
-            resume_others(&clients, ended.resumed);
-            old.release_timers();
+            let ended = frozen.end(false);
             drop(closed_gate);
             match held {
                 NotHandedOver::Late(_) if ended.importing && !is_last => {
@@ -206,6 +202,44 @@ async fn try_once(
                 held => Err(held),
             }
         }
+    }
+}
+
+/// The clients of a generation, which are frozen now or soon, and its timers, which are held. If this is dropped, they
+/// go on as if nothing had happened: the swap was given up in the middle.
+struct Frozen<'a> {
+    old: &'a Instance,
+    clients: Vec<Arc<Client>>,
+    seats: Arc<Seats>,
+}
+
+impl<'a> Frozen<'a> {
+    fn new(old: &'a Instance) -> Self {
+        old.hold_timers();
+        Frozen { old, clients: clients_of(old), seats: Arc::default() }
+    }
+
+    /// Lets everyone go on, with the sessions of the new generation or of the old one.
+    fn end(mut self, with_successors: bool) -> Ended {
+        self.resume(with_successors)
+    }
+
+    fn resume(&mut self, with_successors: bool) -> Ended {
+        let ended = self.seats.end(with_successors);
+        let clients = std::mem::take(&mut self.clients);
+        // Connections that had no session to hand in are frozen all the same. Only they know which they are.
+        if ended.resumed < clients.len() {
+            clients.iter().for_each(|client| tell(client, Step::Resume(None)));
+        }
+        ended
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        self.resume(false);
+        // Those of a generation that was retired have stopped for good.
+        self.old.release_timers();
     }
 }
 
@@ -230,15 +264,6 @@ fn clients_of(instance: &Instance) -> Vec<Arc<Client>> {
     let mut clients = instance.audience().clients(crate::client::audience::Whom::Everyone);
     clients.retain(|client| client.generation() == instance.generation());
     clients
-}
-
-/// Resumes the connections that had no session to hand in. They are frozen all the same, or will be soon. Only they
-/// know which they are, so all connections are told, unless all have been `resumed`.
-fn resume_others(clients: &[Arc<Client>], resumed: usize) {
-    if resumed == clients.len() {
-        return;
-    }
-    clients.iter().for_each(|client| tell(client, Step::Resume(None)));
 }
 
 /// Exports from one generation and imports into the other.

@@ -205,6 +205,13 @@ impl Seats {
     }
 }
 
+impl Drop for Seats {
+    /// No connection stays without its session, even if the swap is given up in the middle.
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -141,7 +141,8 @@ pub struct Successor {
     pub always_gently: bool,
 }
 
-/// Makes an engine of the plugin and lets it take over. The caller must hold the right to swap.
+/// Makes an engine of the plugin and lets it take over. The caller must hold the right to swap. If this future is dropped
+/// before its end, the old generation goes on.
 ///
 /// # Errors
 ///

@@ -60,7 +60,7 @@ impl<S: Wire> Connection<S> {
             self.peer_fault(&fault);
             return true;
         }
-        self.next_idle_check.is_some_and(|check| check <= now) && self.check_idle()
+        self.next_idle_check.is_some_and(|check| check <= now) && self.meet_idle_check(self.idle())
     }
 
     /// When the message in progress must be complete, as long as it matters.
@@ -83,13 +83,9 @@ impl<S: Wire> Connection<S> {
         if !may_ping || self.next_idle_check.is_none_or(|check| now < check) {
             return false;
         }
-        // It may have sent something since the check was planned.
-        let idle = self.idle();
-        match idle {
-            Some(_) => self.on_idle(Idle::PingDue),
-            None => self.plan_idle_check(),
-        }
-        idle.is_some()
+        // No pong is missing as long as nothing is read.
+        let idle = self.idle().map(|_| Idle::PingDue);
+        self.meet_idle_check(idle)
     }
 
     /// Notes that reading begins again. The peer gets back the time in which nothing was read.
@@ -133,9 +129,9 @@ impl<S: Wire> Connection<S> {
         }
     }
 
-    /// Keepalive: lets the engine ping an idle client, or close it. Returns whether the engine was called.
-    fn check_idle(&mut self) -> bool {
-        let idle = self.idle();
+    /// Keepalive: lets the engine ping an idle client, or close it, or plans the next check if the client has sent
+    /// something since this one was planned. Returns whether it is idle.
+    fn meet_idle_check(&mut self, idle: Option<Idle>) -> bool {
         match idle {
             Some(idle) => self.on_idle(idle),
             None => self.plan_idle_check(),
@@ -145,9 +141,8 @@ impl<S: Wire> Connection<S> {
 
     /// Why the engine is to be told that the client is idle, if it is.
     fn idle(&self) -> Option<Idle> {
-        let (now, client) = (clock::now(), &self.client);
         let keepalive = self.instance.keepalive();
-        keepalive.check(now.duration_since(epoch()), client.last_active(), client.pinged())
+        keepalive.check(clock::since(epoch()), self.client.last_active(), self.client.pinged())
     }
 
     fn on_idle(&mut self, idle: Idle) {

@@ -5,8 +5,9 @@
 //! are thrown away: they are out of date at once, since not only callbacks change the data of a session.
 
 use super::NotHandedOver;
-use super::errands::{Errands, HandoverCall};
+use super::errands::Errands;
 use super::seats::{Answers, Seats};
+use crate::calls::Callback;
 use crate::client::Closing;
 use crate::clock;
 use crate::engine::{Client, EngineFailure, Handover, Step};
@@ -36,7 +37,7 @@ pub(super) async fn try_exports(
     }
     let own = from.clone();
     let mut state = errands.begin(move |at| {
-        at.come_to(HandoverCall::ExportState, None);
+        at.come_to(Callback::ExportState, None);
         own.export_state().map(drop)
     });
     state.wait(until).await.ok_or_else(|| NotHandedOver::Late(errands.at_work(from.engine().audience())))??;
@@ -79,7 +80,7 @@ async fn export_those_here(
         let mut exported = HashSet::new();
         // None means that the other clients have gone on without waiting for the previous export.
         while let Some(seat) = shared.take() {
-            at.come_to(HandoverCall::ExportSession, Some(&seat.client));
+            at.come_to(Callback::ExportSession, Some(&seat.client));
             let bytes = own.export_session(&seat.client, &seat.session);
             exported.insert(seat.client.number());
             let _none_left_behind = seat.resume(false);

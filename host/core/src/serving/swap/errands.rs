@@ -1,6 +1,7 @@
 //! The thread that calls the engines' exports and imports, and its present call. An engine that blocks there is left
 //! alone.
 
+use crate::calls::Callback;
 use crate::engine::{Audience, Client};
 use crate::executor::{Executor, Thread};
 use std::io;
@@ -20,21 +21,10 @@ pub(super) struct Errands {
 /// The result of an errand.
 pub(super) struct PendingResult<R>(oneshot::Receiver<R>);
 
-/// A call of an engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HandoverCall {
-    ExportState = 1,
-    ExportSession,
-    ImportState,
-    ImportSession,
-}
-
-const NAMES: [&str; 4] = ["export_state", "export_session", "import_state", "import_session"];
-
 /// The thread's present call, and its client. Noting it is cheap, since everyone waits meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct At {
-    /// 0 if there is none.
+    /// 0 if there is none, or 1 plus the callback.
     call: AtomicU8,
     /// The client's number, or 0 if there is none.
     client: AtomicU64,
@@ -70,10 +60,8 @@ impl Errands {
 
     /// The thread's present call, in words. Its client is one of these.
     pub(super) fn at_work(&self, audience: &Audience) -> String {
-        let call = usize::from(self.at.call.load(Ordering::Relaxed));
-        let Some(call) = call.checked_sub(1).and_then(|call| NAMES.get(call)) else {
-            return "the handover was at work".to_owned();
-        };
+        let Some(call) = self.at.call() else { return "the handover was at work".to_owned() };
+        let call = call.name();
         match audience.client(self.at.client.load(Ordering::Relaxed)) {
             None => format!("{call} was at work"),
             Some(client) => format!("{call} of client {} from {} was at work", client.number(), client.peer()),
@@ -90,9 +78,14 @@ impl<R> PendingResult<R> {
 
 impl At {
     /// Notes that the thread is about to make this call, for this client or for the engine as a whole.
-    pub(super) fn come_to(&self, call: HandoverCall, client: Option<&Client>) {
+    pub(super) fn come_to(&self, call: Callback, client: Option<&Client>) {
         self.client.store(client.map_or(0, Client::number), Ordering::Relaxed);
-        self.call.store(call as u8, Ordering::Relaxed);
+        self.call.store(call as u8 + 1, Ordering::Relaxed);
+    }
+
+    fn call(&self) -> Option<Callback> {
+        let call = usize::from(self.call.load(Ordering::Relaxed));
+        call.checked_sub(1).and_then(Callback::numbered)
     }
 
     fn leave(&self) {
@@ -120,13 +113,13 @@ mod tests {
         let (release, held) = mpsc::channel::<()>();
         let later = || Instant::now() + Duration::from_secs(60);
         let mut pending = errands.begin(move |at| {
-            at.come_to(HandoverCall::ExportState, None);
+            at.come_to(Callback::ExportState, None);
             held.recv().unwrap_or_default();
             7
         });
         assert_eq!(pending.wait(Instant::now() + Duration::from_millis(20)).await, None);
         assert!(!errands.wait_until_done(Instant::now() + Duration::from_millis(20)).await);
-        assert_eq!(NAMES[usize::from(errands.at.call.load(Ordering::Relaxed)) - 1], "export_state");
+        assert_eq!(errands.at.call(), Some(Callback::ExportState));
         drop(release);
         assert_eq!(pending.wait(later()).await, Some(7));
         assert!(errands.wait_until_done(later()).await);

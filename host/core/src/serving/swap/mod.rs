@@ -60,10 +60,12 @@ pub use probation::Probation;
 pub use probation::{Trial, go_back};
 pub use succession::{Refused, Reloaded, Successor, SwapLimits, Way, succeed};
 
+use crate::calls::Callback;
+use crate::client::audience::Whom;
 use crate::clock;
 use crate::engine::{Client, EngineFailure, Handover, Instance, Schema, Step};
 use crate::serving::mount::Mount;
-use errands::{At, Errands, HandoverCall};
+use errands::{At, Errands};
 use seats::{Answers, Ended, Seats, tell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -261,7 +263,7 @@ async fn wait_for_those_at_work(old: &Instance, until: Instant) -> Result<(), No
 
 /// The clients that a generation serves.
 fn clients_of(instance: &Instance) -> Vec<Arc<Client>> {
-    let mut clients = instance.audience().clients(crate::client::audience::Whom::Everyone);
+    let mut clients = instance.audience().clients(Whom::Everyone);
     clients.retain(|client| client.generation() == instance.generation());
     clients
 }
@@ -281,11 +283,11 @@ async fn exchange(
 
 fn export_and_import(from: &Handover, to: &Handover, seats: &Seats, at: &At) -> Result<(), EngineFailure> {
     let schema: Schema = from.schema();
-    at.come_to(HandoverCall::ExportState, None);
+    at.come_to(Callback::ExportState, None);
     let state = from.export_state()?;
     for index in 0..seats.len() {
         let export = |seat: &mut seats::Seat| {
-            at.come_to(HandoverCall::ExportSession, Some(&seat.client));
+            at.come_to(Callback::ExportSession, Some(&seat.client));
             seat.exported = from.export_session(&seat.client, &seat.session)?;
             Ok(())
         };
@@ -296,11 +298,11 @@ fn export_and_import(from: &Handover, to: &Handover, seats: &Seats, at: &At) -> 
     if !seats.begin_imports() {
         return Ok(());
     }
-    at.come_to(HandoverCall::ImportState, None);
+    at.come_to(Callback::ImportState, None);
     to.import_state(schema, &state)?;
     for index in 0..seats.len() {
         let import = |seat: &mut seats::Seat| {
-            at.come_to(HandoverCall::ImportSession, Some(&seat.client));
+            at.come_to(Callback::ImportSession, Some(&seat.client));
             let exported = std::mem::take(&mut seat.exported);
             seat.successor = Some(to.import_session(&seat.client, schema, &exported)?);
             Ok(())

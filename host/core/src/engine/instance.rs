@@ -136,7 +136,6 @@ impl Attached {
 
     /// Lets the timers run, since it goes on or has taken over.
     pub(crate) fn release_timers(&self) {
-        self.begin();
         self.services.timers().release();
     }
 

@@ -10,10 +10,10 @@ pub struct ShortWay {
     offer: OfferFn,
 }
 
-/// Offers a header and a payload to a socket without waiting, unless the socket is gone: the descriptor's number may
-/// belong to something else by then. Returns how many bytes the socket took. Returns 0 if it failed: the next write to
-/// the socket reports that.
-pub(crate) type OfferFn = fn(RawFd, &[u8], &[u8]) -> usize;
+/// Offers a header and a payload to a socket without waiting. Returns how many bytes the socket took, and 0 if it failed:
+/// the next write to the socket reports that. It must also return 0 if the socket is gone: the descriptor's number may
+/// belong to something else by then.
+pub type OfferFn = fn(RawFd, &[u8], &[u8]) -> usize;
 
 impl ShortWay {
     /// The short way to this socket, through this function.

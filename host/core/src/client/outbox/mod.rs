@@ -117,10 +117,6 @@ impl<N> Outbox<N> {
 
     /// Sends one encoded message that many clients get. If the connection's task must be woken for it, its waker is
     /// added to `wake`.
-    ///
-    /// # Errors
-    ///
-    /// The message was not queued.
     pub(crate) fn send_shared(&self, frames: &Bytes, wake: &mut Vec<Waker>) -> Sent {
         match self.send_data(Order::Shared(frames.clone())) {
             Ok(waker) => {

@@ -30,15 +30,12 @@ use crate::client::order::{Order, Part};
 use crate::client::outbox::Outbox;
 use crate::clock;
 use crate::protocol::deflate::{Agreed, Compression};
-use crate::protocol::{Opcode, close};
+use crate::protocol::{MAX_CONTROL, Opcode, close};
 use plugin_api::Sent;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
-
-/// The longest payload of a control frame (RFC 6455 section 5.5).
-const MAX_CONTROL: usize = 125;
 
 /// A connected client. It carries notices of the type `N` to its connection, and cannot read them.
 #[derive(Debug)]
@@ -239,7 +236,11 @@ impl<N> Client<N> {
     /// Sends a control frame, ahead of data.
     pub(crate) fn send_control(&self, opcode: Opcode, payload: &[u8]) -> Sent {
         if payload.len() > MAX_CONTROL {
-            tracing::warn!(peer = self.peer(), "refused: a {opcode:?} of {} bytes; 125 at most", payload.len());
+            tracing::warn!(
+                peer = self.peer(),
+                "refused: a {opcode:?} of {} bytes; {MAX_CONTROL} at most",
+                payload.len()
+            );
             return Sent::Refused;
         }
         self.outbox.send_control(opcode, payload)

@@ -60,7 +60,7 @@ impl Opcode {
 pub(super) const RSV1: u8 = 0x40;
 
 /// The longest payload of a control frame, in bytes (RFC 6455 section 5.5).
-pub(super) const MAX_CONTROL: usize = 125;
+pub(crate) const MAX_CONTROL: usize = 125;
 
 /// The longest header that a client can send: two bytes, a 64-bit length and the masking key.
 pub(super) const MAX_HEADER: usize = 14;

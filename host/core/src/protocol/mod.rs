@@ -31,6 +31,7 @@ mod tests;
 
 pub use encode::{encode, encode_close, encoded_length, is_compressed};
 pub use fault::Fault;
+pub(crate) use frame::MAX_CONTROL;
 pub use frame::Opcode;
 pub use message::{Limits, Received, Receiver};
 pub use progress::give_back;

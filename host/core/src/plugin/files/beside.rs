@@ -25,7 +25,8 @@ const LEVELS: usize = 8;
 /// More than any plugin needs.
 const MOST: usize = 256;
 
-/// The names of these libraries that are loaded, and hashes of their content.
+/// The names of these libraries that are loaded, and hashes of their content. It is no [`Lock`](crate::lock::Lock), since
+/// it is held while they are opened, which runs their initialisers.
 static LOADED: Mutex<Option<HashMap<String, u64>>> = Mutex::new(None);
 
 /// The libraries that a plugin needs from beside it.

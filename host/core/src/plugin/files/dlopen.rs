@@ -5,6 +5,7 @@ use super::error::LoadError;
 use super::revision::other_version;
 use super::staged::not_staged;
 use crate::calls::{CallFor, Callback, Whose, watched};
+use crate::lock::Lock;
 use abi_stable::library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::abi::{EngineModuleRef, FileManifest};
@@ -13,7 +14,6 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::mem::ManuallyDrop;
 use std::path::Path;
-use std::sync::Mutex;
 
 /// Opens the copy of a file. `told` is the file's manifest, if it is known.
 ///
@@ -53,9 +53,8 @@ fn reason(error: &libloading::Error, copy: &Path) -> String {
 }
 
 fn first_seen(address: usize) -> bool {
-    static SEEN: Mutex<Option<HashSet<usize>>> = Mutex::new(None);
-    let mut seen = SEEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    seen.get_or_insert_default().insert(address)
+    static SEEN: Lock<Option<HashSet<usize>>> = Lock::new(None);
+    SEEN.hold().get_or_insert_default().insert(address)
 }
 
 fn first_difference(error: &LibraryError) -> String {

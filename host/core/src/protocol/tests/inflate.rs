@@ -3,6 +3,7 @@
 use flate2::{Compress, FlushCompress};
 use proptest::prelude::*;
 
+use super::memory::costs_nothing_and_ends_at_the_deadline;
 use super::splitting::{cut, lengths};
 use super::*;
 use crate::protocol::close;
@@ -358,15 +359,7 @@ fn blocks_without_content_cost_nothing_and_end_at_the_deadline() {
     let mut receiver = Receiver::with_deflate(LIMITS, agreed(true, 15));
     let empty = compressed(Opcode::Text, false, [0, 0, 0, 0xff, 0xff].repeat(100));
     assert_eq!(pass(&mut receiver, start, &empty), []);
-    let held = receiver.held();
-    let flood = frame(Opcode::Continuation, false, [3, 0].repeat(1000));
-    for tenth in 0..100 {
-        assert_eq!(pass(&mut receiver, start + Duration::from_millis(tenth * 100), &flood), []);
-        assert_eq!(receiver.held(), held);
-    }
-    let fault = [Event::Fault(Fault::AssemblyTimeout)];
-    assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout, &flood), []);
-    assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout * 2, &flood), fault);
+    costs_nothing_and_ends_at_the_deadline(receiver, start, &frame(Opcode::Continuation, false, [3, 0].repeat(1000)));
 }
 
 /// Messages that are alike in part, so that there is something to refer to; and whether each is compressed.

@@ -53,16 +53,20 @@ fn empty_continuations_without_end_cost_nothing_and_end_at_the_deadline() {
     let start = Instant::now();
     let mut receiver = Receiver::new(LIMITS);
     pass(&mut receiver, start, &frame(Opcode::Text, false, "a"));
+    costs_nothing_and_ends_at_the_deadline(receiver, start, &frame(Opcode::Continuation, false, "").repeat(1000));
+}
+
+/// Floods the message that began at `start`.
+pub(super) fn costs_nothing_and_ends_at_the_deadline(mut receiver: Receiver, start: Instant, flood: &[u8]) {
     let held = receiver.held();
-    let flood = frame(Opcode::Continuation, false, "").repeat(1000);
     for tenth in 0..100 {
-        assert_eq!(pass(&mut receiver, start + Duration::from_millis(tenth * 100), &flood), []);
+        assert_eq!(pass(&mut receiver, start + Duration::from_millis(tenth * 100), flood), []);
         assert_eq!(receiver.held(), held);
     }
     // This holds even if the caller never reads everything.
     let fault = [Event::Fault(Fault::AssemblyTimeout)];
-    assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout, &flood), []);
-    assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout * 2, &flood), fault);
+    assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout, flood), []);
+    assert_eq!(pass(&mut receiver, start + LIMITS.assembly_timeout * 2, flood), fault);
 }
 
 /// F6.

@@ -7,7 +7,6 @@ use super::outbound::Owed;
 use super::{Account, TICK, Timer, note};
 use crate::wire::{Kind, Payload};
 use plugin_api::{Idle, Sent};
-use plugin_testing::rig::Peer;
 use std::collections::BTreeMap;
 use wshost_core::client::audience::BacklogPolicy;
 
@@ -367,10 +366,10 @@ impl Account {
         let millis = |set: Option<std::time::Duration>| set.map_or(0, |set| set.as_millis() as u64);
         let (ping_after, close_after) = (millis(setup.keepalive.0), millis(setup.keepalive.1));
         note!(self, "client {index}: {idle:?}");
-        let read_at = self.clients[index].peer.as_ref().and_then(Peer::read_at).map(|at| self.millis(at));
-        let unread = self.clients[index].peer.as_ref().map_or(0, Peer::unread);
+        let read_at = self.clients[index].peer.read_at().map(|at| self.millis(at));
+        let unread = self.clients[index].peer.unread();
         let client = &mut self.clients[index];
-        let heard = read_at.unwrap_or(client.asked_at);
+        let heard = read_at.unwrap_or(client.accepted_at);
         let pinged = client.ping_due_at.filter(|pinged| *pinged > heard);
         client.quiet_for = 0;
         let (since, patience) = match idle {

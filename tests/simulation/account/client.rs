@@ -48,9 +48,9 @@ pub struct Client {
     /// For how long its end has been under way.
     pub ending_for: u64,
     /// Its end of the connection.
-    pub peer: Option<Peer>,
-    /// When it asked to connect.
-    pub asked_at: u64,
+    pub peer: Peer,
+    /// When the engine accepted it.
+    pub accepted_at: u64,
     /// When the engine had last been told to ping it.
     pub ping_due_at: Option<u64>,
     /// The engine was told of the peer's close frame.
@@ -76,11 +76,11 @@ pub enum Life {
 }
 
 impl Client {
-    /// One that the engine has just accepted.
-    pub fn new(generation: usize, now: u64) -> Client {
+    /// One that asks to connect.
+    pub fn new(peer: Peer) -> Client {
         Client {
             life: Life::Asking,
-            generation,
+            generation: 0,
             callback: None,
             messages: 0,
             inbound: Inbound::default(),
@@ -101,8 +101,8 @@ impl Client {
             may_be_late: false,
             was_paused: false,
             ending_for: 0,
-            peer: None,
-            asked_at: now,
+            peer,
+            accepted_at: 0,
             ping_due_at: None,
             told_close: false,
             peer_close: None,

@@ -48,7 +48,6 @@ pub struct Guest {
 impl Guest {
     /// One that has just asked.
     pub fn new(index: usize, attempt: Attempt, deflate: Option<Agreed>) -> Guest {
-        with(|account| account.clients[index].peer = Some(attempt.peer.clone()));
         Guest {
             index,
             attempt,

@@ -4,7 +4,7 @@ mod act;
 mod crossing;
 mod handover;
 
-use crate::account::client::{Client as ClientAccount, Life};
+use crate::account::client::Life;
 use crate::account::generation::{Call, Failing, Generation, Stage};
 use crate::account::inbound::Came;
 use crate::account::live::{Alive, Thing};
@@ -161,7 +161,7 @@ impl Engine for Ledger {
         with(|account| {
             let now = account.now();
             let known = &mut account.clients[index];
-            *known = ClientAccount { life: Life::Connecting, ..ClientAccount::new(generation, now) };
+            (known.life, known.generation, known.accepted_at) = (Life::Connecting, generation, now);
             note!(account, "client {index}: accepted by generation {generation}");
         });
         Ok(Accept::new(Session::new(index, 0)))

@@ -65,7 +65,6 @@ impl Run {
         let index = self.guests.len();
         let (event_loop, deflate) = with(|account| {
             let setup = account.plan.setup;
-            account.clients.push(Client::new(0, account.now()));
             note!(account, "client {index} asks");
             let random = &mut account.random;
             let deflate = setup.compression.filter(|_| random.in_thousand(700)).map(|how| Agreed {
@@ -82,6 +81,7 @@ impl Run {
             event_loop,
         };
         let attempt = self.rig.connect(&self.mount, asks);
+        with(|account| account.clients.push(Client::new(attempt.peer.clone())));
         self.guests.push(Guest::new(index, attempt, deflate));
     }
 

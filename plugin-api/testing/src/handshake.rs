@@ -14,6 +14,15 @@ use wshost_core::serving::admission::{is_header_value, is_token};
 /// What a client offers if it can inflate (RFC 7692 section 7).
 const DEFLATE: &str = "permessage-deflate";
 
+/// The headers that every handshake has (RFC 6455 section 4.1).
+const OF_EVERYONE: [(&str, &str); 5] = [
+    ("host", "localhost"),
+    ("connection", "Upgrade"),
+    ("upgrade", "websocket"),
+    ("sec-websocket-version", "13"),
+    ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+];
+
 /// A request to connect: [`TestHost::request`](crate::TestHost::request) begins it, and `connect` or `offer` sends it.
 ///
 /// It has the headers that every handshake has (RFC 6455 section 4.1), with `Host: localhost`.
@@ -42,14 +51,7 @@ impl Handshake {
     pub(crate) fn new(world: &Rc<World>, resource: &str) -> Self {
         let valid = resource.starts_with('/') && !resource.contains(|c: char| c == '#' || c.is_control() || c == ' ');
         assert!(valid, "{resource:?} is no path with a query, such as /chat?name=alice");
-        let fixed = [
-            ("host", "localhost"),
-            ("connection", "Upgrade"),
-            ("upgrade", "websocket"),
-            ("sec-websocket-version", "13"),
-            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ];
-        let headers = fixed.map(|(name, value)| (name.to_owned(), value.into())).into();
+        let headers = OF_EVERYONE.map(|(name, value)| (name.to_owned(), value.into())).into();
         Handshake { world: Rc::clone(world), resource: resource.to_owned(), peer: None, headers, cookies: Vec::new() }
     }
 
@@ -59,7 +61,7 @@ impl Handshake {
         let (name, value) = (name.to_ascii_lowercase(), value.as_ref());
         assert!(is_token(&name), "{name:?} is no name of a header");
         assert!(is_header_value(value), "the header {name} holds a character that no header may hold");
-        if matches!(name.as_str(), "host" | "sec-websocket-key" | "sec-websocket-version") {
+        if OF_EVERYONE.iter().any(|(other, _)| *other == name) {
             self.headers.retain(|(other, _)| *other != name);
         }
         self.headers.push((name, value.to_owned()));
@@ -133,7 +135,7 @@ impl Handshake {
             let attempt = world.rig().connect(&mount, asks);
             let outcome = world.answer(&attempt);
             match outcome {
-                Outcome::Open { client, headers, .. } => {
+                Outcome::Open { client, headers } => {
                     let link = Rc::new(Link::new(attempt.peer, client, agreed));
                     world.add(&link);
                     world.records.note_client(&peer, world.client(&link.client).id());

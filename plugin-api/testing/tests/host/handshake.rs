@@ -30,6 +30,10 @@ impl Engine for Doorkeeper {
             let reject = Reject::new(status.parse().expect("a status")).header("Retry-After", "5").body("not now");
             return Err(reject);
         }
+        if let Some(name) = request.query_value("values-of") {
+            let values = request.headers().filter(|(other, _)| *other == name).map(|(_, value)| value);
+            return Err(Reject::new(400).body(values.collect::<Vec<_>>().join(&b", "[..])));
+        }
         assert!(request.query() != Some("panic"), "no mood");
         let cookie = request.cookie("token").unwrap_or("none");
         let about = format!(
@@ -99,6 +103,15 @@ fn a_plain_request_has_what_every_handshake_has_and_a_peer_of_its_own() {
         (vec![about(40_001).as_str().into()], vec![about(40_002).as_str().into()])
     );
     assert_eq!((alice.subprotocol(), alice.id() == bob.id()), (None, false));
+}
+
+#[test]
+fn what_every_handshake_has_is_replaced_and_other_headers_are_added() {
+    let host = TestHost::new::<Doorkeeper>();
+    for (name, values) in [("host", "b"), ("connection", "b"), ("upgrade", "b"), ("x-name", "a, b")] {
+        let request = host.request(&format!("/?values-of={name}")).header(name, "a").header(name, "b");
+        assert_eq!(request.offer().expect_err("rejected").text(), values, "{name}");
+    }
 }
 
 #[test]

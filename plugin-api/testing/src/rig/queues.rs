@@ -32,28 +32,19 @@ impl Queues {
             let first = waiting.errands.iter().position(|(other, _)| *other == thread);
             first.and_then(|index| waiting.errands.remove(index))
         };
-        work.is_some_and(|(_, work)| {
-            work();
-            true
-        })
+        work.map(|(_, work)| work()).is_some()
     }
 
     /// Does what waits first for any thread. Returns whether anything did.
     pub fn do_one(&self) -> bool {
         let first = lock(&self.0).errands.pop_front();
-        first.is_some_and(|(_, work)| {
-            work();
-            true
-        })
+        first.map(|(_, work)| work()).is_some()
     }
 
     /// Ends the next thing that an engine made and nobody needs. Returns whether there was one.
     pub fn retire_one(&self) -> bool {
         let first = lock(&self.0).retired.pop_front();
-        first.is_some_and(|work| {
-            work();
-            true
-        })
+        first.map(|work| work()).is_some()
     }
 
     /// How many things wait to be ended.
